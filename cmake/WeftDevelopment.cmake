@@ -1,0 +1,14 @@
+# What only weft's own developers need; included when weft is the top-level project.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Here, not in the presets: a preset cannot ask whether ccache exists.
+# The sloppiness is what makes ccache work with precompiled headers; it goes by environment because it belongs to this
+# project and not into the developer's ccache.conf.
+find_program(WEFT_CCACHE ccache)
+if(WEFT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT WIN32)
+    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${WEFT_CCACHE})
+endif()

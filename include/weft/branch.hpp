@@ -1,0 +1,45 @@
+/// \file
+/// One participant's part in a transaction, as an operation sees it: what a participant's barrier needs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace weft {
+inline namespace v0 {
+
+/// What is done for a branch. The words are dtm's.
+enum class operation : std::uint8_t
+{
+    action,      ///< step, saga, xa: do it
+    compensate,  ///< saga: undo it
+    try_,        ///< tcc: reserve
+    confirm,     ///< tcc: keep what was reserved
+    cancel,      ///< tcc: release what was reserved
+    commit,      ///< xa: commit what was prepared
+    rollback     ///< xa: roll back what was prepared
+};
+
+/// "action", "compensate", "try", … Persisted in journals and barrier rows; do not rename.
+std::string_view to_string(operation) noexcept;
+
+/// True for compensate, cancel and rollback.
+constexpr bool is_undo(operation op) noexcept
+{
+    return op == operation::compensate || op == operation::cancel || op == operation::rollback;
+}
+
+/// One operation of one branch. An operation that takes a `branch const&` as its first parameter is told which it is.
+/// Lifetimes: valid until the operation has answered.
+struct branch
+{
+    std::string     gid;        ///< the transaction
+    std::string     id;         ///< "01", "02", …; nested "01.01"
+    std::string     name;       ///< what the workflow calls it: "deduct-stock"
+    weft::operation op = weft::operation::action;
+    unsigned        send = 1;   ///< the how-manieth send of this operation, as far as the journal knows
+};
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,250 @@
+/// \file
+/// One branch as the attempt sees it: its operations with their arguments, types erased. It outlives the body's frame, since
+/// phase 2 runs after that is gone.
+#pragma once
+
+#include <weft/branch.hpp>
+#include <weft/detail/operation_traits.hpp>
+#include <weft/named.hpp>
+
+#include <any>
+#include <cstdint>
+#include <memory>
+#include <tuple>
+
+namespace weft {
+inline namespace v0 {
+
+class record_writer;
+
+/// A participant's database, asked whether it is the store's own.
+class participant_database
+{
+public:
+    virtual ~participant_database() = default;
+
+    /// True if `store::mark` left this nonce in the database behind this connection.
+    virtual bool holds(std::string const& nonce) = 0;
+};
+
+namespace detail {
+
+enum class verb : std::uint8_t
+{
+    step,
+    saga,
+    tcc,
+    xa
+};
+std::string_view to_string(verb) noexcept;
+
+/// The first-phase operation of a verb, its undo, and its confirmation.
+constexpr operation action_of(verb v) noexcept
+{
+    return v == verb::tcc ? operation::try_ : operation::action;
+}
+constexpr operation undo_of(verb v) noexcept
+{
+    return v == verb::saga ? operation::compensate : v == verb::tcc ? operation::cancel : operation::rollback;
+}
+constexpr operation confirm_of(verb v) noexcept
+{
+    return v == verb::tcc ? operation::confirm : operation::commit;
+}
+
+class branch_call : public boost::intrusive_ref_counter<branch_call>
+{
+public:
+    branch_call(verb v, named n) : what(v), timeout(n.timeout()), where(n.where()), name(std::move(n).name())
+    {
+        if (n.retry())
+            retry = std::make_unique<retry_policy const>(*n.retry());
+    }
+    virtual ~branch_call() = default;
+
+    /// Runs `op` at once if it is a function that returns its result plainly. False: it needs `start`.
+    virtual bool run_inline(operation op, branch const& where, outcome& o, bool& permanent) = 0;
+
+    /// Whether `run_inline` for `op` wants to be told the branch: building one costs, and most functions do not ask.
+    virtual bool wants_branch(operation op) const noexcept = 0;
+
+    /// Starts `op`; the answer comes through the call.
+    virtual void start(operation op, operation_call call) = 0;
+
+    /// The database in which `op` runs, if it is one that could be the store's own.
+    virtual participant_database* database(operation) const noexcept { return nullptr; }
+
+    /// Runs `op` on the store's own connection.
+    virtual outcome run_local(operation, branch const&, record_writer&, bool& permanent)
+    {
+        permanent = true;
+        return outcome::error("not an operation of a database");
+    }
+
+    /// Runs `op`, however that is done, and answers the call.
+    void perform(operation op, operation_call call)
+    {
+        outcome o;
+        bool    permanent = false;
+        if (run_inline(op, call.where(), o, permanent))
+            answer_call(std::move(call), std::move(o), permanent);
+        else
+            start(op, std::move(call));
+    }
+
+    bool has_undo() const noexcept { return what != verb::step; }
+    bool has_confirm() const noexcept { return what == verb::tcc || what == verb::xa; }
+
+    verb                                     what;
+    bool                                     has_arguments = false;
+    std::uint64_t                            arguments = 0;       ///< their digest
+    std::size_t                              arguments_size = 0;  ///< their length as JSON
+    std::optional<std::chrono::milliseconds> timeout;
+    std::unique_ptr<retry_policy const>      retry;
+    std::source_location                     where;
+    std::string                              name;
+
+    /// How the first-phase operation ended, for the body: set before the body is resumed. Only success or failure.
+    outcome                   answer;
+    boost::json::value const* recorded = nullptr;  ///< success, read from the journal: instead of `answer.text`
+    std::string const*        id = nullptr;        ///< valid while the body is being resumed
+    std::string const*        gid = nullptr;
+};
+
+/// The result of a branch whose first-phase operation is `Op`.
+template <class Op, class... Args>
+struct result_of_operation
+{
+    using type = typename plain_operation<Op, Args...>::result;
+};
+template <operation_adapter Op, class... Args>
+struct result_of_operation<Op, Args...>
+{
+    using type = typename Op::template result<Args...>;
+};
+
+template <class Op, class... Args>
+concept local_adapter = operation_adapter<Op> && requires(Op const& op, record_writer& w, branch const& b, Args const&... args) {
+    { op.database() } -> std::convertible_to<participant_database*>;
+    op.run_local(w, b, args...);
+};
+
+/// `Ops` in the order action, undo, confirm.
+template <class Arguments, class... Ops>
+class branch_call_of;
+
+template <class... Args, class... Ops>
+class branch_call_of<std::tuple<Args...>, Ops...> final : public branch_call
+{
+public:
+    template <class... A>
+    branch_call_of(verb v, named n, std::tuple<Ops...> ops, A&&... args)
+        : branch_call(v, std::move(n)), ops_(std::move(ops)), args_(std::forward<A>(args)...)
+    {
+        if constexpr (sizeof...(Args) > 0)
+        {
+            std::string text;
+            std::apply([&](Args const&... a) { ((text += encode(a), text += ','), ...); }, args_);
+            has_arguments = true;
+            arguments = digest(text);
+            arguments_size = text.size();
+        }
+    }
+
+    bool run_inline(operation op, branch const& where, outcome& o, bool& permanent) override
+    {
+        return visit(op, [&]<class Op>(Op const& f) {
+            if constexpr (operation_adapter<Op>)
+                return false;
+            else if constexpr (plain_operation<Op, Args...>::is_awaitable)
+                return false;
+            else
+            {
+                o = run_to_outcome(permanent, [&]() -> decltype(auto) { return call(f, where); });
+                return true;
+            }
+        });
+    }
+
+    bool wants_branch(operation op) const noexcept override
+    {
+        return visit(op, []<class Op>(Op const&) {
+            if constexpr (operation_adapter<Op>)
+                return true;
+            else
+                return plain_operation<Op, Args...>::takes_branch;
+        });
+    }
+
+    void start(operation op, operation_call answer_to) override
+    {
+        visit(op, [&]<class Op>(Op const& f) {
+            if constexpr (operation_adapter<Op>)
+                std::apply([&](Args const&... a) { f.start(std::move(answer_to), a...); }, args_);
+            else if constexpr (plain_operation<Op, Args...>::is_awaitable)
+                spawn_operation(call(f, answer_to.where()), std::move(answer_to));
+            return true;
+        });
+    }
+
+    participant_database* database(operation op) const noexcept override
+    {
+        participant_database* found = nullptr;
+        visit(op, [&]<class Op>(Op const& f) {
+            if constexpr (local_adapter<Op, Args...>)
+                found = f.database();
+            return true;
+        });
+        return found;
+    }
+
+    outcome run_local(operation op, branch const& where, record_writer& writer, bool& permanent) override
+    {
+        outcome o;
+        visit(op, [&]<class Op>(Op const& f) {
+            if constexpr (local_adapter<Op, Args...>)
+                o = run_to_outcome(permanent, [&]() -> decltype(auto) {
+                    return std::apply([&](Args const&... a) -> decltype(auto) { return f.run_local(writer, where, a...); }, args_);
+                });
+            return true;
+        });
+        return o;
+    }
+
+private:
+    template <class Op>
+    decltype(auto) call(Op const& f, branch const& where)
+    {
+        return std::apply(
+            [&](Args const&... a) -> decltype(auto) { return plain_operation<Op, Args...>::call(f, where, a...); }, args_);
+    }
+
+    template <class Visitor>
+    bool visit(operation op, Visitor&& v) const
+    {
+        switch (op)
+        {
+        case operation::action:
+        case operation::try_: return v(std::get<0>(ops_));
+        case operation::compensate:
+        case operation::cancel:
+        case operation::rollback:
+            if constexpr (sizeof...(Ops) > 1)
+                return v(std::get<1>(ops_));
+            break;
+        case operation::confirm:
+        case operation::commit:
+            if constexpr (sizeof...(Ops) > 2)
+                return v(std::get<2>(ops_));
+            break;
+        }
+        return false;
+    }
+
+    std::tuple<Ops...>  ops_;
+    std::tuple<Args...> args_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

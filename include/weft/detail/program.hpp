@@ -1,0 +1,132 @@
+/// \file
+/// A registered workflow with its types erased: how an attempt starts a body and takes its result.
+#pragma once
+
+#include <weft/workflow.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+/// A started body. Owns the frame.
+class body
+{
+public:
+    body() = default;
+    template <class T>
+    explicit body(workflow<T> w) noexcept : handle_(w.release()), finish_(&finish<T>)
+    {
+    }
+    body(body&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), finish_(other.finish_) { }
+    body& operator=(body&& other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        std::swap(finish_, other.finish_);
+        return *this;
+    }
+    ~body() { reset(); }
+
+    void reset() noexcept
+    {
+        if (handle_)
+            std::exchange(handle_, nullptr).destroy();
+    }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+    bool                    done() const noexcept { return handle_.done(); }
+    std::coroutine_handle<> handle() const noexcept { return handle_; }
+
+    /// After done(): the result as JSON (empty for void), or the exception that left the body.
+    std::string result() const { return finish_(handle_); }
+
+private:
+    template <class T>
+    static std::string finish(std::coroutine_handle<> h)
+    {
+        auto& p = std::coroutine_handle<workflow_promise<T>>::from_address(h.address()).promise();
+        if (p.error())
+            std::rethrow_exception(p.error());
+        if constexpr (std::is_void_v<T>)
+            return {};
+        else
+            return encode(p.value());
+    }
+
+    std::coroutine_handle<> handle_;
+    std::string (*finish_)(std::coroutine_handle<>) = nullptr;
+};
+
+class program
+{
+public:
+    virtual ~program() = default;
+    /// Makes the body, suspended at its beginning. Throws misuse(bad_value) if the input does not convert.
+    virtual body start(context&, std::string_view input) const = 0;
+    virtual bool takes_input() const noexcept = 0;
+};
+
+/// A body that takes the context, `Services` and then `Input` (or nothing, `Input` = void).
+template <class T, class Params, class... Services>
+class program_of;
+
+template <class T, class... Params, class... Services>
+class program_of<T, std::tuple<Params...>, Services...> final : public program
+{
+public:
+    using function = workflow<T> (*)(context&, Params...);
+    static_assert(sizeof...(Params) == sizeof...(Services) || sizeof...(Params) == sizeof...(Services) + 1,
+                  "weft: a body takes weft::context&, then the services given to add, then at most one input");
+    static constexpr bool has_input = sizeof...(Params) > sizeof...(Services);
+
+    explicit program_of(function f, Services... s) : function_(f), services_(std::move(s)...) { }
+
+    body start(context& wf, std::string_view input) const override
+    {
+        return std::apply(
+            [&](auto const&... s) {
+                if constexpr (has_input)
+                {
+                    using input_type = std::tuple_element_t<sizeof...(Params) - 1, std::tuple<Params...>>;
+                    static_assert(!std::is_reference_v<input_type>,
+                                  "weft: a body takes its input by value: it must live in the coroutine's frame");
+                    return body(function_(wf, service(s)..., decode<input_type>(input)));
+                }
+                else
+                    return body(function_(wf, service(s)...));
+            },
+            services_);
+    }
+
+    bool takes_input() const noexcept override { return has_input; }
+
+private:
+    template <class S>
+    static S& service(std::reference_wrapper<S> const& s) noexcept
+    {
+        return s.get();
+    }
+    template <class S>
+    static S const& service(S const& s) noexcept
+    {
+        return s;
+    }
+
+    function                function_;
+    std::tuple<Services...> services_;
+};
+
+template <class T, class... Params, class... Services>
+std::unique_ptr<program> make_program(workflow<T> (*f)(context&, Params...), Services&&... services)
+{
+    return std::make_unique<program_of<T, std::tuple<Params...>, std::decay_t<Services>...>>(f, std::forward<Services>(services)...);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

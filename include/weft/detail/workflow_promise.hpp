@@ -1,0 +1,192 @@
+/// \file
+/// The coroutine type of workflow bodies, and what may be awaited in one. See docs/coroutines.md.
+///
+/// A child is resumed from a `bool await_suspend` and its parent from the child's final awaiter: symmetric transfer would
+/// overflow the stack at -O0 on g++ when a long journal replays without ever suspending.
+#pragma once
+
+#include <weft/detail/branch_call.hpp>
+
+#include <boost/system/result.hpp>
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <type_traits>
+
+namespace weft {
+inline namespace v0 {
+
+template <class T>
+class workflow;
+
+namespace detail {
+
+/// What the awaitables of a body talk to: the attempt.
+class attempt_core
+{
+public:
+    /// The body asks for a branch. True: `call.answer` is there. False: `wait` follows, and the body is resumed with it, or destroyed.
+    virtual bool ask(branch_call& call) = 0;
+    virtual void wait(std::coroutine_handle<> body) noexcept = 0;
+
+    virtual std::string const&                    gid() const noexcept = 0;
+    virtual std::chrono::system_clock::time_point now() const noexcept = 0;
+    virtual std::string                           uuid() = 0;
+    virtual std::uint64_t                         random() = 0;
+
+protected:
+    ~attempt_core() = default;
+};
+
+[[noreturn]] void throw_failure(branch_call const& call);
+[[noreturn]] void throw_unreadable(branch_call const& call, char const* what);
+
+/// A recorded result that no longer parses: leaves the body, and pauses the transaction with what it says.
+class unreadable_result : public error
+{
+public:
+    unreadable_result(std::string const& what, branch_call const& call)
+        : error(what, *call.gid, *call.id, call.where)
+    {
+    }
+};
+
+template <class T>
+T result_of(branch_call& call)
+{
+    if (call.answer.what != outcome::kind::success)
+        throw_failure(call);
+    if constexpr (!std::is_void_v<T>)
+    {
+        try
+        {
+            return call.recorded ? decode<T>(*call.recorded) : decode<T>(std::string_view(call.answer.text));
+        }
+        catch (std::exception const& e)
+        {
+            throw_unreadable(call, e.what());
+        }
+    }
+}
+
+/// What a verb returns. Awaiting it performs the branch, or reads it from the journal.
+template <class T>
+class [[nodiscard("co_await it: a branch that is not awaited does not happen")]] branch_awaitable
+{
+public:
+    branch_awaitable(attempt_core& core, boost::intrusive_ptr<branch_call> call) noexcept : core_(&core), call_(std::move(call)) { }
+
+    bool await_ready() { return core_->ask(*call_); }
+    void await_suspend(std::coroutine_handle<> body) noexcept { core_->wait(body); }
+    T    await_resume() { return result_of<T>(*call_); }
+
+    boost::intrusive_ptr<branch_call> const& call() const noexcept { return call_; }
+    attempt_core&                            core() const noexcept { return *core_; }
+
+private:
+    attempt_core*                     core_;
+    boost::intrusive_ptr<branch_call> call_;
+};
+
+/// The same with the failure as a value.
+template <class T>
+class [[nodiscard]] outcome_awaitable
+{
+public:
+    explicit outcome_awaitable(branch_awaitable<T>&& b) noexcept : branch_(std::move(b)) { }
+
+    bool await_ready() { return branch_.await_ready(); }
+    void await_suspend(std::coroutine_handle<> body) noexcept { branch_.await_suspend(body); }
+    boost::system::result<T, failure> await_resume()
+    {
+        auto& call = *branch_.call();
+        if (call.answer.what != outcome::kind::success)
+            return failure(call.answer.text, *call.gid, *call.id);
+        if constexpr (std::is_void_v<T>)
+            return {};
+        else
+            return result_of<T>(call);
+    }
+
+private:
+    branch_awaitable<T> branch_;
+};
+
+template <class T>
+inline constexpr bool is_weft_awaitable = false;
+template <class T>
+inline constexpr bool is_weft_awaitable<branch_awaitable<T>> = true;
+template <class T>
+inline constexpr bool is_weft_awaitable<outcome_awaitable<T>> = true;
+template <class T>
+inline constexpr bool is_weft_awaitable<workflow<T>> = true;
+
+class workflow_promise_base
+{
+public:
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+
+    struct final_awaiter
+    {
+        bool await_ready() const noexcept { return false; }
+        template <class Promise>
+        void await_suspend(std::coroutine_handle<Promise> self) const noexcept
+        {
+            auto& p = self.promise();
+            if (p.parent_waits_)
+                p.parent_.resume();
+        }
+        void await_resume() const noexcept { }
+    };
+    final_awaiter final_suspend() const noexcept { return {}; }
+
+    void unhandled_exception() noexcept { error_ = std::current_exception(); }
+
+    template <class Awaitable>
+    auto await_transform(Awaitable&& a) const noexcept
+    {
+        static_assert(is_weft_awaitable<std::remove_cvref_t<Awaitable>>,
+                      "weft: a workflow body is replayed after a crash, so it awaits weft's own awaitables and nothing else: timers, "
+                      "sockets and other effects belong into an operation, called with wf.step(\"name\", &operation, arguments...)");
+        if constexpr (is_weft_awaitable<std::remove_cvref_t<Awaitable>>)
+            return std::remove_cvref_t<Awaitable>(std::move(a));
+        else
+            return std::suspend_never{};
+    }
+
+    std::exception_ptr const& error() const noexcept { return error_; }
+
+    std::coroutine_handle<> parent_;
+    bool                    parent_waits_ = false;
+
+protected:
+    std::exception_ptr error_;
+};
+
+template <class T>
+class workflow_promise : public workflow_promise_base
+{
+public:
+    workflow<T> get_return_object() noexcept;
+    template <class U>
+    void return_value(U&& v)
+    {
+        value_.emplace(std::forward<U>(v));
+    }
+    T& value() noexcept { return *value_; }
+
+private:
+    std::optional<T> value_;
+};
+
+template <>
+class workflow_promise<void> : public workflow_promise_base
+{
+public:
+    workflow<void> get_return_object() noexcept;
+    void           return_void() const noexcept { }
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,402 @@
+/// \file
+/// The engine: runs workflows against a store, recovers what a crash left, and answers those who wait.
+#pragma once
+
+#include <weft/clock.hpp>
+#include <weft/counters.hpp>
+#include <weft/detail/completion.hpp>
+#include <weft/detail/program.hpp>
+#include <weft/errors.hpp>
+#include <weft/retry.hpp>
+#include <weft/store.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace spdlog {
+class logger;
+}
+
+namespace weft {
+inline namespace v0 {
+
+namespace detail {
+class engine_core;
+
+/// The seam of the test kit: what happens when an operation is sent.
+class participants
+{
+public:
+    virtual ~participants() = default;
+
+    /// Told of every send. True: `perform` shall do it; false: the operation itself runs.
+    virtual bool wants(branch const& where) = 0;
+
+    /// Answers the call in the operation's stead. `run` performs the operation itself and answers the call it is given.
+    virtual void perform(operation_call call, std::function<void(operation_call)> run) = 0;
+};
+}  // namespace detail
+
+struct engine_options
+{
+    /// Null: the machine's clock.
+    std::shared_ptr<weft::clock> clock;
+
+    /// Null: no log. Every line about a transaction carries its gid; payloads and results never appear.
+    std::shared_ptr<spdlog::logger> logger;
+
+    /// Null: nothing is counted. Lifetimes: shared with the engine.
+    std::shared_ptr<weft::counters> counters;
+
+    /// Called on the engine's strand when a transaction has to wait for a person: `paused_reason` says for what.
+    std::function<void(transaction const&)> on_paused;
+
+    /// Called on the engine's strand when a transaction has ended here; its final row is durable.
+    std::function<void(transaction const&)> on_finished;
+
+    // How long things take
+
+    std::chrono::milliseconds beat{1'000};                ///< between two heartbeats
+    std::chrono::milliseconds expiry{4'000};              ///< an engine without a beat for so long is dead
+    std::chrono::milliseconds poll{250};                  ///< how often to look for other processes' changes
+    std::chrono::milliseconds operation_timeout{30'000};  ///< unless the branch's `named` says otherwise; 0: none
+    retry_policy              retry;                      ///< unless the branch's `named` says otherwise
+
+    // How much at once
+
+    std::uint32_t attempt_limit = 10;          ///< attempts that end in disorder, without one journal entry, before a pause
+    std::size_t   claim_batch = 256;           ///< transactions claimed in one go
+    std::size_t   max_in_flight = 1'000'000;   ///< transactions held in memory; further ones wait in the store
+    std::size_t   batch_limit = 4'096;         ///< writes in one database transaction
+    std::size_t   payload_limit = 16u << 20;   ///< bytes of one input, one branch's arguments, or one result, as JSON
+    std::size_t   seal_at = 4'096;             ///< bytes of journal after which it is sealed into a part
+
+    // For tests
+
+    bool replay_always = false;  ///< replay the body from the journal after every write, as after a crash
+
+    /// Where blocking calls of the store run. Empty: a thread of the engine's own.
+    boost::asio::any_io_executor store_executor;
+
+    /// Seeds the jitter of retries and the incarnation's id; 0: from the machine.
+    std::uint64_t seed = 0;
+
+    /// Null: operations run. Set by weft::testing::environment.
+    std::shared_ptr<detail::participants> participants;
+};
+
+/// Until when `execute` waits.
+enum class wait : std::uint8_t
+{
+    finished,  ///< the final row is durable
+    decided    ///< the decision is durable; confirmations and undos may still be under way
+};
+
+/// Options of one `execute`: `weft::until(weft::wait::decided).within(5s)`.
+class execute_options
+{
+public:
+    explicit execute_options(wait w = wait::finished) noexcept : wait_(w) { }
+    execute_options within(std::chrono::milliseconds t) const noexcept
+    {
+        auto other = *this;
+        other.deadline_ = t;
+        return other;
+    }
+    weft::wait                               what() const noexcept { return wait_; }
+    std::optional<std::chrono::milliseconds> deadline() const noexcept { return deadline_; }
+
+private:
+    weft::wait                               wait_;
+    std::optional<std::chrono::milliseconds> deadline_;
+};
+
+inline execute_options until(wait w) noexcept
+{
+    return execute_options(w);
+}
+/// `within(5s)`: waits for the end, but no longer than this; then throws unfinished(deadline_passed).
+inline execute_options within(std::chrono::milliseconds t) noexcept
+{
+    return execute_options().within(t);
+}
+
+enum class cancel_answer : std::uint8_t
+{
+    accepted,  ///< it will roll back
+    too_late   ///< it is decided, one way or the other
+};
+
+/// Runs workflows. Several engines, in one process or in many, may share a store.
+///
+/// One engine does its work on one strand of the given executor: bodies, plain operations and awaitable operations of all its
+/// transactions run there, so services need no locks against each other, and nothing on it may block. Blocking calls of the
+/// store happen on a thread of the engine's own. For more cores, run several engines on one store.
+///
+/// Every asynchronous member takes any Asio completion token last (default: `use_awaitable`), among them `weft::blocking`.
+///
+/// Thread safety: all members may be called from any thread, except construction, `add`, `declare` and destruction.
+/// Lifetimes: the store, the services given to `add` and the executor's context outlive the engine. Destroying an engine that
+/// has not been stopped abandons its transactions as a crash would: the next engine goes on with them.
+class engine
+{
+public:
+    engine(boost::asio::any_io_executor executor, weft::store& store, engine_options options = {});
+
+    template <class ExecutionContext>
+        requires std::is_convertible_v<ExecutionContext&, boost::asio::execution_context&>
+    engine(ExecutionContext& context, weft::store& store, engine_options options = {})
+        : engine(boost::asio::any_io_executor(context.get_executor()), store, std::move(options))
+    {
+    }
+
+    ~engine();
+    engine(engine const&) = delete;
+    engine& operator=(engine const&) = delete;
+
+    /// Registers a body under a name. The name is stored with each transaction: it is how a later process finds the code.
+    /// Services are kept by value, or by reference if wrapped in std::ref.
+    /// Errors: misuse if the name is taken, empty or longer than 128 bytes. Call it before anything else.
+    template <class Body, class... Services>
+    void add(std::string name, Body body, Services&&... services)
+    {
+        add_program(std::move(name), detail::make_program(as_pointer(body), std::forward<Services>(services)...));
+    }
+
+    /// Says that a workflow of this name runs in other processes: it may be submitted here.
+    void declare(std::string name);
+
+    /// `execute<T>(name, gid [, input] [, until(…)/within(…)] [, token])`: runs a workflow to its end and returns its result.
+    /// With a gid that exists already, joins it: the same gid and input give the same answer, at any time.
+    ///
+    /// Durability: the answer comes from a durable final row (or decision, if so asked).
+    /// Errors: failure – it rolled back, with the reason. unfinished – paused, stopped, or the deadline passed; the transaction
+    /// goes on or waits. misuse – bad gid, unknown workflow, other input, input or result that does not convert.
+    /// store_error – the store cannot be reached; the transaction may or may not exist: ask again with the same gid.
+    /// Cancelling the wait never cancels the transaction.
+    template <class T = void, class... Rest>
+    auto execute(std::string name, std::string gid, Rest&&... rest);
+
+    /// `submit(name, gid [, input] [, token])`: returns once the transaction is durable; it then runs by itself.
+    /// Errors: as execute, except failure and unfinished(paused).
+    template <class... Rest>
+    auto submit(std::string name, std::string gid, Rest&&... rest);
+
+    /// The same for callers that have the input, and want the result, as JSON text.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto execute_text(std::string name, std::string gid, std::string input, Token&& token = {})
+    {
+        return launch_text(true, token, std::move(name), std::move(gid), std::move(input));
+    }
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto submit_text(std::string name, std::string gid, std::string input, Token&& token = {})
+    {
+        return launch_text(false, token, std::move(name), std::move(gid), std::move(input));
+    }
+
+    /// The transaction with its journal, or nothing.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto query(std::string gid, Token&& token = {})
+    {
+        return initiate<std::optional<transaction>, std::optional<transaction>>(
+            token, [](engine& e, std::string g, auto done) { e.start_query(std::move(g), std::move(done)); }, std::move(gid));
+    }
+
+    /// Transactions without their journals, oldest due first.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto list(list_filter filter, Token&& token = {})
+    {
+        return initiate<std::vector<transaction>, std::vector<transaction>>(
+            token, [](engine& e, list_filter f, auto done) { e.start_list(std::move(f), std::move(done)); }, std::move(filter));
+    }
+
+    /// Asks a transaction to roll back. It never enters the body and cannot be caught there.
+    /// Durability: the request is durable when this answers `accepted`, and the transaction can no longer commit.
+    /// Errors: misuse(unknown_gid).
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto cancel(std::string gid, Token&& token = {})
+    {
+        return initiate<cancel_answer, cancel_answer>(
+            token, [](engine& e, std::string g, auto done) { e.start_cancel(std::move(g), std::move(done)); }, std::move(gid));
+    }
+
+    /// Lets a paused transaction go on: what it stumbled over is tried again.
+    /// Errors: misuse(unknown_gid).
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto resume(std::string gid, Token&& token = {})
+    {
+        return initiate<void, std::monostate>(
+            token, [](engine& e, std::string g, auto done) { e.start_resume(std::move(g), std::move(done)); }, std::move(gid));
+    }
+
+    /// Takes part until `stop`: leases, retries, recovers. (`execute` and `submit` start this too; `run` is how to wait for its end.)
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto run(Token&& token = {})
+    {
+        return initiate<void, std::monostate>(token, [](engine& e, auto done) { e.start_run(std::move(done)); });
+    }
+
+    /// Takes on nothing new, lets operations in flight finish and be recorded, gives the leases back, and answers. What has not
+    /// returned by `deadline` from now is abandoned as in a crash.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto stop(std::chrono::milliseconds deadline, Token&& token = {})
+    {
+        return initiate<void, std::monostate>(
+            token, [](engine& e, std::chrono::milliseconds d, auto done) { e.start_stop(d, std::move(done)); }, deadline);
+    }
+
+    /// Transactions held in memory right now, and operations sent that have not returned.
+    struct load
+    {
+        std::size_t transactions = 0;
+        std::size_t operations = 0;
+    };
+    load in_flight() const noexcept;
+
+private:
+    template <class Body>
+    static auto as_pointer(Body body)
+    {
+        if constexpr (std::is_pointer_v<Body>)
+            return body;
+        else
+        {
+            static_assert(std::is_empty_v<Body>,
+                          "weft: a workflow body is a function: what it needs besides its input are services, given to add");
+            return +body;
+        }
+    }
+
+    template <class T>
+    using done = std::unique_ptr<detail::completion<T>>;
+
+    void add_program(std::string name, std::unique_ptr<detail::program> program);
+    void start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
+                       done<std::string> answer);
+    void start_query(std::string gid, done<std::optional<transaction>> answer);
+    void start_list(list_filter filter, done<std::vector<transaction>> answer);
+    void start_cancel(std::string gid, done<cancel_answer> answer);
+    void start_resume(std::string gid, done<std::monostate> answer);
+    void start_run(done<std::monostate> answer);
+    void start_stop(std::chrono::milliseconds deadline, done<std::monostate> answer);
+
+    /// Throws misuse if called on the engine's own thread.
+    void                         refuse_own_thread() const;
+    boost::asio::any_io_executor outer_executor() const;
+
+    template <class T, class Raw, class Token, class Start, class... Args>
+    auto initiate(Token& token, Start start, Args... args)
+    {
+        return initiate_with<T, Raw>(token, start, [](Raw raw) { return raw; }, std::move(args)...);
+    }
+
+    template <class T, class Raw, class Token, class Start, class Convert, class... Args>
+    auto initiate_with(Token& token, Start start, Convert convert, Args... args)
+    {
+        if constexpr (std::is_same_v<std::remove_cvref_t<Token>, blocking_t>)
+            refuse_own_thread();
+        return boost::asio::async_initiate<Token, typename detail::completion_signature<T>::type>(
+            [this, start, convert](auto handler, Args... a) {
+                start(*this, std::move(a)..., detail::make_completion<T, Raw>(std::move(handler), outer_executor(), convert));
+            },
+            token, std::move(args)...);
+    }
+
+    template <class Token>
+    auto launch_text(bool wait_for_end, Token& token, std::string name, std::string gid, std::string input)
+    {
+        return initiate<std::string, std::string>(
+            token,
+            [wait_for_end](engine& e, std::string n, std::string g, std::string i, auto answer) {
+                e.start_execute(std::move(n), std::move(g), std::move(i), execute_options(), wait_for_end, std::move(answer));
+            },
+            std::move(name), std::move(gid), std::move(input));
+    }
+
+    template <class T, class... Rest>
+    auto launch(bool wait_for_end, std::string name, std::string gid, Rest&&... rest);
+
+    std::shared_ptr<detail::engine_core> core_;
+};
+
+namespace detail {
+
+/// Takes `execute`'s optional arguments apart: [input] [execute_options] [token].
+template <class T>
+inline constexpr bool is_execute_options = std::is_same_v<std::remove_cvref_t<T>, execute_options>;
+
+template <class T, class Signature>
+concept token_for = !is_execute_options<T> && boost::asio::completion_token_for<std::remove_cvref_t<T>, Signature>;
+
+}  // namespace detail
+
+template <class T, class... Rest>
+auto engine::launch(bool wait_for_end, std::string name, std::string gid, Rest&&... rest)
+{
+    static_assert(std::is_void_v<T> || std::is_default_constructible_v<T>, "weft: a result type must be default-constructible");
+    using signature = typename detail::completion_signature<T>::type;
+    auto const start = [wait_for_end](engine& e, std::string n, std::string g, std::string input, execute_options o, auto answer) {
+        e.start_execute(std::move(n), std::move(g), std::move(input), o, wait_for_end, std::move(answer));
+    };
+    auto const convert = [](std::string text) {
+        if constexpr (std::is_void_v<T>)
+            return std::monostate{};
+        else
+            return detail::decode<T>(std::string_view(text));
+    };
+    auto const go = [&](std::string input, execute_options o, auto&& token) {
+        return initiate_with<T, std::string>(token, start, convert, std::move(name), std::move(gid), std::move(input), o);
+    };
+    auto const with_options = [&](std::string input, auto&&... more) {
+        if constexpr (sizeof...(more) == 0)
+            return go(std::move(input), execute_options(), boost::asio::use_awaitable_t<>());
+        else if constexpr (sizeof...(more) == 1)
+        {
+            auto& last = std::get<0>(std::tie(more...));
+            if constexpr (detail::is_execute_options<decltype(last)>)
+                return go(std::move(input), last, boost::asio::use_awaitable_t<>());
+            else
+                return go(std::move(input), execute_options(), last);
+        }
+        else
+        {
+            auto tuple = std::tie(more...);
+            return go(std::move(input), std::get<0>(tuple), std::get<1>(tuple));
+        }
+    };
+    auto const split = [&]<class First>(First&& first, auto&&... more) {
+        if constexpr (detail::is_execute_options<First> || detail::token_for<First, signature>)
+            return with_options(std::string(), first, more...);
+        else
+        {
+            detail::check_argument<First>();
+            return with_options(detail::encode(first), more...);
+        }
+    };
+    if constexpr (sizeof...(Rest) == 0)
+        return with_options(std::string());
+    else
+        return split(std::forward<Rest>(rest)...);
+}
+
+template <class T, class... Rest>
+auto engine::execute(std::string name, std::string gid, Rest&&... rest)
+{
+    return launch<T>(true, std::move(name), std::move(gid), std::forward<Rest>(rest)...);
+}
+
+template <class... Rest>
+auto engine::submit(std::string name, std::string gid, Rest&&... rest)
+{
+    return launch<void>(false, std::move(name), std::move(gid), std::forward<Rest>(rest)...);
+}
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,144 @@
+/// \file
+/// The exceptions of weft: few types, each answering what a caller asks next.
+///
+///   failure      the business said no. The only one a workflow body ever sees.
+///   unfinished   nothing is known yet: the transaction is paused, the engine stopped, or the caller's deadline passed.
+///   misuse       the call itself is wrong, and nothing was written: a bad gid, an unknown workflow, another input.
+///   store_error  the store could not be reached or refused; says whether the write may have happened.
+///   ongoing      thrown by an operation, never by weft: "not done yet, ask again".
+#pragma once
+
+#include <boost/assert/source_location.hpp>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace weft {
+inline namespace v0 {
+
+/// What every exception of weft can answer. Payloads and results never stand in `what()`.
+class error : public std::runtime_error
+{
+public:
+    /// The transaction concerned; empty where there is none (yet).
+    std::string const& gid() const noexcept { return gid_; }
+
+    /// The branch concerned, such as "02"; empty where the whole transaction is meant.
+    std::string const& branch_id() const noexcept { return branch_id_; }
+
+    /// Where in the caller's code this was asked for, as far as known.
+    std::source_location location() const noexcept { return location_; }
+
+protected:
+    explicit error(std::string const& what, std::string gid = {}, std::string branch_id = {}, std::source_location location = {})
+        : std::runtime_error(what), gid_(std::move(gid)), branch_id_(std::move(branch_id)), location_(location)
+    {
+    }
+
+private:
+    std::string          gid_;
+    std::string          branch_id_;
+    std::source_location location_;
+};
+
+/// The business says no: out of stock, no such account. Thrown by operations, seen by workflow bodies, and by the caller
+/// of `execute` when the workflow rolled back. It is definite: the operation had no effect and will not be sent again.
+class failure : public error
+{
+public:
+    /// Shape: `reason` is text for people, UTF-8; it is stored with the transaction.
+    explicit failure(std::string reason = {}) : error(reason), reason_(std::move(reason)) { }
+    failure(std::string reason, std::string gid, std::string branch_id = {})
+        : error(reason, std::move(gid), std::move(branch_id)), reason_(std::move(reason))
+    {
+    }
+
+    std::string const& reason() const noexcept { return reason_; }
+
+private:
+    std::string reason_;
+};
+
+/// Lets `boost::system::result<T, failure>::value()` throw the failure itself.
+[[noreturn]] inline void throw_exception_from_error(failure const& says_no, boost::source_location const&)
+{
+    throw says_no;
+}
+
+/// Thrown by an operation that is not done yet: it is asked again after the retry policy's first interval, as often as needed.
+class ongoing : public error
+{
+public:
+    explicit ongoing(std::string const& what = "ongoing") : error(what) { }
+};
+
+/// The caller's wait ended and the transaction did not: it is neither committed nor rolled back by this.
+class unfinished : public error
+{
+public:
+    enum class why
+    {
+        paused,           ///< waits for a person: `what()` says for what; `engine::resume` goes on
+        stopped,          ///< this engine stopped; another one, or the next start, goes on
+        deadline_passed,  ///< the caller's own deadline; the transaction goes on
+        lease_lost        ///< this engine lost its lease on life; whoever took over goes on
+    };
+
+    unfinished(why reason, std::string const& what, std::string gid) : error(what, std::move(gid)), reason_(reason) { }
+
+    why reason() const noexcept { return reason_; }
+
+private:
+    why reason_;
+};
+
+/// The call is wrong and had no effect.
+class misuse : public error
+{
+public:
+    enum class code
+    {
+        bad_gid,           ///< empty, longer than 128 bytes, or not UTF-8
+        unknown_workflow,  ///< no workflow of this name is registered with this engine
+        unknown_gid,       ///< no such transaction
+        other_input,       ///< the gid exists with another workflow or another input
+        bad_value,         ///< an argument, input or result does not convert, is not UTF-8, or is too large
+        wrong_thread,      ///< a blocking call from the engine's own thread would wait for itself
+        wrong_call         ///< anything else: the message says what
+    };
+
+    misuse(code which, std::string const& what, std::string gid = {}, std::string branch_id = {},
+           std::source_location location = {})
+        : error(what, std::move(gid), std::move(branch_id), location), which_(which)
+    {
+    }
+
+    code which() const noexcept { return which_; }
+
+private:
+    code which_;
+};
+
+/// The store failed. The engine keeps trying; a caller that sees this may ask again with the same gid.
+class store_error : public error
+{
+public:
+    enum class certainty
+    {
+        not_written,  ///< certainly not: repeat at will
+        in_doubt      ///< the commit was sent and its answer lost
+    };
+
+    /// Shape: `what` names the database (never a password) and what it said.
+    explicit store_error(std::string const& what, certainty written = certainty::not_written) : error(what), written_(written) { }
+
+    /// True if the write may have happened although no answer came.
+    bool in_doubt() const noexcept { return written_ == certainty::in_doubt; }
+
+private:
+    certainty written_;
+};
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,55 @@
+/// \file
+/// What a branch is called, and the options it carries: `weft::named("charge").timeout(2s).retry(policy)`.
+#pragma once
+
+#include <weft/retry.hpp>
+
+#include <chrono>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace weft {
+inline namespace v0 {
+
+/// A branch's name with its options. A plain string converts to it; it remembers where in the code it was written, for the
+/// report of a replay that does not match.
+class named
+{
+public:
+    named(char const* name, std::source_location where = std::source_location::current()) : name_(name), where_(where) { }
+    named(std::string name, std::source_location where = std::source_location::current()) : name_(std::move(name)), where_(where) { }
+    named(std::string_view name, std::source_location where = std::source_location::current()) : name_(name), where_(where) { }
+
+    /// An operation of this branch that has not answered after this long counts as an error (the operation is asked to stop;
+    /// it is not sent again before it has returned). Default: engine_options::operation_timeout.
+    named timeout(std::chrono::milliseconds t) &&
+    {
+        timeout_ = t;
+        return std::move(*this);
+    }
+
+    /// Default: engine_options::retry.
+    named retry(retry_policy p) &&
+    {
+        retry_ = p;
+        return std::move(*this);
+    }
+
+    std::string const&                       name() const& noexcept { return name_; }
+    std::string&&                            name() && noexcept { return std::move(name_); }
+    std::optional<std::chrono::milliseconds> timeout() const noexcept { return timeout_; }
+    std::optional<retry_policy> const&       retry() const noexcept { return retry_; }
+    std::source_location                     where() const noexcept { return where_; }
+
+private:
+    std::string                              name_;
+    std::optional<std::chrono::milliseconds> timeout_;
+    std::optional<retry_policy>              retry_;
+    std::source_location                     where_;
+};
+
+}  // namespace v0
+}  // namespace weft

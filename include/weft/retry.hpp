@@ -1,0 +1,32 @@
+/// \file
+/// When an operation whose outcome is unknown is sent again, and what happens when that was often enough.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace weft {
+inline namespace v0 {
+
+/// Capped exponential back-off. A send that answers `ongoing` is repeated after `initial` and does not count.
+struct retry_policy
+{
+    enum class exhausted
+    {
+        pause,     ///< the transaction waits for a person
+        roll_back  ///< the workflow rolls back (only before its decision; afterwards it pauses)
+    };
+
+    std::chrono::milliseconds initial{200};    ///< before the second send
+    double                    factor = 2.0;    ///< each further interval is this much longer …
+    std::chrono::milliseconds cap{60'000};     ///< … up to this
+    std::uint32_t             attempts = 0;    ///< sends in all; 0: until it answers
+    exhausted                 then = exhausted::pause;
+    double                    jitter = 0.2;    ///< each interval is shortened by up to this share, at random
+
+    /// The interval after `sends` sends without an answer (sends >= 1), before jitter.
+    std::chrono::milliseconds interval(std::uint32_t sends) const noexcept;
+};
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,266 @@
+/// \file
+/// The store seam: where transactions and their journals are kept. Most users only call `open_store` (in <weft/sql.hpp>)
+/// or `make_memory_store`; the rest of this header is for those who write a store.
+#pragma once
+
+#include <weft/clock.hpp>
+
+#include <any>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace weft {
+inline namespace v0 {
+
+/// Where a transaction stands. Persisted in dtm's words; do not rename.
+enum class status : std::uint8_t
+{
+    prepared,   ///< running forward; no decision yet
+    submitted,  ///< decided to commit
+    aborting,   ///< decided to roll back
+    succeed,    ///< committed, nothing left to do
+    failed      ///< rolled back, nothing left to do
+};
+
+std::string_view      to_string(status) noexcept;
+std::optional<status> status_from(std::string_view) noexcept;
+constexpr bool        is_final(status s) noexcept
+{
+    return s == status::succeed || s == status::failed;
+}
+
+/// One transaction as stored.
+struct transaction
+{
+    std::string    gid;
+    std::string    trans_type;  ///< "workflow"; others belong to dtm's patterns
+    std::string    workflow;    ///< the registered name
+    std::string    input;       ///< JSON; empty if the workflow takes none
+    weft::status   status = weft::status::prepared;
+    std::string    owner;         ///< the incarnation that leases it; empty if nobody does
+    std::int64_t   position = 0;  ///< facts recorded: journal entries, the decision, the end
+    std::uint32_t  attempts = 0;  ///< claims since the last journal entry or orderly end of an attempt
+    std::uint32_t  sends = 0;     ///< sends of the operation under way since the last journal entry
+    std::string    result;        ///< JSON; set with the decision to commit
+    std::string    reason;        ///< why it rolls back; set with that decision
+    std::string    last_error;    ///< why the last attempt ended without an end
+    std::string    paused_reason; ///< non-empty: waits for a person
+    bool           cancel_requested = false;
+
+    std::chrono::system_clock::time_point created{};
+    std::chrono::system_clock::time_point updated{};
+    std::chrono::system_clock::time_point due{};
+
+    std::string              journal;  ///< the column ext_data: what has not been sealed yet
+    std::vector<std::string> parts;    ///< sealed parts, in order; only where asked for with the journal
+};
+
+/// Creates a transaction.
+struct create_write
+{
+    std::string gid;
+    std::string trans_type = "workflow";
+    std::string workflow;
+    std::string input;
+    std::string owner;  ///< empty: due at once, for whoever has the workflow
+};
+
+/// Extends a journal: entries, and possibly the decision, and possibly the end. Applied only if the row's owner and position
+/// are these (I5) and, for a decision to commit, if nobody asked to cancel.
+struct extend_write
+{
+    enum class decision : std::uint8_t
+    {
+        none,
+        commit,
+        roll_back
+    };
+
+    std::string   gid;
+    std::string   owner;
+    std::int64_t  position = 0;   ///< the position that this extends
+    std::uint32_t entry_count = 0;
+    std::string   entries;        ///< JSON objects joined by commas, with a leading comma unless the journal part is empty
+    decision      decide = decision::none;
+    bool          finish = false;  ///< the final status; with or after the decision
+    bool          commits = false; ///< which final status: succeed or failed
+    std::string   text;            ///< with a decision: the result as JSON, or the reason
+
+    /// Before extending, move the journal so far into part `seal_part` (from 1), which then holds all entries before
+    /// `seal_entries`. 0: do not seal.
+    std::uint32_t seal_part = 0;
+    std::uint64_t seal_entries = 0;
+
+    /// The position after this write.
+    std::int64_t position_after() const noexcept
+    {
+        return position + entry_count + (decide != decision::none) + finish;
+    }
+};
+
+/// Ends an attempt without an end: gives the lease back and says when the transaction is due again, or why it is paused.
+struct park_write
+{
+    std::string               gid;
+    std::string               owner;
+    std::int64_t              position = 0;
+    std::chrono::milliseconds due_in{0};
+    std::uint32_t             sends = 0;
+    bool                      keep_attempts = false;  ///< the attempt ended in disorder: it counts towards the limit
+    std::string               paused_reason;          ///< non-empty: pause
+    std::string               last_error;
+};
+
+/// Files a request on a transaction's own row and makes it due. Anyone may; only the owner acts on it.
+struct request_write
+{
+    enum class kind : std::uint8_t
+    {
+        cancel,  ///< refused as too_late once there is a decision
+        resume   ///< clears a pause and the count of attempts
+    };
+    std::string gid;
+    kind        what = kind::cancel;
+};
+
+/// How one write of a batch ended.
+enum class written : std::uint8_t
+{
+    done,
+    exists,            ///< create: the gid is taken
+    fenced,            ///< owner or position differ, or (create) the owner is not alive: somebody else goes on
+    cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
+    too_late,          ///< a request to cancel met a decision
+    unknown_gid,
+    refused            ///< the store refused this write alone (see `why`); nothing of it was written
+};
+
+struct write_result
+{
+    written                               what = written::done;
+    std::string                           why;
+    std::chrono::system_clock::time_point created{};  ///< create: the time that the row keeps
+};
+
+/// The connection on which an operation runs together with its own journal entry: business first, the entry last, one commit.
+class record_writer
+{
+public:
+    virtual ~record_writer() = default;
+
+    /// A pointer to the store's own connection, such as `soci::session*`. It is inside a database transaction (or a savepoint)
+    /// that the operation must not end.
+    virtual std::any connection() = 0;
+
+    /// Extends the journal on that connection. False: fenced; the operation must return so that all of it is rolled back.
+    virtual bool record(extend_write const&) = 0;
+
+    /// True if exactly this write has been applied already: for a batch that is repeated because its answer was lost.
+    virtual bool applied(extend_write const&) = 0;
+};
+
+/// An operation in the store's own database.
+class local_operation
+{
+public:
+    virtual ~local_operation() = default;
+
+    /// Does the business and calls `record` last. Returns true to commit both (the write is `done`); false, or an exception, undoes
+    /// both (it is `refused`). Runs on the thread that applies the batch, possibly again if the batch is repeated.
+    virtual bool run(record_writer&) = 0;
+};
+
+struct local_write
+{
+    local_operation* operation = nullptr;  ///< outlives the write
+};
+
+using write = std::variant<create_write, extend_write, park_write, request_write, local_write>;
+
+/// What a claim brought.
+struct claimed
+{
+    std::vector<transaction>                 rows;      ///< leased to the claimer now, journals included
+    std::optional<std::chrono::milliseconds> next_due;  ///< when the next row of these workflows will be due; none if there is none
+    bool                                     alive = true;  ///< false: the claimer's own heartbeat row is gone
+};
+
+struct list_filter
+{
+    std::optional<weft::status> status;
+    bool                        unfinished = false;  ///< any status that is not final
+    bool                        paused = false;      ///< only paused ones
+    bool                        no_worker = false;   ///< only those due whose workflow no live engine has registered
+    std::string                 workflow;            ///< only this one; empty: all
+    std::size_t                 limit = 100;
+    std::string                 after;               ///< gid of the last one seen, to go on from there; oldest due first otherwise
+};
+
+/// Keeps transactions, journals, and the heartbeats of engines. Blocking: the engine calls it on threads of its own.
+///
+/// Thread safety: all members may be called from any thread; several engines may share one store.
+/// Errors: every member throws store_error if the store cannot be reached.
+class store
+{
+public:
+    virtual ~store() = default;
+    store() = default;
+    store(store const&) = delete;
+    store& operator=(store const&) = delete;
+
+    /// Applies the writes as one database transaction, each with a result of its own.
+    ///
+    /// Durability: everything reported `done` is durable when this returns.
+    /// Errors: store_error; if `in_doubt()`, call again with the same writes and `repeated`: a write that is found to have been
+    /// applied by the first call (same owner, our bytes at our position) is reported `done`.
+    virtual std::vector<write_result> apply(std::span<write const> writes, bool repeated) = 0;
+
+    /// Enters a new incarnation of an engine: its heartbeat row and, where the store has one, its lock.
+    /// `workflows` is what it has registered, for `list_filter::no_worker`.
+    virtual void enlist(std::string const& engine, std::span<std::string const> workflows) = 0;
+
+    /// Keeps the incarnation alive. False: its row is gone; it must abandon everything and enlist anew.
+    virtual bool beat(std::string const& engine, std::span<std::string const> workflows) = 0;
+
+    /// The incarnation goes: releases what it still owns and removes its row.
+    virtual void resign(std::string const& engine) = 0;
+
+    /// Removes engines that are dead (lock free, or no beat for `expiry`) and releases what they owned.
+    /// Returns how many transactions became due by that.
+    virtual std::size_t release_dead(std::chrono::milliseconds expiry) = 0;
+
+    /// Leases up to `limit` due, unowned transactions of these workflows to `engine`, each with `attempts` counted up.
+    /// With `owned_too`, returns those that it owns already as well: after a claim whose answer was lost.
+    virtual claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) = 0;
+
+    /// The transactions that `engine` owns and that somebody has asked to cancel.
+    virtual std::vector<std::string> cancel_requests(std::string const& engine) = 0;
+
+    /// A number that differs from the last one if anything was written since, by whomever.
+    virtual std::uint64_t version() = 0;
+
+    virtual std::optional<transaction> find(std::string_view gid, bool with_journal) = 0;
+    virtual std::vector<transaction>   list(list_filter const&) = 0;
+
+    /// Leaves (or, with `present` false, removes) a mark that can be found through a participant's own connection if that leads to
+    /// the same database. Returns false if this store has no connections to share.
+    virtual bool mark(std::string const& nonce, bool present) = 0;
+
+    /// For logs and errors: "sqlite /var/lib/shop/weft.db". Never a password.
+    virtual std::string describe() const = 0;
+};
+
+/// A store in this process's memory: for tests and for work that may be lost with the process.
+/// Time in it is `clock`'s (null: the machine's).
+std::unique_ptr<store> make_memory_store(std::shared_ptr<clock> clock = nullptr);
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,236 @@
+/// \file
+/// Tests of workflows with no server, no database and no waiting: a store in memory, time that moves by itself as soon as nothing else
+/// can happen, and participants that do what the test says. See docs/testing.md.
+#pragma once
+
+#include <weft/engine.hpp>
+#include <weft/testing/virtual_clock.hpp>
+
+#include <boost/system/result.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace weft {
+inline namespace v0 {
+namespace testing {
+
+class environment;
+
+/// What a participant does, send after send: the behaviours are used up in the order in which they are written, and the last one stays.
+///     env.on("charge").throws("connection reset").never_answers().succeeds(std::int64_t{500});
+class script
+{
+public:
+    template <class T>
+    script& succeeds(T const& result)
+    {
+        return add({kind::succeed, detail::encode(result), {}});
+    }
+    script& succeeds() { return add({kind::succeed, {}, {}}); }
+
+    /// The business says no.
+    script& fails(std::string reason) { return add({kind::fail, std::move(reason), {}}); }
+    script& is_ongoing() { return add({kind::ongoing, {}, {}}); }
+
+    /// An unknown outcome, and no effect.
+    script& throws(std::string what) { return add({kind::error, std::move(what), {}}); }
+
+    /// An unknown outcome although the operation itself ran: its answer got lost.
+    script& loses_the_answer() { return add({kind::lost, {}, {}}); }
+    script& never_answers() { return add({kind::never, {}, {}}); }
+
+    /// The operation itself runs, twice.
+    script& answers_twice() { return add({kind::twice, {}, {}}); }
+
+    /// The operation itself runs at once, and its answer comes later.
+    script& answers_after(std::chrono::milliseconds delay) { return add({kind::late, {}, delay}); }
+
+    /// The operation itself runs.
+    script& runs() { return add({kind::run, {}, {}}); }
+
+    /// Repeats the behaviour before it until it has been used so many times.
+    script& times(unsigned n);
+
+private:
+    friend class environment;
+    enum class kind
+    {
+        succeed,
+        fail,
+        ongoing,
+        error,
+        lost,
+        never,
+        twice,
+        late,
+        run
+    };
+    struct behaviour
+    {
+        kind                      what;
+        std::string               text;
+        std::chrono::milliseconds delay;
+    };
+    script&          add(behaviour b);
+    behaviour const* next();
+
+    std::vector<behaviour> behaviours_;
+    std::size_t            used_ = 0;
+};
+
+struct environment_options
+{
+    /// Makes the store; empty: one in memory. It shall take its time from the given clock.
+    std::function<std::unique_ptr<store>(std::shared_ptr<clock>)> open_store;
+
+    /// The engine's options. Clock, store executor and participants are the environment's.
+    engine_options engine;
+
+    /// How much virtual time a wait may take before it is reported as stuck.
+    std::chrono::hours patience{24 * 30};
+};
+
+/// A world of one process at a time, on the calling thread. Everything in it is deterministic, unless an operation uses threads of its own.
+/// Thread safety: one thread.
+class environment
+{
+public:
+    explicit environment(environment_options options = {});
+    ~environment();
+    environment(environment const&) = delete;
+    environment& operator=(environment const&) = delete;
+
+    /// As engine::add: for this process and those after a crash.
+    template <class Body, class... Services>
+    void add(std::string name, Body body, Services... services)
+    {
+        registrations_.push_back([=](weft::engine& e) { e.add(name, body, services...); });
+        if (has_process())
+            registrations_.back()(engine());
+    }
+
+    /// Scripts the first-phase operation of the branch with this name: action or try.
+    script& on(std::string branch_name);
+    script& on(std::string branch_name, operation op);
+
+    /// Runs a workflow to its end. A rollback is a value; anything else that goes wrong is thrown (unfinished, misuse, …).
+    /// Survives crashes planted meanwhile: the caller asks again with the same gid, as callers do.
+    template <class T = void, class... Input>
+    boost::system::result<T, failure> execute(std::string name, std::string gid, Input const&... input)
+    {
+        static_assert(sizeof...(Input) <= 1);
+        auto const ended = execute_text(std::move(name), std::move(gid), encode(input...));
+        if (ended.failed)
+            return failure(ended.text, ended.gid);
+        if constexpr (std::is_void_v<T>)
+            return {};
+        else
+            return detail::decode<T>(std::string_view(ended.text));
+    }
+
+    /// Submits, without running anything yet. Repeated after a crash.
+    template <class... Input>
+    void submit(std::string name, std::string gid, Input const&... input)
+    {
+        submit_text(std::move(name), std::move(gid), encode(input...));
+    }
+
+    /// Runs until every submitted transaction has ended or is paused.
+    void finish();
+
+    /// Runs until nothing can happen before time moves.
+    void settle();
+
+    /// Moves time on, running what becomes due on the way.
+    void advance(std::chrono::milliseconds by);
+
+    /// Runs until `done()`. Throws std::runtime_error if nothing can make it so.
+    void run_until(std::function<bool()> done);
+
+    cancel_answer              cancel(std::string gid);
+    void                       resume(std::string gid);
+    std::optional<transaction> query(std::string gid);
+    std::vector<transaction>   list(list_filter filter = {});
+
+    /// The process dies: nothing of it is left but the store.
+    void crash();
+
+    /// As engine::stop.
+    void stop(std::chrono::milliseconds deadline);
+
+    /// What was sent so far: "create-order/action", "deduct-stock/try", …
+    std::vector<std::string> const& calls() const noexcept { return calls_; }
+    void                            forget_calls() noexcept { calls_.clear(); }
+
+    weft::engine&               engine();
+    weft::store&                store();
+    testing::virtual_clock&     clock() noexcept { return *clock_; }
+    boost::asio::any_io_executor get_executor();
+
+    /// For crash_everywhere: how a process's store behaves. See src/testing/faulty_store.hpp.
+    enum class crash_mode
+    {
+        none,
+        before,       ///< the process dies before the write
+        after,        ///< … after the write is durable
+        answer_lost,  ///< the write is durable, and the answer is lost
+        frozen        ///< the process stands still at the write until another one has finished everything, and then goes on
+    };
+    /// Counted from now on: the write with this number (from 1) is the one. Counting goes on in later processes.
+    void          plant_crash(std::uint64_t at_write, crash_mode mode);
+    std::uint64_t writes() const noexcept;
+
+private:
+    struct process;
+    struct held_call;
+    class scripted;
+    struct ended
+    {
+        bool        failed = false;
+        std::string text, gid;
+    };
+
+    template <class... Input>
+    static std::string encode(Input const&... input)
+    {
+        if constexpr (sizeof...(Input) == 0)
+            return {};
+        else
+            return detail::encode(input...);
+    }
+
+    ended execute_text(std::string name, std::string gid, std::string input);
+    void  submit_text(std::string name, std::string gid, std::string input);
+    void  start_submission(std::size_t index);
+    bool  has_process() const noexcept { return process_ != nullptr; }
+    void  start_process();
+    void  end_process(std::unique_ptr<process> p);
+    bool  step();
+    void  frozen();
+    bool  all_ended();
+    template <class T>
+    T wait_for(std::function<void(weft::engine&, std::function<void(std::exception_ptr, T)>)> start);
+
+    struct submission
+    {
+        std::string name, gid, input;
+        bool        durable = false;
+    };
+
+    environment_options                                     options_;
+    std::shared_ptr<testing::virtual_clock>                 clock_;
+    std::unique_ptr<weft::store>                            base_;
+    std::shared_ptr<struct fault_plan>                      plan_;
+    std::vector<std::function<void(weft::engine&)>>         registrations_;
+    std::vector<std::pair<std::pair<std::string, std::string>, std::unique_ptr<script>>> scripts_;
+    std::vector<std::string>                                calls_;
+    std::vector<submission>                                 submissions_;
+    std::unique_ptr<process>                                process_;
+    std::uint64_t                                           next_seed_ = 1;
+};
+
+}  // namespace testing
+}  // namespace v0
+}  // namespace weft

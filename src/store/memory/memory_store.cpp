@@ -1,0 +1,337 @@
+// Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
+#include <weft/detail/fault.hpp>
+#include <weft/errors.hpp>
+#include <weft/store.hpp>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+
+namespace weft {
+inline namespace v0 {
+
+namespace {
+
+using time_point = std::chrono::system_clock::time_point;
+
+class memory_store final : public store
+{
+public:
+    explicit memory_store(std::shared_ptr<clock> c) : clock_(c ? std::move(c) : system_clock()) { }
+
+    std::vector<write_result> apply(std::span<write const> writes, bool repeated) override
+    {
+        std::lock_guard           lock(mutex_);
+        std::vector<write_result> results;
+        results.reserve(writes.size());
+        for (auto const& w : writes)
+            results.push_back(std::visit([&](auto const& x) { return apply_one(x, repeated); }, w));
+        ++version_;
+        return results;
+    }
+
+    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        std::lock_guard lock(mutex_);
+        engines_[engine] = {clock_->now(), {workflows.begin(), workflows.end()}};
+    }
+
+    bool beat(std::string const& engine, std::span<std::string const>) override
+    {
+        std::lock_guard lock(mutex_);
+        auto const      found = engines_.find(engine);
+        if (found == engines_.end())
+            return false;
+        found->second.last = clock_->now();
+        return true;
+    }
+
+    void resign(std::string const& engine) override
+    {
+        std::lock_guard lock(mutex_);
+        engines_.erase(engine);
+        release(engine);
+    }
+
+    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    {
+        std::lock_guard lock(mutex_);
+        std::size_t     released = 0;
+        for (auto e = engines_.begin(); e != engines_.end();)
+            if (clock_->now() - e->second.last >= expiry)
+            {
+                auto const dead = e->first;
+                e = engines_.erase(e);
+                released += release(dead);
+            }
+            else
+                ++e;
+        return released;
+    }
+
+    claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    {
+        std::lock_guard lock(mutex_);
+        claimed         c;
+        if (!engines_.contains(engine))
+        {
+            c.alive = false;
+            return c;
+        }
+        if (owned_too)
+            for (auto const& [gid, row] : rows_)
+                if (row.owner == engine && !is_final(row.status))
+                    c.rows.push_back(row);
+        limit += c.rows.size();
+        auto const now = clock_->now();
+        for (auto due = due_.begin(); due != due_.end();)
+        {
+            auto& row = rows_.at(due->second);
+            if (std::find(workflows.begin(), workflows.end(), row.workflow) == workflows.end())
+            {
+                ++due;
+                continue;
+            }
+            if (due->first > now || c.rows.size() == limit)
+            {
+                c.next_due = std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(due->first - now));
+                break;
+            }
+            due = due_.erase(due);
+            row.owner = engine;
+            ++row.attempts;
+            c.rows.push_back(row);
+        }
+        if (!c.rows.empty())
+            ++version_;
+        return c;
+    }
+
+    std::vector<std::string> cancel_requests(std::string const& engine) override
+    {
+        std::lock_guard          lock(mutex_);
+        std::vector<std::string> gids;
+        for (auto const& [gid, row] : rows_)
+            if (row.owner == engine && row.cancel_requested && row.status == status::prepared)
+                gids.push_back(gid);
+        return gids;
+    }
+
+    std::uint64_t version() override
+    {
+        std::lock_guard lock(mutex_);
+        return version_;
+    }
+
+    std::optional<transaction> find(std::string_view gid, bool with_journal) override
+    {
+        std::lock_guard lock(mutex_);
+        auto const      found = rows_.find(std::string(gid));
+        if (found == rows_.end())
+            return std::nullopt;
+        auto row = found->second;
+        if (!with_journal)
+            row.parts.clear();
+        return row;
+    }
+
+    std::vector<transaction> list(list_filter const& filter) override
+    {
+        std::lock_guard          lock(mutex_);
+        std::vector<transaction> rows;
+        auto const               now = clock_->now();
+        auto const               has_worker = [&](transaction const& t) {
+            return std::any_of(engines_.begin(), engines_.end(), [&](auto const& e) {
+                auto const& names = e.second.workflows;
+                return std::find(names.begin(), names.end(), t.workflow) != names.end();
+            });
+        };
+        for (auto const& [gid, row] : rows_)
+            if ((!filter.status || row.status == *filter.status) && (!filter.unfinished || !is_final(row.status)) &&
+                (!filter.paused || (!row.paused_reason.empty() && !is_final(row.status))) &&
+                (filter.workflow.empty() || row.workflow == filter.workflow) &&
+                (!filter.no_worker || (!is_final(row.status) && row.paused_reason.empty() && row.owner.empty() && row.due <= now && !has_worker(row))))
+            {
+                rows.push_back(row);
+                rows.back().journal.clear();
+                rows.back().parts.clear();
+            }
+        std::sort(rows.begin(), rows.end(),
+                  [](auto const& a, auto const& b) { return std::tie(a.due, a.gid) < std::tie(b.due, b.gid); });
+        if (!filter.after.empty())
+        {
+            auto const last = std::find_if(rows.begin(), rows.end(), [&](auto const& t) { return t.gid == filter.after; });
+            if (last != rows.end())
+                rows.erase(rows.begin(), last + 1);
+        }
+        if (rows.size() > filter.limit)
+            rows.resize(filter.limit);
+        return rows;
+    }
+
+    bool mark(std::string const&, bool) override { return false; }
+
+    std::string describe() const override { return "memory"; }
+
+private:
+    struct engine_row
+    {
+        time_point               last;
+        std::vector<std::string> workflows;
+    };
+
+    // What is due and nobody's, by time.
+    void set_due(transaction& row, time_point due)
+    {
+        due_.erase({row.due, row.gid});
+        row.due = due;
+        if (row.owner.empty() && row.paused_reason.empty() && !is_final(row.status))
+            due_.emplace(due, row.gid);
+    }
+
+    std::size_t release(std::string const& engine)
+    {
+        std::size_t released = 0;
+        for (auto& [gid, row] : rows_)
+            if (row.owner == engine && !is_final(row.status))
+            {
+                row.owner.clear();
+                set_due(row, clock_->now());
+                ++released;
+            }
+        version_ += released > 0;
+        return released;
+    }
+
+    write_result apply_one(create_write const& w, bool repeated)
+    {
+        if (!w.owner.empty() && !engines_.contains(w.owner))
+            return {written::fenced, {}, {}};
+        auto const [found, created] = rows_.try_emplace(w.gid);
+        auto& row = found->second;
+        if (!created)
+        {
+            bool const ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0;
+            return {ours ? written::done : written::exists, {}, row.created};
+        }
+        row.gid = w.gid;
+        row.trans_type = w.trans_type;
+        row.workflow = w.workflow;
+        row.input = w.input;
+        row.owner = w.owner;
+        row.attempts = w.owner.empty() ? 0 : 1;
+        row.journal = R"({"journal":[]})";
+        row.created = row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        set_due(row, row.created);
+        return {written::done, {}, row.created};
+    }
+
+    write_result apply_one(extend_write const& w, bool repeated)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto& row = found->second;
+        if (repeated && was_applied(row, w))
+            return {};
+        using detail::fault;
+        using detail::planted;
+        if ((row.owner != w.owner && !fault(planted::owner_check)) || (row.position != w.position && !fault(planted::position_check)) ||
+            is_final(row.status))
+            return {written::fenced, {}, {}};
+        if (w.decide == extend_write::decision::commit && row.cancel_requested)
+            return {written::cancel_requested, {}, {}};
+        if (w.seal_part > 0)
+        {
+            row.parts.push_back(row.journal);
+            row.journal = R"({"parts":)" + std::to_string(w.seal_part) + R"(,"entries":)" + std::to_string(w.seal_entries) + R"(,"journal":[]})";
+        }
+        row.journal.insert(row.journal.size() - 2, w.entries);
+        row.position = w.position_after();
+        row.attempts = row.sends = 0;
+        row.last_error.clear();
+        row.updated = clock_->now();
+        if (w.decide == extend_write::decision::commit)
+        {
+            row.status = status::submitted;
+            row.result = w.text;
+        }
+        else if (w.decide == extend_write::decision::roll_back)
+        {
+            row.status = status::aborting;
+            row.reason = w.text;
+        }
+        if (w.finish)
+            row.status = w.commits ? status::succeed : status::failed;
+        return {};
+    }
+
+    static bool was_applied(transaction const& row, extend_write const& w)
+    {
+        return row.owner == w.owner && row.position == w.position_after() &&
+               std::string_view(row.journal).substr(0, row.journal.size() - 2).ends_with(w.entries);
+    }
+
+    write_result apply_one(park_write const& w, bool repeated)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto& row = found->second;
+        if (row.owner != w.owner || row.position != w.position || is_final(row.status))
+            return {repeated && row.position == w.position && row.owner.empty() ? written::done : written::fenced, {}, {}};
+        row.owner.clear();
+        row.sends = w.sends;
+        if (!w.keep_attempts)
+            row.attempts = 0;
+        row.paused_reason = w.paused_reason;
+        row.last_error = w.paused_reason.empty() ? w.last_error : w.paused_reason;
+        row.updated = clock_->now();
+        bool const at_once = row.cancel_requested && row.status == status::prepared;
+        set_due(row, clock_->now() + (at_once ? std::chrono::milliseconds(0) : w.due_in));
+        return {};
+    }
+
+    write_result apply_one(request_write const& w, bool)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto& row = found->second;
+        if (w.what == request_write::kind::cancel)
+        {
+            if (row.status != status::prepared)
+                return {written::too_late, {}, {}};
+            row.cancel_requested = true;
+        }
+        if (is_final(row.status))
+            return {};
+        row.paused_reason.clear();
+        if (w.what == request_write::kind::resume)
+            row.attempts = 0;
+        if (row.owner.empty())
+            set_due(row, clock_->now());
+        return {};
+    }
+
+    write_result apply_one(local_write const&, bool) { return {written::refused, "memory has no connection to share", {}}; }
+
+    std::shared_ptr<clock>                       clock_;
+    std::mutex                                   mutex_;
+    std::unordered_map<std::string, transaction> rows_;
+    std::set<std::pair<time_point, std::string>> due_;
+    std::map<std::string, engine_row>            engines_;
+    std::uint64_t                                version_ = 1;
+};
+
+}  // namespace
+
+std::unique_ptr<store> make_memory_store(std::shared_ptr<clock> clock)
+{
+    return std::make_unique<memory_store>(std::move(clock));
+}
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,455 @@
+#include <weft/testing/environment.hpp>
+
+#include "src/testing/faulty_store.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <list>
+#include <stdexcept>
+
+namespace weft {
+inline namespace v0 {
+namespace testing {
+
+script& script::add(behaviour b)
+{
+    behaviours_.push_back(std::move(b));
+    return *this;
+}
+
+script& script::times(unsigned n)
+{
+    auto const last = behaviours_.back();
+    for (unsigned i = 1; i < n; ++i)
+        behaviours_.push_back(last);
+    return *this;
+}
+
+script::behaviour const* script::next()
+{
+    if (behaviours_.empty())
+        return nullptr;
+    auto const* b = &behaviours_[std::min(used_, behaviours_.size() - 1)];
+    ++used_;
+    return b;
+}
+
+namespace {
+
+// An answer on its way to nobody in particular: for sends that the network doubled or lost.
+class answer_sink final : public detail::performance
+{
+public:
+    answer_sink(branch w, boost::asio::any_io_executor e, std::function<void(outcome, bool)> t)
+        : executor_(std::move(e)), then_(std::move(t))
+    {
+        where = std::move(w);
+    }
+    boost::asio::any_io_executor executor() const override { return executor_; }
+    void                         answer(outcome o, bool permanent) noexcept override
+    {
+        if (then_)
+            then_(std::move(o), permanent);
+    }
+
+private:
+    boost::asio::any_io_executor         executor_;
+    std::function<void(outcome, bool)> then_;
+};
+
+operation_call call_for(branch const& where, boost::asio::any_io_executor const& executor, std::function<void(outcome, bool)> then)
+{
+    return operation_call(boost::intrusive_ptr<detail::performance>(new answer_sink(where, executor, std::move(then))));
+}
+
+}  // namespace
+
+// A call that the script keeps: for ever, or until its time has come.
+struct environment::held_call
+{
+    std::optional<operation_call> call;
+    std::unique_ptr<alarm>        wake;
+    outcome                       answer;
+    bool                          permanent = false;
+    bool                          has_answer = false;
+    bool                          is_due = false;
+};
+
+class environment::scripted final : public detail::participants
+{
+public:
+    scripted(environment& e, boost::asio::any_io_executor executor) : environment_(e), executor_(std::move(executor)) { }
+
+    bool wants(branch const& where) override
+    {
+        environment_.calls_.push_back(where.name + '/' + std::string(to_string(where.op)));
+        for (auto& [key, s] : environment_.scripts_)
+            if (key.first == where.name && (key.second == to_string(where.op) ||
+                                            (key.second.empty() && (where.op == operation::action || where.op == operation::try_))))
+            {
+                next_ = s->next();
+                return next_ && next_->what != script::kind::run;
+            }
+        return false;
+    }
+
+    void perform(operation_call call, std::function<void(operation_call)> run) override
+    {
+        auto const b = *next_;
+        switch (b.what)
+        {
+        case script::kind::succeed: return std::move(call).answer(outcome::success(b.text));
+        case script::kind::fail: return std::move(call).answer(outcome::failure(b.text));
+        case script::kind::ongoing: return std::move(call).answer(outcome::ongoing("ongoing"));
+        case script::kind::error: return std::move(call).answer(outcome::error(b.text));
+        case script::kind::lost:
+        {
+            auto shared = std::make_shared<operation_call>(std::move(call));
+            return run(call_for(shared->where(), executor_, [shared](outcome, bool) mutable {
+                std::move(*shared).answer(outcome::error("the answer was lost"));
+            }));
+        }
+        case script::kind::never:
+            hold().call.emplace(std::move(call));
+            return;
+        case script::kind::twice:
+        {
+            auto shared = std::make_shared<operation_call>(std::move(call));
+            run(call_for(shared->where(), executor_, nullptr));
+            return run(call_for(shared->where(), executor_, [shared](outcome o, bool permanent) mutable {
+                detail::answer_call(std::move(*shared), std::move(o), permanent);
+            }));
+        }
+        case script::kind::late:
+        {
+            auto& h = hold();
+            h.call.emplace(std::move(call));
+            h.wake = environment_.clock_->make_alarm(executor_);
+            h.wake->set(b.delay, [&h] {
+                h.is_due = true;
+                answer_if_both(h);
+            });
+            return run(call_for(h.call->where(), executor_, [&h](outcome o, bool permanent) {
+                h.answer = std::move(o);
+                h.permanent = permanent;
+                h.has_answer = true;
+                answer_if_both(h);
+            }));
+        }
+        case script::kind::run: break;
+        }
+    }
+
+    std::size_t held() const noexcept
+    {
+        return static_cast<std::size_t>(std::count_if(held_.begin(), held_.end(), [](auto const& h) { return h.call.has_value(); }));
+    }
+    void drop() { held_.clear(); }
+
+private:
+    static void answer_if_both(held_call& h)
+    {
+        if (!h.is_due || !h.has_answer || !h.call)
+            return;
+        operation_call call(std::move(*h.call));
+        h.call.reset();
+        detail::answer_call(std::move(call), std::move(h.answer), h.permanent);
+    }
+    held_call& hold() { return held_.emplace_back(); }
+
+    environment&                 environment_;
+    boost::asio::any_io_executor executor_;
+    std::list<held_call>         held_;
+    script::behaviour const*     next_ = nullptr;
+};
+
+struct environment::process
+{
+    process(environment& e, std::uint64_t seed) : store(*e.base_, e.plan_), participants(std::make_shared<scripted>(e, io.get_executor()))
+    {
+        auto options = e.options_.engine;
+        options.clock = e.clock_;
+        options.store_executor = io.get_executor();
+        options.participants = participants;
+        options.seed = seed;
+        engine.emplace(io, store, std::move(options));
+        for (auto const& add : e.registrations_)
+            add(*engine);
+        engine->run([](std::exception_ptr) { });
+    }
+    ~process()
+    {
+        engine.reset();
+        participants->drop();
+        // What is queued is destroyed with the context, as in a process that dies.
+    }
+
+    boost::asio::io_context     io{1};
+    faulty_store                store;
+    std::shared_ptr<scripted>   participants;
+    std::optional<weft::engine> engine;
+};
+
+environment::environment(environment_options options)
+    : options_(std::move(options)), clock_(std::make_shared<testing::virtual_clock>()), plan_(std::make_shared<fault_plan>())
+{
+    base_ = options_.open_store ? options_.open_store(clock_) : make_memory_store(clock_);
+    plan_->freeze = [this] { frozen(); };
+}
+
+environment::~environment() = default;
+
+void environment::start_process()
+{
+    process_ = std::make_unique<process>(*this, next_seed_++);
+    for (std::size_t i = 0; i < submissions_.size(); ++i)
+        if (!submissions_[i].durable)
+            start_submission(i);
+}
+
+weft::engine& environment::engine()
+{
+    if (!process_)
+        start_process();
+    return *process_->engine;
+}
+
+weft::store& environment::store()
+{
+    return *base_;
+}
+
+boost::asio::any_io_executor environment::get_executor()
+{
+    engine();
+    return process_->io.get_executor();
+}
+
+script& environment::on(std::string branch_name)
+{
+    return *scripts_.emplace_back(std::pair(std::move(branch_name), std::string()), std::make_unique<script>()).second;
+}
+
+script& environment::on(std::string branch_name, operation op)
+{
+    return *scripts_.emplace_back(std::pair(std::move(branch_name), std::string(to_string(op))), std::make_unique<script>()).second;
+}
+
+void environment::crash()
+{
+    process_.reset();
+}
+
+void environment::plant_crash(std::uint64_t at_write, crash_mode mode)
+{
+    plan_->at_write = plan_->writes + at_write;
+    plan_->mode = mode;
+}
+
+std::uint64_t environment::writes() const noexcept
+{
+    return plan_->writes;
+}
+
+// One thing that can happen now. False: nothing can before time moves.
+bool environment::step()
+{
+    auto& p = *process_;
+    p.io.restart();
+    if (p.io.poll_one() > 0)
+    {
+        if (p.store.dead())
+            crash();
+        return true;
+    }
+    // Operations on threads of their own take real time; the scripted ones that are kept do not.
+    if (p.engine->in_flight().operations > p.participants->held())
+    {
+        p.io.restart();
+        if (p.io.run_one_for(std::chrono::milliseconds(50)) > 0)
+        {
+            if (p.store.dead())
+                crash();
+            return true;
+        }
+    }
+    return false;
+}
+
+void environment::run_until(std::function<bool()> done)
+{
+    auto const latest = clock_->since_boot() + options_.patience;
+    while (!done())
+    {
+        engine();
+        if (step())
+            continue;
+        auto const next = clock_->next();
+        if (!next || clock_->since_boot() + *next > latest)
+            throw std::runtime_error("weft::testing: nothing that is waited for can happen any more");
+        clock_->advance(*next);
+    }
+}
+
+void environment::settle()
+{
+    engine();
+    while (process_ && step())
+    {
+    }
+}
+
+void environment::advance(std::chrono::milliseconds by)
+{
+    auto const until = clock_->since_boot() + by;
+    for (;;)
+    {
+        engine();
+        if (step())
+            continue;
+        auto const next = clock_->next();
+        if (!next || clock_->since_boot() + *next > until)
+            break;
+        clock_->advance(*next);
+    }
+    clock_->advance(until - clock_->since_boot());
+    settle();
+}
+
+// A process stands still in the middle of a write: another one takes over and finishes everything.
+void environment::frozen()
+{
+    auto standing_still = std::move(process_);
+    plan_->mode = crash_mode::none;
+    finish();
+    process_.reset();
+    process_ = std::move(standing_still);
+}
+
+void environment::start_submission(std::size_t index)
+{
+    auto const& s = submissions_[index];
+    auto const  answer = [this, index](std::exception_ptr error, std::string const&) {
+        if (!error)
+            submissions_[index].durable = true;
+    };
+    process_->engine->submit_text(s.name, s.gid, s.input, answer);
+}
+
+void environment::submit_text(std::string name, std::string gid, std::string input)
+{
+    submissions_.push_back({std::move(name), std::move(gid), std::move(input)});
+    if (process_)
+        start_submission(submissions_.size() - 1);
+    else
+        engine();
+}
+
+bool environment::all_ended()
+{
+    return std::all_of(submissions_.begin(), submissions_.end(), [&](auto const& s) {
+        auto const row = base_->find(s.gid, false);
+        return row && (is_final(row->status) || !row->paused_reason.empty());
+    });
+}
+
+void environment::finish()
+{
+    engine();
+    run_until([this] { return all_ended(); });
+    if (process_)
+        settle();
+}
+
+environment::ended environment::execute_text(std::string name, std::string gid, std::string input)
+{
+    // A caller asks again with the same gid when the process that it asked has died.
+    for (;;)
+    {
+        struct answer
+        {
+            bool               there = false;
+            std::exception_ptr error;
+            std::string        text;
+        };
+        auto const a = std::make_shared<answer>();
+        engine();
+        auto const* asked = process_.get();
+        process_->engine->execute_text(name, gid, input, [a](std::exception_ptr error, std::string text) {
+            a->there = true;
+            a->error = error;
+            a->text = std::move(text);
+        });
+        run_until([&] { return a->there || process_.get() != asked; });
+        if (!a->there)
+            continue;
+        if (!a->error)
+            return {false, a->text, gid};
+        try
+        {
+            std::rethrow_exception(a->error);
+        }
+        catch (failure const& says_no)
+        {
+            return {true, says_no.reason(), gid};
+        }
+    }
+}
+
+template <class T>
+T environment::wait_for(std::function<void(weft::engine&, std::function<void(std::exception_ptr, T)>)> start)
+{
+    for (;;)
+    {
+        struct answer
+        {
+            bool               there = false;
+            std::exception_ptr error;
+            T                  value{};
+        };
+        auto const a = std::make_shared<answer>();
+        start(engine(), [a](std::exception_ptr error, T value) {
+            a->there = true;
+            a->error = error;
+            a->value = std::move(value);
+        });
+        auto const* asked = process_.get();
+        run_until([&] { return a->there || process_.get() != asked; });
+        if (!a->there)
+            continue;
+        if (a->error)
+            std::rethrow_exception(a->error);
+        return std::move(a->value);
+    }
+}
+
+cancel_answer environment::cancel(std::string gid)
+{
+    return wait_for<cancel_answer>([&](weft::engine& e, auto done) { e.cancel(gid, done); });
+}
+
+void environment::resume(std::string gid)
+{
+    wait_for<int>([&](weft::engine& e, auto done) { e.resume(gid, [done](std::exception_ptr error) { done(error, 0); }); });
+}
+
+std::optional<transaction> environment::query(std::string gid)
+{
+    return base_->find(gid, true);
+}
+
+std::vector<transaction> environment::list(list_filter filter)
+{
+    return base_->list(filter);
+}
+
+void environment::stop(std::chrono::milliseconds deadline)
+{
+    wait_for<int>([&](weft::engine& e, auto done) { e.stop(deadline, [done](std::exception_ptr error) { done(error, 0); }); });
+}
+
+}  // namespace testing
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,56 @@
+# Run by ctest (see CMakeLists.txt): SOURCE, BUILT (a tree that can be installed, or empty), WORK, GENERATOR, COMPILER, SHARED.
+cmake_minimum_required(VERSION 3.25)
+
+function(run what)
+    message(STATUS "${what}")
+    execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(NOT status EQUAL 0)
+        message(FATAL_ERROR "${what} failed (${status}):\n${output}")
+    endif()
+    set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
+set(common -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0")
+
+if(NOT BUILT)
+    set(BUILT ${WORK}/build)
+    run("configure" ${CMAKE_COMMAND} -S ${SOURCE} -B ${BUILT} ${common} -D BUILD_SHARED_LIBS=${SHARED} -D CMAKE_CXX_FLAGS=
+        -D WEFT_BUILD_TESTS=OFF -D WEFT_BUILD_EXAMPLES=OFF -D WEFT_BUILD_BENCH=OFF -D WEFT_PLANTED_FAULTS=OFF)
+    run("build" ${CMAKE_COMMAND} --build ${BUILT} --parallel ${jobs})
+endif()
+
+# Installed in one place and moved to another: nothing may remember where it was built or installed.
+file(REMOVE_RECURSE ${WORK}/first-prefix ${WORK}/prefix ${WORK}/consumer)
+run("install" ${CMAKE_COMMAND} --install ${BUILT} --prefix ${WORK}/first-prefix)
+file(RENAME ${WORK}/first-prefix ${WORK}/prefix)
+file(GLOB_RECURSE descriptions ${WORK}/prefix/*.cmake ${WORK}/prefix/*.pc)
+foreach(file IN LISTS descriptions)
+    file(READ ${file} text)
+    foreach(place ${SOURCE} ${BUILT} ${WORK})
+        string(FIND "${text}" "${place}" found)
+        if(NOT found EQUAL -1)
+            message(FATAL_ERROR "${file} mentions ${place}, which a user does not have.")
+        endif()
+    endforeach()
+endforeach()
+
+run("configure the consumer" ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK}/consumer ${common}
+    -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+run("build the consumer" ${CMAKE_COMMAND} --build ${WORK}/consumer --parallel ${jobs})
+run("run the consumer" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib ${WORK}/consumer/consumer)
+
+# pkg-config: for those whose build is not CMake.
+find_program(PKG_CONFIG pkg-config)
+if(NOT PKG_CONFIG)
+    message(STATUS "no pkg-config here: its files are not tried")
+    return()
+endif()
+file(GLOB_RECURSE core_pc ${WORK}/prefix/weft-core.pc)
+cmake_path(GET core_pc PARENT_PATH pc_dir)
+cmake_path(GET pc_dir PARENT_PATH lib_dir)
+run("pkg-config" ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${pc_dir} ${PKG_CONFIG} --cflags --libs weft-core)
+separate_arguments(flags UNIX_COMMAND "${output}")
+run("build with pkg-config" ${COMPILER} -std=c++20 ${CMAKE_CURRENT_LIST_DIR}/consumer/core.cpp ${flags} -o ${WORK}/consumer/core)
+run("run what pkg-config built" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${lib_dir} ${WORK}/consumer/core)
+message(STATUS "installed weft can be used")

@@ -1,0 +1,203 @@
+// One try at moving one transaction forward: runs the body against the journal and appends to it. The heart.
+//
+// An attempt does one thing at a time: it writes, or it waits for an operation, or for a retry. Each of these ends in one of the
+// three ways on (on_written, on_answer, on_timer), and each of those ends in the next thing or in the end of the attempt.
+#pragma once
+
+#include "workflow/committer.hpp"
+#include "workflow/journal.hpp"
+#include "workflow/schedule.hpp"
+
+#include <weft/detail/program.hpp>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+class engine_core;
+
+enum class ended_as : std::uint8_t
+{
+    finished,  // the final row is durable
+    parked,    // given back to the store; due again, or paused
+    fenced     // somebody else goes on
+};
+
+// One send that has not answered yet.
+class send final : public performance
+{
+public:
+    send(std::shared_ptr<engine_core> engine, boost::intrusive_ptr<branch_call> call) : engine_(std::move(engine)), call_(std::move(call)) { }
+
+    boost::asio::any_io_executor executor() const override;
+    void                         answer(outcome o, bool permanent) noexcept override;
+
+    class attempt* waiting = nullptr;  // strand only; null once the attempt does not wait any more
+
+private:
+    std::shared_ptr<engine_core>      engine_;
+    boost::intrusive_ptr<branch_call> call_;  // keeps the operation and its arguments
+};
+
+class attempt final : public write_sink, public timer, private attempt_core, private local_operation
+{
+public:
+    attempt(engine_core& engine, std::string gid) : engine_(engine), row_(std::make_unique<transaction>()), gid_(std::move(gid)) { }
+    ~attempt() override;
+
+    // For a transaction that is about to be created: makes the body, so that an input that does not convert is found before
+    // anything is written. Throws misuse(bad_value). `begin_created` follows once the row is durable, with the time it keeps.
+    void prepare(program const& p, std::string_view input);
+    void begin_created(std::string const& workflow, std::chrono::system_clock::time_point created);
+
+    // Starts (once). `row` is leased to this engine and comes with its journal.
+    void begin(program const& p, transaction row);
+
+    // Goes on after the engine made it wait.
+    void go_on();
+
+    // Somebody asked to cancel, and the request is durable.
+    void cancel_requested();
+
+    // The engine stops: park at the next point where nothing is lost.
+    void stop();
+
+    // As in a crash: nothing more is sent or written. The engine drops its reference.
+    void abandon() noexcept;
+
+    void on_answer(outcome o, bool permanent);
+
+    std::string const& gid() const noexcept override { return gid_; }
+    transaction const& row() const noexcept { return *row_; }
+    bool               has_decision() const noexcept { return row_->status != status::prepared; }
+
+private:
+    enum class doing : std::uint8_t
+    {
+        nothing,
+        writing,
+        performing,
+        waiting_to_retry,
+        held,  // for a beat, for the answer whether a database is the store's own, or for a reload
+        ended
+    };
+    enum class after_write : std::uint8_t
+    {
+        send,      // the operation that the body waits for
+        phase2,    // the next operation of phase 2
+        finished,  // the final row
+        park,      // the entries are safe: now the parking
+        parked
+    };
+
+    // A branch with an undo, as far as this attempt knows it.
+    struct undoable
+    {
+        boost::intrusive_ptr<branch_call> call;
+        std::string                       id;
+        recorded_branch::state            is = recorded_branch::state::sent;
+        recorded_branch::phase2           second = recorded_branch::phase2::open;
+        bool                              maybe = false;
+        unsigned                          send = 1;
+    };
+
+    // attempt_core: what the body sees
+    bool                                  ask(branch_call& call) override;
+    void                                  wait(std::coroutine_handle<> body) noexcept override { suspended_ = body; }
+    std::chrono::system_clock::time_point now() const noexcept override;
+    std::string                           uuid() override;
+    std::uint64_t                         random() override;
+
+    // local_operation: on the store's thread, while this waits for the write
+    bool run(record_writer&) override;
+
+    void on_written(write_result const&, write&) override;
+    void on_timer() override;
+
+    bool replay(branch_call& call, recorded_branch const& recorded);
+    void mismatch(branch_call const* asked, recorded_branch const* recorded);
+    void drive(std::coroutine_handle<> body);
+    void body_ended();
+    void prepare_send();
+    void prepare_local();
+    void send_now();
+    void answered(outcome o, bool permanent);
+    void record(outcome const& o);
+    void no_answer(outcome const& o, bool permanent);
+    void retry();
+    void decide(extend_write::decision d, std::string text);
+    void collected();
+    void begin_phase2();
+    void next_in_phase2();
+    bool needs_phase2(undoable const& u) const noexcept;
+    operation phase2_operation(undoable const& u) const noexcept;
+    bool      rolling_back() const noexcept;
+    bool      is_last_in_phase2() const noexcept;
+    std::string where() const;
+    void write_entries(after_write then, extend_write::decision d = extend_write::decision::none, bool finish = false);
+    extend_write extension(extend_write::decision d, bool finish);
+    void extended(extend_write const& w);
+    void pause(std::string reason);
+    void park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error);
+    void write_park();
+    void end(ended_as how);
+    void drop_body() noexcept;
+    void orphan_send() noexcept;
+    void append(entry e);
+    void cancel_rollback();
+    undoable*          undo_of_current() noexcept;
+    void               register_undo(recorded_branch::state s);
+    retry_policy const& policy() const noexcept;
+
+    engine_core&                 engine_;
+    std::unique_ptr<transaction> row_;  // what of it is needed; input and journal are dropped once read
+    std::string                  gid_;
+    std::unique_ptr<context>     context_;
+    body                         body_;
+    std::coroutine_handle<>      suspended_;
+    doing                        doing_ = doing::nothing;
+    after_write                  then_ = after_write::send;
+    bool                         collecting_ = false;  // the body runs only to collect phase 2
+    bool                         stop_body_ = false;   // the body is not resumed again
+    bool                         in_phase2_ = false;
+    bool                         cancelled_ = false;
+    bool                         stopping_ = false;
+    bool                         timed_out_ = false;
+    bool                         orphaned_ = false;  // a send of this attempt has not returned: not again in this attempt
+    bool                         refused_ = false;   // an operation of phase 2 was refused
+    bool                         current_intent_ = false;  // the branch under way is in the journal as an intent
+    bool                         resent_ = false;          // an earlier send of it may have happened
+    bool                         ran_local_ = false;
+
+    std::unique_ptr<recorded_journal> recorded_;  // while it is being replayed
+    std::size_t                       next_recorded_ = 0;
+
+    std::vector<undoable>             undoables_;
+    boost::intrusive_ptr<branch_call> current_;     // the branch under way
+    std::string                       current_id_;
+    std::size_t                       phase2_next_ = 0;  // how far phase 2 has come
+    undoable*                         second_ = nullptr; // the branch under way in phase 2
+    operation                         op_ = operation::action;
+    boost::intrusive_ptr<class send>  send_;
+    std::uint64_t                     asked_ = 0;
+    std::uint64_t                     uuids_ = 0, randoms_ = 0;
+
+    std::string   entries_;  // not yet durable
+    std::uint32_t entry_count_ = 0;
+    std::uint64_t entries_total_ = 0;
+    std::uint32_t open_entries_ = 0;  // in the unsealed part, those not yet durable included
+    std::size_t   open_bytes_ = 0;
+    std::uint32_t parts_ = 0;
+    std::int64_t  last_at_ = 0;
+
+    extend_write::decision decision_ = extend_write::decision::none;  // being written
+    park_write             parking_;
+    std::unique_ptr<extend_write> local_extension_;
+    outcome                local_outcome_;
+    bool                   local_permanent_ = false;
+    std::string            pause_reason_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

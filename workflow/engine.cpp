@@ -1,0 +1,96 @@
+// The façade: from any thread onto the engine's strand.
+#include "workflow/engine_core.hpp"
+
+namespace weft {
+inline namespace v0 {
+
+engine::engine(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
+    : core_(std::make_shared<detail::engine_core>(std::move(executor), store, std::move(options)))
+{
+}
+
+engine::~engine()
+{
+    core_->abandon();
+    core_->join_threads();
+    // What is left goes on the strand, where its handlers run, or with them if nothing runs them any more.
+    auto const strand = core_->strand();
+    boost::asio::post(strand, [core = std::move(core_)] { });
+}
+
+void engine::add_program(std::string name, std::unique_ptr<detail::program> program)
+{
+    core_->add_program(std::move(name), std::move(program));
+}
+
+void engine::declare(std::string name)
+{
+    core_->declare(std::move(name));
+}
+
+void engine::start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
+                           done<std::string> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, name = std::move(name), gid = std::move(gid), input = std::move(input), options,
+                                            wait_for_end, answer = std::move(answer)]() mutable {
+        core->execute(std::move(name), std::move(gid), std::move(input), options, wait_for_end, std::move(answer));
+    });
+}
+
+void engine::start_query(std::string gid, done<std::optional<transaction>> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {
+        core->query(std::move(gid), std::move(answer));
+    });
+}
+
+void engine::start_list(list_filter filter, done<std::vector<transaction>> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, filter = std::move(filter), answer = std::move(answer)]() mutable {
+        core->list(std::move(filter), std::move(answer));
+    });
+}
+
+void engine::start_cancel(std::string gid, done<cancel_answer> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {
+        core->cancel(std::move(gid), std::move(answer));
+    });
+}
+
+void engine::start_resume(std::string gid, done<std::monostate> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {
+        core->resume(std::move(gid), std::move(answer));
+    });
+}
+
+void engine::start_run(done<std::monostate> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, answer = std::move(answer)]() mutable { core->run(std::move(answer)); });
+}
+
+void engine::start_stop(std::chrono::milliseconds deadline, done<std::monostate> answer)
+{
+    boost::asio::dispatch(core_->strand(),
+                          [core = core_, deadline, answer = std::move(answer)]() mutable { core->stop(deadline, std::move(answer)); });
+}
+
+void engine::refuse_own_thread() const
+{
+    if (core_->on_strand())
+        throw misuse(misuse::code::wrong_thread, "a blocking call on the engine's own thread would wait for itself");
+}
+
+boost::asio::any_io_executor engine::outer_executor() const
+{
+    return core_->outer_;
+}
+
+engine::load engine::in_flight() const noexcept
+{
+    return {core_->transactions_in_memory_.load(std::memory_order_relaxed), core_->operations_in_flight_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,265 @@
+// The engine behind its façade: who is alive, who waits, what is due. Everything runs on one strand; the strand is the lock.
+#pragma once
+
+#include "workflow/attempt.hpp"
+#include "workflow/committer.hpp"
+#include "workflow/schedule.hpp"
+
+#include <weft/engine.hpp>
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+class watchdog;
+
+class engine_core final : public std::enable_shared_from_this<engine_core>
+{
+public:
+    engine_core(boost::asio::any_io_executor executor, weft::store& store, engine_options options);
+    ~engine_core();
+
+    // --- registration: before anything runs
+    void add_program(std::string name, std::unique_ptr<program> p);
+    void declare(std::string name);
+
+    // --- ways in: on the strand
+    template <class T>
+    using done = std::unique_ptr<completion<T>>;
+    void execute(std::string name, std::string gid, std::string input, execute_options, bool wait_for_end, done<std::string>);
+    void query(std::string gid, done<std::optional<transaction>>);
+    void list(list_filter, done<std::vector<transaction>>);
+    void cancel(std::string gid, done<cancel_answer>);
+    void resume(std::string gid, done<std::monostate>);
+    void run(done<std::monostate>);
+    void stop(std::chrono::milliseconds deadline, done<std::monostate>);
+
+    // Any thread: from now on nothing is sent, written or answered. What is in memory goes with the last handler.
+    void abandon() noexcept;
+    void join_threads();
+
+    // --- what attempts use
+    committer&            commits() noexcept { return committer_; }
+    schedule&             timers() noexcept { return *schedule_; }
+    weft::clock&          time() noexcept { return *options_.clock; }
+    engine_options const& options() const noexcept { return options_; }
+    std::string const&    owner() const noexcept { return incarnation_; }
+    spdlog::logger*       log() const noexcept { return options_.logger.get(); }
+    bool                  stopping() const noexcept { return stopping_; }
+    bool                  abandoned() const noexcept { return abandoned_.load(std::memory_order_relaxed); }
+    double                jitter() { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }
+    void                  count(counters::event e, std::uint64_t n = 1) noexcept
+    {
+        if (options_.counters)
+            options_.counters->count(e, n);
+    }
+    std::int64_t now_ms() const
+    {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock->now().time_since_epoch()).count();
+    }
+
+    // False: the last confirmed beat is too old to send or answer anything. The attempt is resumed (`go_on`) or abandoned later.
+    bool may_act();
+    void hold(attempt& a);
+
+    void committer_idle() { check_stopped(); }
+
+    // An attempt's milestones.
+    void decided(attempt& a);
+    void ended(attempt& a, ended_as how);
+
+    // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it.
+    void operation_began(std::string const& gid);
+    void operation_orphaned(std::string const& gid);
+    void operation_returned(std::string const& gid, bool orphan);
+
+    // Whether a participant's database is the store's own: answers at once if known, else calls `a.go_on()` later.
+    std::optional<bool> same_database(participant_database& db, attempt& a);
+
+    // Replays from the store (engine_options::replay_always).
+    void reload(attempt& a);
+
+    // Around user code on the strand, for the watchdog.
+    class user_code
+    {
+    public:
+        user_code(engine_core& e, std::string const& gid, std::string const* branch_id);
+        ~user_code();
+        user_code(user_code const&) = delete;
+
+    private:
+        engine_core& engine_;
+    };
+
+    // --- threads
+    auto strand() const { return strand_; }
+    bool on_strand() const noexcept { return strand_.running_in_this_thread(); }
+    void on_strand(auto f)  // later
+    {
+        boost::asio::post(strand_, [self = shared_from_this(), f = std::move(f)]() mutable {
+            if (!self->abandoned())
+                f();
+        });
+    }
+
+    // Runs `job` where blocking calls of the store run, then `then(error, result)` on the strand.
+    template <class Job, class Then>
+    void on_store(Job job, Then then);
+
+    weft::store&                 store_;
+    boost::asio::any_io_executor outer_;
+    std::atomic<std::size_t>     transactions_in_memory_{0};
+    std::atomic<std::size_t>     operations_in_flight_{0};
+
+private:
+    class submission;
+    class request;
+    enum class life
+    {
+        unborn,
+        enlisting,
+        alive,
+        gone
+    };
+
+    void start();
+    void enlist();
+    void enlisted(std::exception_ptr error);
+    void schedule_beat();
+    void beat();
+    void lost_incarnation();
+    void poll();
+    void claim();
+    void claim_in(std::chrono::milliseconds delay);
+    void claimed_rows(claimed c);
+    void begin(transaction row);
+    void look_for_cancels();
+    void look_for_watched();
+    void join(boost::intrusive_ptr<submission> s);
+    std::uint64_t await_end(std::string const& gid, execute_options, done<std::string>);
+    void answer_waiters(transaction const& row);
+    static bool answer_from(transaction const& row, wait w, completion<std::string>& to);
+    void check_stopped();
+    void finish_stop();
+
+    struct deadline_timer;
+    struct waiter
+    {
+        std::uint64_t                   number;
+        wait                            until;
+        done<std::string>               to;
+        std::unique_ptr<deadline_timer> deadline;
+    };
+    void drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error);
+    void drop_waiters(std::string const& gid, std::exception_ptr error);
+    void write_submission(boost::intrusive_ptr<submission> s);
+    void when_alive(std::function<void()> f);
+    void forget(attempt& a);
+
+    boost::asio::strand<boost::asio::any_io_executor> strand_;
+    engine_options                                    options_;
+    std::shared_ptr<boost::asio::thread_pool>         pool_;
+    boost::asio::any_io_executor                      store_executor_;
+    std::unique_ptr<schedule>                         schedule_;
+    committer                                         committer_;
+    std::mt19937_64                                   random_;
+    std::atomic<bool>                                 abandoned_{false};
+
+    std::unordered_map<std::string, std::unique_ptr<program>> programs_;
+    std::unordered_set<std::string>                           declared_;
+    std::vector<std::string>                                  names_;
+
+    life                     life_ = life::unborn;
+    std::string              incarnation_;
+    std::chrono::nanoseconds last_beat_{0};
+    std::uint64_t            seen_version_ = 0;
+    bool                     polling_ = false;
+    bool                     claiming_ = false;
+    bool                     claim_again_ = false;
+    bool                     claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs
+    bool                     stopping_ = false;
+    bool                     stopped_ = false;
+
+    std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;   // key: the attempt's own gid
+    std::unordered_map<std::string, std::vector<waiter>>                waiters_;   // gid → who waits for its end
+    std::unordered_set<std::string>                                     watched_;   // those of them that do not run here
+    std::unordered_map<std::string, unsigned>                           orphans_;   // gid → sends that have not returned
+    std::unordered_map<std::string, transaction>                        parked_;    // claimed, but an orphan has not returned
+    std::vector<boost::intrusive_ptr<attempt>>                          held_;      // wait for a beat
+    std::unordered_map<participant_database*, bool>                     same_database_;
+    std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
+    std::vector<std::function<void()>>                                  before_alive_;
+    std::vector<done<std::monostate>>                                   runs_;
+    std::vector<done<std::monostate>>                                   stops_;
+    std::uint64_t                                                       next_waiter_ = 1;
+
+    struct call_timer final : timer
+    {
+        std::function<void()> wake;
+        void                  on_timer() override { wake(); }
+    };
+    call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_;
+
+    std::unique_ptr<watchdog> watchdog_;
+};
+
+template <class Job, class Then>
+void engine_core::on_store(Job job, Then then)
+{
+    boost::asio::post(store_executor_, [self = shared_from_this(), job = std::move(job), then = std::move(then)]() mutable {
+        if (self->abandoned())
+            return;
+        using R = std::invoke_result_t<Job&>;
+        std::exception_ptr error;
+        if constexpr (std::is_void_v<R>)
+        {
+            try
+            {
+                job();
+            }
+            catch (...)
+            {
+                error = std::current_exception();
+            }
+            auto& me = *self;
+            boost::asio::post(me.strand_, [self = std::move(self), then = std::move(then), error]() mutable {
+                if (!self->abandoned())
+                    then(error);
+            });
+        }
+        else
+        {
+            R result{};
+            try
+            {
+                result = job();
+            }
+            catch (...)
+            {
+                error = std::current_exception();
+            }
+            auto& me = *self;
+            boost::asio::post(me.strand_, [self = std::move(self), then = std::move(then), error, result = std::move(result)]() mutable {
+                if (!self->abandoned())
+                    then(error, std::move(result));
+            });
+        }
+    });
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

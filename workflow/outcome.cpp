@@ -1,0 +1,61 @@
+#include <weft/detail/workflow_promise.hpp>
+#include <weft/errors.hpp>
+#include <weft/outcome.hpp>
+#include <weft/retry.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace weft {
+inline namespace v0 {
+
+outcome outcome_of_current_exception() noexcept
+{
+    try
+    {
+        try
+        {
+            throw;
+        }
+        catch (failure const& says_no)
+        {
+            return outcome::failure(says_no.reason());
+        }
+        catch (ongoing const& later)
+        {
+            return outcome::ongoing(later.what());
+        }
+        catch (std::exception const& e)
+        {
+            return outcome::error(e.what());
+        }
+        catch (...)
+        {
+            return outcome::error("threw something that is no std::exception");
+        }
+    }
+    catch (...)
+    {
+        return outcome::error({});  // no memory even for the message
+    }
+}
+
+std::chrono::milliseconds retry_policy::interval(std::uint32_t sends) const noexcept
+{
+    double const grown = static_cast<double>(initial.count()) * std::pow(std::max(factor, 1.0), static_cast<double>(std::max(sends, 1u) - 1));
+    double const capped = std::min(grown, static_cast<double>(cap.count()));
+    return std::chrono::milliseconds(static_cast<std::int64_t>(capped));
+}
+
+void detail::throw_failure(branch_call const& call)
+{
+    throw failure(call.answer.text, *call.gid, *call.id);
+}
+
+void detail::throw_unreadable(branch_call const& call, char const* what)
+{
+    throw unreadable_result("the recorded result of branch " + *call.id + " \"" + call.name + "\" no longer converts: " + what, call);
+}
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,58 @@
+// The words that are persisted, logged and shown. Stored databases hold them: do not rename.
+#include <weft/branch.hpp>
+#include <weft/detail/branch_call.hpp>
+#include <weft/store.hpp>
+
+namespace weft {
+inline namespace v0 {
+
+std::string_view to_string(operation op) noexcept
+{
+    switch (op)
+    {
+    case operation::action: return "action";
+    case operation::compensate: return "compensate";
+    case operation::try_: return "try";
+    case operation::confirm: return "confirm";
+    case operation::cancel: return "cancel";
+    case operation::commit: return "commit";
+    case operation::rollback: return "rollback";
+    }
+    return "?";
+}
+
+std::string_view to_string(status s) noexcept
+{
+    switch (s)
+    {
+    case status::prepared: return "prepared";
+    case status::submitted: return "submitted";
+    case status::aborting: return "aborting";
+    case status::succeed: return "succeed";
+    case status::failed: return "failed";
+    }
+    return "?";
+}
+
+std::optional<status> status_from(std::string_view text) noexcept
+{
+    for (auto s : {status::prepared, status::submitted, status::aborting, status::succeed, status::failed})
+        if (to_string(s) == text)
+            return s;
+    return std::nullopt;
+}
+
+std::string_view detail::to_string(verb v) noexcept
+{
+    switch (v)
+    {
+    case verb::step: return "step";
+    case verb::saga: return "saga";
+    case verb::tcc: return "tcc";
+    case verb::xa: return "xa";
+    }
+    return "?";
+}
+
+}  // namespace v0
+}  // namespace weft
