@@ -2,6 +2,8 @@
 
 #include "workflow/watchdog.hpp"
 
+#include <weft/detail/machine_seed.hpp>
+
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 #include <spdlog/spdlog.h>
@@ -20,12 +22,6 @@ constexpr std::chrono::milliseconds store_retry{500};
 std::string new_incarnation(std::mt19937_64& random)
 {
     return fmt::format("{:015x}", random() >> 4);
-}
-
-std::uint64_t machine_seed()
-{
-    std::random_device device;
-    return static_cast<std::uint64_t>(device()) << 32 | device();
 }
 
 std::exception_ptr stopped_error(std::string const& gid)

@@ -1,0 +1,48 @@
+// One connection to a SQLite file, and what has to be known about the file behind it.
+#pragma once
+
+#include "src/store/sql/engine_lock.hpp"
+#include "src/store/sql/sqlite_statements.hpp"
+
+#include <weft/errors.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+// Settings: WAL, synchronous=FULL (a commit that has returned survives a power cut), a busy handler that waits its turn.
+class sqlite_connection
+{
+public:
+    // `create`: the file may be made. Errors: store_error.
+    sqlite_connection(std::string const& file, std::chrono::milliseconds busy_timeout, bool create);
+
+    soci::session& sql() noexcept { return *sql_; }
+
+    // Throws store_error if the path no longer leads to the file that is open: SQLite would go on writing into a file that nobody finds again.
+    void check_file() const;
+
+    writers_turn& turn() noexcept { return turn_; }
+
+private:
+    static int wait_busy(void* self, int tries);
+
+    std::string                    file_;
+    std::chrono::milliseconds      busy_timeout_;
+    writers_turn                   turn_;
+    std::unique_ptr<soci::session> sql_;
+};
+
+// What SQLite reported, as a store_error that names the file; `committing` says whether a commit was under way.
+store_error as_store_error(std::string const& file, std::exception const& e, bool committing);
+
+// True if the whole connection or file is in trouble, false if only the statement or its data is.
+bool is_trouble(std::exception const& e) noexcept;
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,71 @@
+// The writes of a batch as prepared statements on the writing connection. Everything here runs inside a transaction that
+// the caller has begun.
+#pragma once
+
+#include "src/store/sql/sqlite_statements.hpp"
+
+#include <weft/store.hpp>
+
+#include <optional>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+// The JSON in custom_data: {"name":NAME,"input":INPUT}, as dtm's but for the input, which is not base64.
+std::string custom_data_of(std::string const& workflow, std::string const& input);
+std::string input_from(std::string const& workflow, std::string const& custom_data);
+
+class sqlite_writes final : private record_writer
+{
+public:
+    explicit sqlite_writes(soci::session& sql);
+    ~sqlite_writes() override;
+
+    // `now` in milliseconds since 1970; `repeated` as in store::apply.
+    write_result apply(create_write const& w, std::int64_t now, bool repeated);
+    write_result apply(extend_write const& w, std::int64_t now, bool repeated);
+    write_result apply(park_write const& w, std::int64_t now, bool repeated);
+    write_result apply(request_write const& w, std::int64_t now, bool repeated);
+    write_result apply(local_write const& w, std::int64_t now, bool repeated);
+
+    // Forgets which owners are known to be alive; at the beginning of each transaction.
+    void begin() { alive_.clear(); }
+
+private:
+    // record_writer: for operations in this database
+    std::any connection() override { return &sql_; }
+    bool     record(extend_write const& w) override;
+    bool     applied(extend_write const& w) override;
+
+    bool is_alive(std::string const& owner);
+    bool seal(extend_write const& w, std::int64_t now);
+    bool execute(extend_write const& w, std::int64_t now);
+
+    struct statement;
+    struct head
+    {
+        std::string  owner, status, ext_data;
+        std::int64_t position = 0;
+        int          cancel_requested = 0;
+    };
+    std::optional<head> read_head(std::string const& gid);
+
+    soci::session& sql_;
+    std::int64_t   now_ = 0;
+    std::string    alive_;
+
+    // Bound variables, shared by the statements.
+    std::string     gid_, trans_type_, workflow_, custom_data_, owner_, entries_, status_, text_, header_, branch_id_;
+    soci::indicator text_ind_ = soci::i_ok, finish_ind_ = soci::i_null;
+    std::int64_t    due_ = 0, position_ = 0, after_ = 0, created_ = 0;
+    int             attempts_ = 0, sends_ = 0, count_ = 0;
+    head            head_;
+    soci::indicator ext_ind_ = soci::i_ok;
+
+    soci::statement create_, extend_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_, read_, find_owner_;
+};
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft
