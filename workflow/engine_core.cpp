@@ -207,8 +207,10 @@ void engine_core::declare(std::string name)
 
 void engine_core::start()
 {
-    if (life_ == life::unborn)
-        enlist();
+    if (life_ != life::unborn)
+        return;
+    work_.emplace(outer_);
+    enlist();
 }
 
 void engine_core::enlist()
@@ -871,6 +873,7 @@ void engine_core::finish_stop()
         [this](std::exception_ptr error) {
             if (error && log())
                 log()->error("engine {} could not sign off: {}", incarnation_, what_of(error));
+            work_.reset();
             for (auto& r : std::exchange(runs_, {}))
                 r->complete(nullptr, {});
             for (auto& s : std::exchange(stops_, {}))

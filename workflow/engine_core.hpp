@@ -8,6 +8,7 @@
 #include <weft/engine.hpp>
 
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -171,6 +172,8 @@ private:
 
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     engine_options                                    options_;
+    // From start to stop: while the store works, nothing else would keep the executor's context running.
+    std::optional<boost::asio::executor_work_guard<boost::asio::any_io_executor>> work_;
     std::shared_ptr<boost::asio::thread_pool>         pool_;
     boost::asio::any_io_executor                      store_executor_;
     std::unique_ptr<schedule>                         schedule_;

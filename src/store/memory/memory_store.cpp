@@ -234,13 +234,11 @@ private:
         if (found == rows_.end())
             return {written::unknown_gid, {}, {}};
         auto& row = found->second;
-        if (repeated && was_applied(row, w))
-            return {};
         using detail::fault;
         using detail::planted;
         if ((row.owner != w.owner && !fault(planted::owner_check)) || (row.position != w.position && !fault(planted::position_check)) ||
             is_final(row.status))
-            return {written::fenced, {}, {}};
+            return {repeated && was_applied(row, w) ? written::done : written::fenced, {}, {}};
         if (w.decide == extend_write::decision::commit && row.cancel_requested)
             return {written::cancel_requested, {}, {}};
         if (w.seal_part > 0)
@@ -264,7 +262,10 @@ private:
             row.reason = w.text;
         }
         if (w.finish)
+        {
             row.status = w.commits ? status::succeed : status::failed;
+            set_due(row, row.due);
+        }
         return {};
     }
 
@@ -284,7 +285,7 @@ private:
             return {repeated && row.position == w.position && row.owner.empty() ? written::done : written::fenced, {}, {}};
         row.owner.clear();
         row.sends = w.sends;
-        if (!w.keep_attempts)
+        if (!w.keep_attempts || !w.paused_reason.empty())
             row.attempts = 0;
         row.paused_reason = w.paused_reason;
         row.last_error = w.paused_reason.empty() ? w.last_error : w.paused_reason;

@@ -120,16 +120,14 @@ public:
         std::lock_guard          lock(write_mutex_);
         std::vector<std::string> dead;
         guarded(false, [&](connections& c) {
-            auto const                    expired = now_ms() - expiry.count();
-            soci::rowset<soci::row> const rows = (c.write.sql().prepare << "SELECT k, update_time FROM kv WHERE cat = 'engine'");
-            for (auto const& row : rows)
-            {
-                auto const engine = row.get<std::string>(0);
-                if (!locks_.contains(engine) && engine_lock::is_free(options_.file, engine))
+            auto const      expired = now_ms() - expiry.count();
+            std::string     engine;
+            std::int64_t    beaten = 0;
+            soci::statement engines = (c.write.sql().prepare << "SELECT k, update_time FROM kv WHERE cat = 'engine'", soci::into(engine),
+                                       soci::into(beaten));
+            for (bool more = engines.execute(true); more; more = engines.fetch())
+                if (beaten <= expired || (!locks_.contains(engine) && engine_lock::is_free(options_.file, engine)))
                     dead.push_back(engine);
-                else if (row.get<std::int64_t>(1) <= expired)
-                    dead.push_back(engine);
-            }
         });
         std::size_t released = 0;
         for (auto const& engine : dead)
@@ -146,13 +144,16 @@ public:
         claimed         c;
         std::int64_t    next = never;
         auto const      now = now_ms();
-        guarded(false, [&](connections& conn) { next = next_due(conn, workflows); });
+        guarded(false, [&](connections& conn) {
+            c.alive = is_listed(conn, engine);
+            next = next_due(conn, workflows);
+        });
+        if (!c.alive)
+            return c;
         if (next <= now || owned_too)
             in_transaction([&](connections& conn) {
                 c = {};
-                int alive = 0;
-                conn.write.sql() << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :k", soci::use(engine), soci::into(alive);
-                c.alive = alive > 0;
+                c.alive = is_listed(conn, engine);
                 if (!c.alive)
                     return;
                 if (owned_too)
@@ -163,7 +164,7 @@ public:
                         take(conn, c, engine, "", name, now, static_cast<std::int64_t>(limit - c.rows.size()));
                 next = next_due(conn, workflows);
             });
-        if (next != never)
+        if (next != never && c.alive)
             c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, next - now));
         return c;
     }
@@ -343,6 +344,13 @@ private:
         auto const released = rows.get_affected_rows();
         c.write.sql() << "DELETE FROM kv WHERE cat = 'engine' AND k = :k", soci::use(engine);
         return static_cast<std::size_t>(std::max<long long>(0, released));
+    }
+
+    static bool is_listed(connections& c, std::string const& engine)
+    {
+        int listed = 0;
+        c.write.sql() << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :k", soci::use(engine), soci::into(listed);
+        return listed > 0;
     }
 
     static std::int64_t next_due(connections& c, std::span<std::string const> workflows)

@@ -166,6 +166,10 @@ bool sqlite_writes::seal(extend_write const& w, std::int64_t now)
 
 bool sqlite_writes::execute(extend_write const& w, std::int64_t now)
 {
+    // All or nothing: what would refuse the extension itself must refuse the sealing before it.
+    if (w.seal_part > 0 && w.decide == extend_write::decision::commit)
+        if (auto const row = read_head(w.gid); !row || row->cancel_requested)
+            return false;
     if (w.seal_part > 0 && !seal(w, now))
         return false;
     gid_ = w.gid;
