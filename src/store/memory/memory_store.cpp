@@ -213,7 +213,8 @@ private:
         auto& row = found->second;
         if (!created)
         {
-            bool const ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0;
+            bool const ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0 && row.workflow == w.workflow &&
+                              row.input == w.input;
             return {ours ? written::done : written::exists, {}, row.created};
         }
         row.gid = w.gid;

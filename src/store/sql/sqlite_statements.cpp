@@ -11,6 +11,13 @@ int code_of(std::exception const& e) noexcept
     return SQLITE_ERROR;
 }
 
+std::string message_of(std::exception const& e)
+{
+    if (auto const* s = dynamic_cast<soci::soci_error const*>(&e))
+        return s->get_error_message();
+    return e.what();
+}
+
 void execute(soci::session& sql, char const* text)
 {
     char*     message = nullptr;

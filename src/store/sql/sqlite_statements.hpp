@@ -19,6 +19,9 @@ inline sqlite_api::sqlite3* handle(soci::session& sql)
 // The primary result code of what an exception reports; SQLITE_ERROR if it does not say.
 int code_of(std::exception const& e) noexcept;
 
+// What an exception says, without the values that SOCI adds to its messages: payloads appear in no error.
+std::string message_of(std::exception const& e);
+
 // Runs a prepared SELECT that yields at most one row, to its end: a statement left half-way would keep its snapshot of the database.
 inline bool one_row(soci::statement& s)
 {

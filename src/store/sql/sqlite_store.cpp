@@ -73,7 +73,7 @@ public:
                 }
                 catch (std::exception const& e)
                 {
-                    results[i] = {written::refused, e.what(), {}};
+                    results[i] = {written::refused, message_of(e), {}};
                 }
         }
         return results;

@@ -1,0 +1,172 @@
+// A process with an engine, told by its arguments what to do. It says on standard output what happened, a line each.
+//     worker DATABASE EFFECTS COMMAND [NUMBER]
+// EFFECTS is a file to which every operation appends "gid operation": what really happened, however often.
+#include <weft/open_store.hpp>
+#include <weft/weft.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <iostream>
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int steps = 11;
+
+class effects
+{
+public:
+    explicit effects(char const* path) : file_(::open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666)) { }
+    ~effects() { ::close(file_); }
+    effects(effects const&) = delete;
+
+    // One write of one line, so that lines of several processes do not mix.
+    void happened(weft::branch const& where) const
+    {
+        auto const line = where.gid + ' ' + where.id + '/' + std::string(to_string(where.op)) + '\n';
+        if (::write(file_, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+            std::abort();
+    }
+
+    std::size_t in_flight = 0;
+
+private:
+    int file_;
+};
+
+boost::asio::awaitable<int> slow(weft::branch const& where, effects& log, int number)
+{
+    auto const at = where;
+    ++log.in_flight;
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+    timer.expires_after(50ms);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    --log.in_flight;
+    log.happened(at);
+    co_return number;
+}
+
+weft::workflow<int> eleven(weft::context& wf, effects& log)
+{
+    int sum = 0;
+    for (int i = 0; i < steps; ++i)
+        sum += co_await wf.step("slow", weft::with(log, &slow), i);
+    co_return sum;
+}
+
+int note(weft::branch const& where, effects& log)
+{
+    log.happened(where);
+    return 1;
+}
+
+weft::workflow<int> quick(weft::context& wf, effects& log)
+{
+    co_return co_await wf.step("note", weft::with(log, &note));
+}
+
+void die()
+{
+    std::_Exit(77);
+}
+
+weft::workflow<void> deadly(weft::context& wf)
+{
+    co_await wf.step("die", &die);
+}
+
+void say(std::string const& what)
+{
+    std::printf("%s\n", what.c_str());
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+try
+{
+    if (argc < 4)
+        return 2;
+    std::string const database = argv[1], command = argv[3];
+    int const         number = argc > 4 ? std::atoi(argv[4]) : 0;
+    effects           log(argv[2]);
+    auto const        store = weft::open_store("sqlite://" + database);
+
+    boost::asio::io_context io{1};
+    weft::engine_options    options;
+    options.on_paused = [](weft::transaction const& t) { say("paused " + t.gid + ' ' + t.paused_reason); };
+    options.on_finished = [](weft::transaction const& t) { say("finished " + t.gid + ' ' + std::string(to_string(t.status))); };
+    if (command == "impatient")  // a heartbeat that a test can outwait
+    {
+        options.beat = 100ms;
+        options.expiry = 500ms;
+    }
+    weft::engine engine(io, *store, options);
+    if (command == "submit")
+        engine.declare("quick");
+    else
+    {
+        engine.add("eleven", &eleven, std::ref(log));
+        engine.add("quick", &quick, std::ref(log));
+        engine.add("deadly", &deadly);
+    }
+
+    boost::asio::signal_set   signals(io, SIGTERM);
+    boost::asio::steady_timer look(io);
+    engine.run([&](std::exception_ptr) {  // nothing keeps the context running then
+        signals.cancel();
+        look.cancel();
+    });
+    signals.async_wait([&](boost::system::error_code ec, int) {
+        if (!ec)
+            engine.stop(5s, [](std::exception_ptr) { say("stopped"); });
+    });
+
+    if (command == "submit")
+        engine.submit("quick", "submitted-elsewhere", [](std::exception_ptr e) { say(e ? "refused" : "submitted"); });
+    else if (command == "deadly")
+        engine.submit("deadly", "deadly", [](std::exception_ptr) { });
+    else if (command == "parent")
+    {
+        // A child that outlives this process must not keep it alive in the eyes of others.
+        if (::fork() == 0)
+        {
+            ::execlp("sleep", "sleep", "20", static_cast<char*>(nullptr));
+            std::_Exit(1);
+        }
+    }
+    for (int i = 0; i < number; ++i)
+        engine.submit("eleven", "load-" + std::to_string(i), [&, last = i + 1 == number](std::exception_ptr e) {
+            if (e)
+                say("refused");
+            else if (last)
+                say("submitted");
+        });
+    std::function<void(boost::system::error_code)> report = [&](boost::system::error_code ec) {
+        if (ec)
+            return;
+        if (number > 0 && log.in_flight == static_cast<std::size_t>(number))
+            return say("all in flight");
+        look.expires_after(1ms);
+        look.async_wait(report);
+    };
+    if (number > 0)
+        report({});
+    say("ready");
+    io.run();
+    return 0;
+}
+catch (std::exception const& e)
+{
+    std::cerr << "worker: " << e.what() << '\n';
+    return 1;
+}
