@@ -59,6 +59,13 @@ std::string describe(verb v, std::string const& name, bool has_arguments, std::u
 // ---------------------------------------------------------------------------------------------------------------------------------
 // one send
 
+// Only with the executor's context does an answer go unheard.
+send::~send()
+{
+    if (waiting)
+        waiting->send_ = nullptr;
+}
+
 boost::asio::any_io_executor send::executor() const
 {
     return engine_->strand();
@@ -115,7 +122,7 @@ void attempt::begin(program const& p, transaction row)
     try
     {
         auto journal = read_journal(*row_);
-        if (position_of(journal.entries, row_->status) != row_->position)
+        if (position_of(journal.entries, row_->status) != row_->position && !fault(planted::seal_count))
             throw journal_error("it holds " + std::to_string(journal.entries) + " entries, but the row stands at position " +
                                 std::to_string(row_->position));
         entries_total_ = journal.entries;
@@ -135,9 +142,9 @@ void attempt::begin(program const& p, transaction row)
     {
         prepare(p, row_->input);
     }
-    catch (std::exception const& e)
+    catch (...)
     {
-        return pause(std::string("the body cannot be started: ") + e.what());
+        return pause("the body cannot be started: " + outcome_of_current_exception().text);
     }
     row_->input = {};
     row_->journal = {};
@@ -160,7 +167,7 @@ void attempt::orphan_send() noexcept
         send_->waiting = nullptr;
         engine_.operation_orphaned(gid_);
     }
-    send_.reset();
+    send_ = nullptr;
 }
 
 void attempt::abandon() noexcept
@@ -393,9 +400,13 @@ void attempt::prepare_send()
     }
     if (current_->has_undo() && !current_intent_)
     {
-        register_undo(recorded_branch::state::sent);
-        append({.id = current_id_, .op = op_, .call = current_.get()});
-        current_intent_ = true;
+        if (!undo_of_current())
+            register_undo(recorded_branch::state::sent);
+        if (!fault(planted::intent))
+        {
+            append({.id = current_id_, .op = op_, .call = current_.get()});
+            current_intent_ = true;
+        }
     }
     else if (current_->what == verb::xa && resent_)
     {
@@ -505,7 +516,8 @@ void attempt::send_now()
         }
     }
 
-    send_ = new class send(engine_.shared_from_this(), current_);
+    boost::intrusive_ptr<class send> const sent(new class send(engine_.shared_from_this(), current_));
+    send_ = sent.get();
     send_->where = std::move(where);
     if (!named_where)
         send_->where = branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends};
@@ -519,9 +531,9 @@ void attempt::send_now()
     try
     {
         if (scripted)
-            participants->perform(operation_call(send_), [call = current_, op = op_](operation_call to) { call->perform(op, std::move(to)); });
+            participants->perform(operation_call(sent), [call = current_, op = op_](operation_call to) { call->perform(op, std::move(to)); });
         else
-            current_->start(op_, operation_call(send_));
+            current_->start(op_, operation_call(sent));
     }
     catch (...)
     {
@@ -532,7 +544,7 @@ void attempt::send_now()
 
 void attempt::on_answer(outcome o, bool permanent)
 {
-    send_.reset();
+    send_ = nullptr;
     if (doing_ != doing::performing)
         return;
     timer::cancel();
@@ -982,7 +994,8 @@ void attempt::on_written(write_result const& r, write& w)
             return cancel_rollback();
         if (stopping_)
             return park(std::chrono::milliseconds(0), false, row_->last_error);
-        if (engine_.options().replay_always && !collecting_)
+        // Not between an XA intent and its send: replay would take the send for lost and number the next one, without end.
+        if (engine_.options().replay_always && !collecting_ && !(current_intent_ && current_->what == verb::xa))
             return engine_.reload(*this);
         return send_now();
     case after_write::phase2:
@@ -1015,7 +1028,7 @@ void attempt::park(std::chrono::milliseconds due_in, bool keep_attempts, std::st
     parking_.keep_attempts = keep_attempts;
     parking_.last_error = std::move(last_error);
     parking_.sends = row_->sends;
-    if (entry_count_ > 0 && !keep_attempts)
+    if (entry_count_ > 0)
         return write_entries(after_write::park);
     write_park();
 }
@@ -1023,6 +1036,7 @@ void attempt::park(std::chrono::milliseconds due_in, bool keep_attempts, std::st
 void attempt::write_park()
 {
     drop_body();
+    parked_cancelled_ = cancelled_;
     parking_.gid = gid_;
     parking_.owner = engine_.owner();
     parking_.position = row_->position;

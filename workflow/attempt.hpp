@@ -29,6 +29,8 @@ class send final : public performance
 public:
     send(std::shared_ptr<engine_core> engine, boost::intrusive_ptr<branch_call> call) : engine_(std::move(engine)), call_(std::move(call)) { }
 
+    ~send() override;
+
     boost::asio::any_io_executor executor() const override;
     void                         answer(outcome o, bool permanent) noexcept override;
 
@@ -71,7 +73,12 @@ public:
     transaction const& row() const noexcept { return *row_; }
     bool               has_decision() const noexcept { return row_->status != status::prepared; }
 
+    // Whether it knew of a request to cancel when it was parked.
+    bool parked_cancelled() const noexcept { return parked_cancelled_; }
+
 private:
+    friend class send;
+
     enum class doing : std::uint8_t
     {
         nothing,
@@ -161,6 +168,7 @@ private:
     bool                         stop_body_ = false;   // the body is not resumed again
     bool                         in_phase2_ = false;
     bool                         cancelled_ = false;
+    bool                         parked_cancelled_ = false;
     bool                         stopping_ = false;
     bool                         timed_out_ = false;
     bool                         orphaned_ = false;  // a send of this attempt has not returned: not again in this attempt
@@ -178,7 +186,7 @@ private:
     std::size_t                       phase2_next_ = 0;  // how far phase 2 has come
     undoable*                         second_ = nullptr; // the branch under way in phase 2
     operation                         op_ = operation::action;
-    boost::intrusive_ptr<class send>  send_;
+    class send*                       send_ = nullptr;   // owned by whoever answers it, so that no circle keeps the engine alive
     std::uint64_t                     asked_ = 0;
     std::uint64_t                     uuids_ = 0, randoms_ = 0;
 

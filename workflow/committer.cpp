@@ -38,9 +38,13 @@ void committer::add(write w, boost::intrusive_ptr<write_sink> sink)
     kick();
 }
 
-void committer::abandon() noexcept
+void committer::stop()
 {
-    waiting_ = {};
+    auto dropped = std::exchange(waiting_, {});
+    for (auto const* sinks : {&under_way_.sinks, &dropped.sinks})
+        for (auto const& sink : *sinks)
+            if (sink)
+                sink->on_stopped();
 }
 
 // Not at once but after what is on the strand already: writes that come together go together.

@@ -29,6 +29,9 @@ public:
 
     // The store has been unreachable for a while; the write is still being tried.
     virtual void on_store_trouble(store_error const&) { }
+
+    // The engine has stopped before the write was known to be durable.
+    virtual void on_stopped() { }
 };
 
 class committer
@@ -42,8 +45,8 @@ public:
     // True while anything is queued or under way.
     bool busy() const noexcept { return applying_ || !waiting_.writes.empty(); }
 
-    // Forgets what is queued: nobody waits any more.
-    void abandon() noexcept;
+    // The engine stops: forgets what is queued, and tells whoever waits.
+    void stop();
 
 private:
     struct batch

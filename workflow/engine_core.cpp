@@ -58,6 +58,20 @@ public:
             trouble.what() + std::string("; whether the transaction exists is not known: ask again with the same gid"),
             store_error::certainty::in_doubt)));
     }
+    void on_stopped() override { fail(stopped_error(gid)); }
+    ~submission() override { uncount(); }
+
+    // On its way into the store with a lease: it will be in memory soon.
+    void count()
+    {
+        if (!std::exchange(counted, true))
+            ++engine.creating_;
+    }
+    void uncount() noexcept
+    {
+        if (std::exchange(counted, false))
+            --engine.creating_;
+    }
 
     void fail(std::exception_ptr error)
     {
@@ -74,17 +88,21 @@ public:
     done<std::string>              submitted;    // submit: answered once durable
     std::uint64_t                  waiting = 0;  // execute: the waiter's number
     wait                           until = wait::finished;
+    bool                           counted = false;
 };
 
-void engine_core::submission::on_written(write_result const& r, write&)
+void engine_core::submission::on_written(write_result const& r, write& w)
 {
+    uncount();
+    auto const& owner = std::get<create_write>(w).owner;
+    bool const  ours = engine.life_ == life::alive && owner == engine.incarnation_;
     switch (r.what)
     {
     case written::done:
         engine.count(counters::event::created);
         if (submitted)
             std::exchange(submitted, nullptr)->complete(nullptr, {});
-        if (first && engine.life_ == life::alive)
+        if (first && ours)
         {
             auto const a = std::exchange(first, nullptr);
             if (engine.running_.emplace(a->gid(), a).second)
@@ -96,11 +114,13 @@ void engine_core::submission::on_written(write_result const& r, write&)
             }
         }
         else if (waiting != 0)
-            engine.watched_.insert(gid);
+            engine.watch(gid);
         return;
     case written::exists: return engine.join(this);
     case written::fenced:
         // The incarnation it was to belong to is gone. Nothing was written: again with the new one.
+        if (ours)
+            engine.lost_incarnation();
         return engine.write_submission(this);
     default: fail(std::make_exception_ptr(store_error("the store refused the transaction: " + r.why))); return;
     }
@@ -121,6 +141,11 @@ public:
     {
         if (then_)
             std::exchange(then_, nullptr)(std::make_exception_ptr(trouble), written::refused);
+    }
+    void on_stopped() override
+    {
+        if (then_)
+            std::exchange(then_, nullptr)(stopped_error({}), written::refused);
     }
 
 private:
@@ -186,7 +211,8 @@ void engine_core::join_threads()
 {
     if (pool_)
         pool_->join();
-    watchdog_.reset();
+    if (watchdog_)
+        watchdog_->stop();  // user code may still be running and say so when it returns
 }
 
 void engine_core::add_program(std::string name, std::unique_ptr<program> p)
@@ -249,11 +275,12 @@ void engine_core::enlisted(std::exception_ptr error)
     for (auto& f : std::exchange(before_alive_, {}))
         f();
     claim();
+    check_stopped();
 }
 
 void engine_core::when_alive(std::function<void()> f)
 {
-    if (life_ == life::alive)
+    if (life_ == life::alive || stopped_)
         return f();
     before_alive_.push_back(std::move(f));
     start();
@@ -272,6 +299,8 @@ void engine_core::hold(attempt& a)
 // Once a beat: says that this engine lives, and releases what dead ones owned.
 void engine_core::beat()
 {
+    if (life_ != life::alive)
+        return;
     auto const began = time().since_boot();
     struct beaten
     {
@@ -320,10 +349,11 @@ void engine_core::lost_incarnation()
     if (auto* l = log())
         l->warn("engine {} was taken for dead: it abandons {} transactions and starts anew", incarnation_, running_.size());
     life_ = life::gone;
+    beat_timer_.cancel();
     for (auto& [gid, a] : std::exchange(running_, {}))
     {
         if (waiters_.contains(a->gid()))
-            watched_.insert(a->gid());
+            watch(a->gid());
         a->abandon();
     }
     transactions_in_memory_.store(0, std::memory_order_relaxed);
@@ -344,9 +374,10 @@ void engine_core::poll()
              [this](std::exception_ptr error, std::uint64_t version) {
                  if (stopped_)
                      return;
-                 if (!error && version != seen_version_)
+                 if (!error && (version != seen_version_ || look_again_))
                  {
                      seen_version_ = version;
+                     look_again_ = false;
                      claim();
                      look_for_cancels();
                      look_for_watched();
@@ -371,13 +402,15 @@ void engine_core::claim()
         claim_again_ = true;
         return;
     }
-    if (running_.size() >= options_.max_in_flight)
+    auto const taken = running_.size() + creating_;
+    if (taken >= options_.max_in_flight)
         return claim_in(options_.poll);
     claiming_ = true;
-    auto const room = std::min(options_.claim_batch, options_.max_in_flight - running_.size());
+    auto const room = claiming_room_ = std::min(options_.claim_batch, options_.max_in_flight - taken);
     on_store([this, id = incarnation_, room, owned_too = claim_in_doubt_] { return store_.claim(id, names_, room, owned_too); },
              [this, id = incarnation_, room](std::exception_ptr error, claimed c) {
                  claiming_ = false;
+                 claiming_room_ = 0;
                  claim_in_doubt_ = static_cast<bool>(error);
                  if (error)
                  {
@@ -436,7 +469,12 @@ void engine_core::reload(attempt& a)
     forget(a);
     on_store([this, gid] { return store_.find(gid, true); },
              [this, gid](std::exception_ptr error, std::optional<transaction> row) {
-                 if (!error && row && row->owner == incarnation_)
+                 if (error)
+                 {
+                     claim_in_doubt_ = true;  // it is leased, and nobody runs it
+                     return claim_in(store_retry);
+                 }
+                 if (row && row->owner == incarnation_)
                      begin(std::move(*row));
              });
 }
@@ -474,7 +512,7 @@ void engine_core::ended(attempt& a, ended_as how)
         if (row.paused_reason.empty())
         {
             if (waiters_.contains(row.gid))
-                watched_.insert(row.gid);
+                watch(row.gid);
             claim_in(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(row.due - time().now()), std::chrono::milliseconds(0)));
         }
         else
@@ -483,13 +521,15 @@ void engine_core::ended(attempt& a, ended_as how)
             if (auto* l = log())
                 l->warn("gid={} paused: {}", row.gid, row.paused_reason);
             answer_waiters(row);
+            if (!a.parked_cancelled())
+                look_for_late_cancel(row.gid);
             if (options_.on_paused)
                 options_.on_paused(row);
         }
         break;
     case ended_as::fenced:
         if (waiters_.contains(row.gid))
-            watched_.insert(row.gid);
+            watch(row.gid);
         break;
     }
     check_stopped();
@@ -604,10 +644,11 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
             s->first.reset(new attempt(*this, s->gid));
             s->first->prepare(*p, s->input);
         }
-        catch (std::exception const& e)
+        catch (...)
         {
-            return answer->complete(
-                std::make_exception_ptr(misuse(misuse::code::bad_value, "the input does not convert: " + std::string(e.what()), s->gid)), {});
+            return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
+                                                                   "the input does not convert: " + outcome_of_current_exception().text, s->gid)),
+                                    {});
         }
     if (wait_for_end)
         s->waiting = await_end(s->gid, o, std::move(answer));
@@ -621,14 +662,17 @@ void engine_core::write_submission(boost::intrusive_ptr<submission> s)
     when_alive([this, s] {
         if (stopping_)
             return s->fail(stopped_error(s->gid));
-        if (running_.size() >= options_.max_in_flight)
+        if (running_.size() + creating_ + claiming_room_ >= options_.max_in_flight)
             s->first.reset();
         create_write w;
         w.gid = s->gid;
         w.workflow = s->name;
         w.input = s->input;
         if (s->first)
+        {
+            s->count();
             w.owner = incarnation_;
+        }
         committer_.add(std::move(w), s);
     });
 }
@@ -650,9 +694,13 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                      std::exchange(s->submitted, nullptr)->complete(nullptr, {});
                  if (s->waiting == 0)
                      return;
-                 if (auto const running = running_.find(s->gid); running != running_.end())
-                     return;  // it answers when it ends
-                 watched_.insert(s->gid);
+                 if (running_.contains(s->gid))
+                 {
+                     // It answers when it ends; but what it decided before is not said again.
+                     row->paused_reason.clear();
+                     return answer_waiters(*row);
+                 }
+                 watch(s->gid);
                  answer_waiters(*row);
              });
 }
@@ -723,31 +771,52 @@ void engine_core::drop_waiter(std::string const& gid, std::uint64_t number, std:
     dropped.to->complete(error, {});
 }
 
+// It may have ended already, before anybody looked: the next poll looks whether the store has changed or not.
+void engine_core::watch(std::string const& gid)
+{
+    watched_.insert(gid);
+    look_again_ = true;
+}
+
 void engine_core::look_for_watched()
 {
-    if (watched_.empty())
-        return;
     std::vector<std::string> gids;
+    auto const               look = [&] {
+        on_store(
+            [this, gids = std::exchange(gids, {})] {
+                std::vector<transaction> rows;
+                for (auto const& gid : gids)
+                    if (auto row = store_.find(gid, false))
+                        rows.push_back(std::move(*row));
+                return rows;
+            },
+            [this](std::exception_ptr error, std::vector<transaction> rows) {
+                look_again_ = look_again_ || error;
+                for (auto const& row : rows)
+                    if (!running_.contains(row.gid))
+                        answer_waiters(row);
+            });
+    };
     for (auto const& gid : watched_)
-    {
-        if (gids.size() == watched_at_once)
-            break;
         if (!running_.contains(gid))
+        {
             gids.push_back(gid);
-    }
-    on_store(
-        [this, gids = std::move(gids)] {
-            std::vector<transaction> rows;
-            for (auto const& gid : gids)
-                if (auto row = store_.find(gid, false))
-                    rows.push_back(std::move(*row));
-            return rows;
-        },
-        [this](std::exception_ptr, std::vector<transaction> rows) {
-            for (auto const& row : rows)
-                if (!running_.contains(row.gid))
-                    answer_waiters(row);
-        });
+            if (gids.size() == watched_at_once)
+                look();
+        }
+    if (!gids.empty())
+        look();
+}
+
+// A request to cancel that was filed while the transaction was being paused: the pause must not outlast it.
+void engine_core::look_for_late_cancel(std::string const& gid)
+{
+    on_store([this, gid] { return store_.find(gid, false); },
+             [this](std::exception_ptr, std::optional<transaction> row) {
+                 if (row && row->cancel_requested && row->status == status::prepared && !row->paused_reason.empty())
+                     committer_.add(request_write{row->gid, request_write::kind::cancel},
+                                    new request([this](std::exception_ptr, written) { claim(); }));
+             });
 }
 
 void engine_core::look_for_cancels()
@@ -755,7 +824,8 @@ void engine_core::look_for_cancels()
     if (running_.empty())
         return;
     on_store([this, id = incarnation_] { return store_.cancel_requests(id); },
-             [this](std::exception_ptr, std::vector<std::string> gids) {
+             [this](std::exception_ptr error, std::vector<std::string> gids) {
+                 look_again_ = look_again_ || error;
                  for (auto const& gid : gids)
                      if (auto const running = running_.find(gid); running != running_.end())
                          boost::intrusive_ptr<attempt>(running->second)->cancel_requested();
@@ -857,7 +927,7 @@ void engine_core::finish_stop()
     parked_.clear();
     held_.clear();
     asking_.clear();
-    committer_.abandon();
+    committer_.stop();
     timers().stop();
     for (auto& [gid, waiting] : std::exchange(waiters_, {}))
         for (auto& w : waiting)

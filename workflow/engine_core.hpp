@@ -149,6 +149,8 @@ private:
     void begin(transaction row);
     void look_for_cancels();
     void look_for_watched();
+    void look_for_late_cancel(std::string const& gid);
+    void watch(std::string const& gid);
     void join(boost::intrusive_ptr<submission> s);
     std::uint64_t await_end(std::string const& gid, execute_options, done<std::string>);
     void answer_waiters(transaction const& row);
@@ -177,6 +179,8 @@ private:
     std::shared_ptr<boost::asio::thread_pool>         pool_;
     boost::asio::any_io_executor                      store_executor_;
     std::unique_ptr<schedule>                         schedule_;
+    std::size_t                                       creating_ = 0;       // transactions on their way into the store, to run here
+    std::size_t                                       claiming_room_ = 0;  // as many may come with the claim under way
     committer                                         committer_;
     std::mt19937_64                                   random_;
     std::atomic<bool>                                 abandoned_{false};
@@ -189,7 +193,7 @@ private:
     std::string              incarnation_;
     std::chrono::nanoseconds last_beat_{0};
     std::uint64_t            seen_version_ = 0;
-    bool                     polling_ = false;
+    bool                     look_again_ = false;      // whatever the version says
     bool                     claiming_ = false;
     bool                     claim_again_ = false;
     bool                     claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs

@@ -1,5 +1,7 @@
 #include "workflow/journal.hpp"
 
+#include <weft/detail/fault.hpp>
+
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parser.hpp>
 
@@ -81,7 +83,7 @@ public:
             throw journal_error(where + " is not an object with an array \"journal\"");
         to_.parts = static_cast<std::uint32_t>(number_of(*object, "parts", 0));
         to_.sealed_entries = static_cast<std::uint64_t>(number_of(*object, "entries", 0));
-        if (to_.sealed_entries != to_.entries || to_.parts != seen_)
+        if ((to_.sealed_entries != to_.entries || to_.parts != seen_) && !detail::fault(detail::planted::seal_count))
             throw journal_error(where + " follows " + std::to_string(to_.parts) + " parts with " + std::to_string(to_.sealed_entries) +
                                 " entries, but " + std::to_string(seen_) + " parts with " + std::to_string(to_.entries) + " entries are there");
         for (auto const& e : entries->get_array())

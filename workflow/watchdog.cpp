@@ -17,12 +17,18 @@ watchdog::watchdog(std::function<void(std::string const&, std::string const&)> w
 
 watchdog::~watchdog()
 {
+    stop();
+}
+
+void watchdog::stop()
+{
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     stop_.notify_all();
-    thread_.join();
+    if (thread_.joinable())
+        thread_.join();
 }
 
 void watchdog::enter(std::string const& gid, std::string const* branch_id)

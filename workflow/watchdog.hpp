@@ -18,6 +18,9 @@ public:
     explicit watchdog(std::function<void(std::string const&, std::string const&)> warn);
     ~watchdog();
 
+    // Ends the thread. Entering and leaving stay possible.
+    void stop();
+
     void enter(std::string const& gid, std::string const* branch_id);
     void leave() noexcept;
 

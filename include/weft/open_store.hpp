@@ -19,7 +19,8 @@ struct store_options
     std::shared_ptr<weft::clock> clock;
 };
 
-/// `sqlite://weft.db` (relative to the working directory), `sqlite:///var/lib/shop/weft.db`, or `memory://`.
+/// `sqlite://weft.db` (relative to the working directory), `sqlite:///var/lib/shop/weft.db?busy_timeout=2s`, or `memory://`.
+/// Special characters in the path are written as in any URL: `%3F` for a question mark.
 /// A database that is not there is made; an older schema is upgraded.
 ///
 /// Durability: with sqlite, what is reported written survives the process and a power cut (WAL, synchronous=FULL).

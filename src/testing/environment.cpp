@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <list>
 #include <stdexcept>
 
@@ -112,8 +113,17 @@ public:
             }));
         }
         case script::kind::never:
-            hold().call.emplace(std::move(call));
+        {
+            auto& h = hold();
+            auto  slot = call.get_cancellation_slot();
+            h.call.emplace(std::move(call));
+            slot.assign([&h](boost::asio::cancellation_type) {
+                if (auto c = std::exchange(h.call, std::nullopt))
+                    std::move(*c).answer(outcome::error("the waiting was stopped"));
+            });
             return;
+        }
+        case script::kind::hang: hold().call.emplace(std::move(call)); return;
         case script::kind::twice:
         {
             auto shared = std::make_shared<operation_call>(std::move(call));
@@ -167,7 +177,8 @@ private:
 
 struct environment::process
 {
-    process(environment& e, std::uint64_t seed) : store(*e.base_, e.plan_), participants(std::make_shared<scripted>(e, io.get_executor()))
+    process(environment& e, std::uint64_t seed, std::shared_ptr<fault_plan> plan)
+        : store(*e.base_, std::move(plan)), participants(std::make_shared<scripted>(e, io.get_executor()))
     {
         auto options = e.options_.engine;
         options.clock = e.clock_;
@@ -203,7 +214,9 @@ environment::~environment() = default;
 
 void environment::start_process()
 {
-    process_ = std::make_unique<process>(*this, next_seed_++);
+    process_ = std::make_unique<process>(*this, next_seed_++, plan_);
+    while (peers_.size() < options_.peers)
+        peers_.push_back(std::make_unique<process>(*this, 1'000'000 + next_seed_++, std::make_shared<fault_plan>()));
     for (std::size_t i = 0; i < submissions_.size(); ++i)
         if (!submissions_[i].durable)
             start_submission(i);
@@ -244,8 +257,12 @@ void environment::crash()
 
 void environment::plant_crash(std::uint64_t at_write, crash_mode mode)
 {
-    plan_->at_write = plan_->writes + at_write;
-    plan_->mode = mode;
+    plan_->points.push_back({plan_->writes + at_write, mode});
+}
+
+std::size_t environment::crashes() const noexcept
+{
+    return plan_->crashes;
 }
 
 std::uint64_t environment::writes() const noexcept
@@ -256,36 +273,55 @@ std::uint64_t environment::writes() const noexcept
 // One thing that can happen now. False: nothing can before time moves.
 bool environment::step()
 {
-    auto& p = *process_;
-    p.io.restart();
-    if (p.io.poll_one() > 0)
+    if (peers_.empty())
+        return step(*process_);
+    // Who goes first differs from step to step: a number from a multiplicative generator, good enough for that.
+    next_turn_ = (next_turn_ + options_.seed) * 6364136223846793005u + 1442695040888963407u;
+    auto const first = static_cast<std::size_t>(next_turn_ >> 33);
+    for (std::size_t i = 0; i <= peers_.size(); ++i)
     {
+        auto const which = (first + i) % (peers_.size() + 1);
+        if (step(which == peers_.size() ? *process_ : *peers_[which]))
+            return true;
+    }
+    return false;
+}
+
+bool environment::step(process& p)
+{
+    auto const happened = [&] {
         if (p.store.dead())
             crash();
         return true;
-    }
+    };
+    p.io.restart();
+    if (p.io.poll_one() > 0)
+        return happened();
     // Operations on threads of their own take real time; the scripted ones that are kept do not.
     if (p.engine->in_flight().operations > p.participants->held())
     {
         p.io.restart();
         if (p.io.run_one_for(std::chrono::milliseconds(50)) > 0)
-        {
-            if (p.store.dead())
-                crash();
-            return true;
-        }
+            return happened();
     }
     return false;
 }
 
 void environment::run_until(std::function<bool()> done)
 {
-    auto const latest = clock_->since_boot() + options_.patience;
+    constexpr std::uint64_t circles = 20'000'000;
+    auto const              latest = clock_->since_boot() + options_.patience;
+    std::uint64_t           steps = 0;
     while (!done())
     {
         engine();
         if (step())
+        {
+            if (++steps == circles)
+                throw std::runtime_error("weft::testing: something goes round in circles");
             continue;
+        }
+        steps = 0;
         auto const next = clock_->next();
         if (!next || clock_->since_boot() + *next > latest)
             throw std::runtime_error("weft::testing: nothing that is waited for can happen any more");
@@ -318,12 +354,17 @@ void environment::advance(std::chrono::milliseconds by)
     settle();
 }
 
-// A process stands still in the middle of a write: another one takes over and finishes everything.
+// A process stands still in the middle of a write: another one waits until it counts as dead, takes over, and finishes everything
+// that can be finished without the one who called. Then it goes on, and its caller too.
 void environment::frozen()
 {
-    auto standing_still = std::move(process_);
-    plan_->mode = crash_mode::none;
-    finish();
+    constexpr std::chrono::minutes enough{1};
+    auto       standing_still = std::move(process_);
+    auto const dead_at = clock_->since_boot() + options_.engine.expiry + 2 * options_.engine.beat;
+    run_until([&] {
+        auto const now = clock_->since_boot();
+        return now >= dead_at && (all_ended() || now >= dead_at + enough);
+    });
     process_.reset();
     process_ = std::move(standing_still);
 }
@@ -332,15 +373,45 @@ void environment::start_submission(std::size_t index)
 {
     auto const& s = submissions_[index];
     auto const  answer = [this, index](std::exception_ptr error, std::string const&) {
+        auto& submitted = submissions_[index];
         if (!error)
-            submissions_[index].durable = true;
+        {
+            submitted.durable = true;
+            return;
+        }
+        try
+        {
+            std::rethrow_exception(error);
+        }
+        catch (store_error const&)
+        {
+            start_submission(index);  // as callers do
+        }
+        catch (unfinished const&)
+        {
+            // The engine stopped: the next process gets it.
+        }
+        catch (...)
+        {
+            submitted.refused = std::current_exception();
+        }
     };
     process_->engine->submit_text(s.name, s.gid, s.input, answer);
 }
 
+void environment::throw_refused()
+{
+    for (auto& s : submissions_)
+        if (auto const refused = std::exchange(s.refused, nullptr))
+        {
+            s.durable = true;  // said once
+            std::rethrow_exception(refused);
+        }
+}
+
 void environment::submit_text(std::string name, std::string gid, std::string input)
 {
-    submissions_.push_back({std::move(name), std::move(gid), std::move(input)});
+    submissions_.push_back({std::move(name), std::move(gid), std::move(input), false, nullptr});
     if (process_)
         start_submission(submissions_.size() - 1);
     else
@@ -349,16 +420,24 @@ void environment::submit_text(std::string name, std::string gid, std::string inp
 
 bool environment::all_ended()
 {
-    return std::all_of(submissions_.begin(), submissions_.end(), [&](auto const& s) {
-        auto const row = base_->find(s.gid, false);
-        return row && (is_final(row->status) || !row->paused_reason.empty());
-    });
+    if (std::any_of(submissions_.begin(), submissions_.end(), [](auto const& s) { return !s.durable; }))
+        return false;
+    auto const version = base_->version();
+    if (unended_at_ == version)
+        return false;
+    auto const rows = base_->list({.unfinished = true, .limit = std::numeric_limits<std::int32_t>::max()});
+    bool const ended = std::all_of(rows.begin(), rows.end(), [](auto const& row) { return !row.paused_reason.empty(); });
+    unended_at_ = ended ? std::nullopt : std::optional(version);
+    return ended;
 }
 
 void environment::finish()
 {
     engine();
-    run_until([this] { return all_ended(); });
+    run_until([this] {
+        throw_refused();
+        return all_ended();
+    });
     if (process_)
         settle();
 }
@@ -385,16 +464,22 @@ environment::ended environment::execute_text(std::string name, std::string gid, 
         run_until([&] { return a->there || process_.get() != asked; });
         if (!a->there)
             continue;
-        if (!a->error)
-            return {false, a->text, gid};
-        try
-        {
-            std::rethrow_exception(a->error);
-        }
-        catch (failure const& says_no)
-        {
-            return {true, says_no.reason(), gid};
-        }
+        ended how{false, a->text, gid};
+        if (a->error)
+            try
+            {
+                std::rethrow_exception(a->error);
+            }
+            catch (failure const& says_no)
+            {
+                how.failed = true;
+                how.text = says_no.reason();
+            }
+        // I8: whoever is answered could look it up.
+        auto const row = base_->find(gid, false);
+        if (!row || row->status != (how.failed ? status::failed : status::succeed) || (how.failed ? row->reason : row->result) != how.text)
+            throw std::logic_error("weft::testing: \"" + gid + "\" was answered, but its final row is not durable");
+        return how;
     }
 }
 

@@ -5,6 +5,9 @@
 #include <weft/store.hpp>
 #include <weft/testing/environment.hpp>
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace weft {
 inline namespace v0 {
 namespace testing {
@@ -12,10 +15,29 @@ namespace testing {
 // Shared by the processes of one environment.
 struct fault_plan
 {
-    std::uint64_t           writes = 0;   // so far
-    std::uint64_t           at_write = 0;
-    environment::crash_mode mode = environment::crash_mode::none;
-    std::function<void()>   freeze;       // runs another process until everything has ended
+    struct point
+    {
+        std::uint64_t           at_write;
+        environment::crash_mode mode;
+    };
+
+    std::uint64_t         writes = 0;  // so far
+    std::vector<point>    points;      // to come
+    std::size_t           crashes = 0; // that have come
+    std::function<void()> freeze;      // runs another process until everything has ended
+
+    // Counts one write and says what is to happen at it.
+    environment::crash_mode next_write()
+    {
+        ++writes;
+        auto const p = std::find_if(points.begin(), points.end(), [&](point const& x) { return x.at_write == writes; });
+        if (p == points.end())
+            return environment::crash_mode::none;
+        auto const mode = p->mode;
+        points.erase(p);
+        ++crashes;
+        return mode;
+    }
 };
 
 class faulty_store final : public store
@@ -29,17 +51,16 @@ public:
     std::vector<write_result> apply(std::span<write const> writes, bool repeated) override
     {
         refuse_if_dead();
-        if (++plan_->writes == plan_->at_write)
-            switch (plan_->mode)
-            {
-            case environment::crash_mode::before: die();
-            case environment::crash_mode::after: base_.apply(writes, repeated); die();
-            case environment::crash_mode::answer_lost:
-                base_.apply(writes, repeated);
-                throw store_error("the answer was lost", store_error::certainty::in_doubt);
-            case environment::crash_mode::frozen: plan_->freeze(); break;
-            case environment::crash_mode::none: break;
-            }
+        switch (plan_->next_write())
+        {
+        case environment::crash_mode::before: die();
+        case environment::crash_mode::after: base_.apply(writes, repeated); die();
+        case environment::crash_mode::answer_lost:
+            base_.apply(writes, repeated);
+            throw store_error("the answer was lost", store_error::certainty::in_doubt);
+        case environment::crash_mode::frozen: plan_->freeze(); break;
+        case environment::crash_mode::none: break;
+        }
         return base_.apply(writes, repeated);
     }
 
@@ -48,8 +69,8 @@ public:
         refuse_if_dead();
         auto c = base_.claim(engine, workflows, limit, owned_too);
         // A claim that brings nothing changes nothing; before one that does is after the write before it.
-        if (!c.rows.empty() && ++plan_->writes == plan_->at_write)
-            switch (plan_->mode)
+        if (!c.rows.empty())
+            switch (plan_->next_write())
             {
             case environment::crash_mode::before:
             case environment::crash_mode::after: die();

@@ -41,7 +41,7 @@ weft::workflow<int> many_steps(weft::context& wf, int steps)
 }
 
 // An adapter whose operation never answers.
-struct never
+struct unanswered
 {
     using weft_operation = void;
     template <class... Args>
@@ -53,7 +53,8 @@ struct never
 
 weft::workflow<void> waits_forever(weft::context& wf, std::deque<weft::operation_call>& kept)
 {
-    co_await wf.step("wait", never{&kept});
+    unanswered const operation{&kept};
+    co_await wf.step("wait", operation);
 }
 
 boost::asio::awaitable<void> wait_for(weft::engine& engine, std::string gid)

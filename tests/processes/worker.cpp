@@ -46,9 +46,9 @@ boost::asio::awaitable<int> slow(weft::branch const& where, effects& log, int nu
 {
     auto const at = where;
     ++log.in_flight;
-    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
-    timer.expires_after(50ms);
-    co_await timer.async_wait(boost::asio::use_awaitable);
+    boost::asio::steady_timer fifty_ms(co_await boost::asio::this_coro::executor);
+    fifty_ms.expires_after(50ms);
+    co_await fifty_ms.async_wait(boost::asio::use_awaitable);
     --log.in_flight;
     log.happened(at);
     co_return number;

@@ -182,7 +182,11 @@ public:
             if constexpr (operation_adapter<Op>)
                 std::apply([&](Args const&... a) { f.start(std::move(answer_to), a...); }, args_);
             else if constexpr (plain_operation<Op, Args...>::is_awaitable)
-                spawn_operation(call(f, answer_to.where()), std::move(answer_to));
+            {
+                // Two statements: a call's arguments are made in any order, and this one is read before it is moved from.
+                auto awaitable = call(f, answer_to.where());
+                spawn_operation(std::move(awaitable), std::move(answer_to));
+            }
             return true;
         });
     }

@@ -4,6 +4,7 @@
 
 #include <weft/errors.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <utility>
 
@@ -41,6 +43,38 @@ public:
     virtual void on_cancel(std::function<void()> cancelled) = 0;
 };
 
+/// The caller's wish to wait no longer, on its way from the caller's executor to the engine's strand: a cancellation slot may
+/// only be touched where its handler runs.
+class cancel_link
+{
+public:
+    void cancel()
+    {
+        std::unique_lock lock(mutex_);
+        cancelled_ = true;
+        auto const tell = std::exchange(tell_, nullptr);
+        lock.unlock();
+        if (tell)
+            tell();
+    }
+    void on_cancel(std::function<void()> tell)
+    {
+        std::unique_lock lock(mutex_);
+        if (!cancelled_)
+        {
+            tell_ = std::move(tell);
+            return;
+        }
+        lock.unlock();
+        tell();
+    }
+
+private:
+    std::mutex            mutex_;
+    bool                  cancelled_ = false;
+    std::function<void()> tell_;
+};
+
 template <class T>
 struct completion_signature
 {
@@ -61,17 +95,22 @@ public:
     completion_of(Handler h, Executor const& fallback, Convert convert)
         : handler_(std::move(h)), work_(boost::asio::get_associated_executor(handler_, fallback)), convert_(std::move(convert))
     {
+        if (auto slot = boost::asio::get_associated_cancellation_slot(handler_); slot.is_connected())
+        {
+            link_ = std::make_shared<cancel_link>();
+            slot.assign([link = link_](boost::asio::cancellation_type) { link->cancel(); });
+        }
     }
 
     void complete(std::exception_ptr error, Raw value) override
     {
-        auto slot = boost::asio::get_associated_cancellation_slot(handler_);
-        if (slot.is_connected())
-            slot.clear();
         auto executor = work_.get_executor();
         if constexpr (std::is_void_v<T>)
         {
-            boost::asio::post(executor, [h = std::move(handler_), error]() mutable { std::move(h)(error); });
+            boost::asio::post(executor, [h = std::move(handler_), error]() mutable {
+                clear_slot(h);
+                std::move(h)(error);
+            });
         }
         else
         {
@@ -86,21 +125,30 @@ public:
                     error = std::current_exception();
                 }
             boost::asio::post(executor,
-                              [h = std::move(handler_), error, v = std::move(converted)]() mutable { std::move(h)(error, std::move(v)); });
+                              [h = std::move(handler_), error, v = std::move(converted)]() mutable {
+                                  clear_slot(h);
+                                  std::move(h)(error, std::move(v));
+                              });
         }
     }
 
     void on_cancel(std::function<void()> cancelled) override
     {
-        auto slot = boost::asio::get_associated_cancellation_slot(handler_);
-        if (slot.is_connected())
-            slot.assign([cancelled = std::move(cancelled)](boost::asio::cancellation_type) { cancelled(); });
+        if (link_)
+            link_->on_cancel(std::move(cancelled));
     }
 
 private:
+    static void clear_slot(Handler const& h)
+    {
+        if (auto slot = boost::asio::get_associated_cancellation_slot(h); slot.is_connected())
+            slot.clear();
+    }
+
     Handler                                                                           handler_;
     boost::asio::executor_work_guard<boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>> work_;
     Convert                                                                           convert_;
+    std::shared_ptr<cancel_link>                                                      link_;
 };
 
 template <class T, class Raw, class Handler, class Executor, class Convert>

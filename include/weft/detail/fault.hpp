@@ -19,7 +19,8 @@ enum class planted : std::uint8_t
     undo_failed_too,       // a branch known to have failed is undone as well
     barrier_result,        // a duplicate gets an empty result from the barrier
     seal_count,            // a missing part of a journal goes unnoticed
-    answer_before_commit   // execute answers before the final row is durable
+    answer_before_commit,  // execute answers before the final row is durable
+    intent                 // a branch with an undo is sent without an intent
 };
 
 #ifdef WEFT_PLANTED_FAULTS

@@ -105,7 +105,7 @@ public:
         if constexpr (std::is_void_v<T>)
             return {};
         else
-            return result_of<T>(call);
+            return {boost::system::in_place_value, result_of<T>(call)};  // in place: a failure can be made from a string too
     }
 
 private:

@@ -39,12 +39,17 @@ public:
 
     /// An unknown outcome although the operation itself ran: its answer got lost.
     script& loses_the_answer() { return add({kind::lost, {}, {}}); }
+
+    /// The request gets lost on its way: no effect, and nothing comes back until the time-out stops the waiting.
     script& never_answers() { return add({kind::never, {}, {}}); }
+
+    /// As a blocking function that never returns: no effect, and the time-out cannot stop it.
+    script& hangs() { return add({kind::hang, {}, {}}); }
 
     /// The operation itself runs, twice.
     script& answers_twice() { return add({kind::twice, {}, {}}); }
 
-    /// The operation itself runs at once, and its answer comes later.
+    /// The operation itself runs at once, and its answer comes later, whatever the time-out says.
     script& answers_after(std::chrono::milliseconds delay) { return add({kind::late, {}, delay}); }
 
     /// The operation itself runs.
@@ -63,6 +68,7 @@ private:
         error,
         lost,
         never,
+        hang,
         twice,
         late,
         run
@@ -89,10 +95,16 @@ struct environment_options
     engine_options engine;
 
     /// How much virtual time a wait may take before it is reported as stuck.
-    std::chrono::hours patience{24 * 30};
+    std::chrono::minutes patience{60 * 24 * 30};
+
+    /// How many other processes share the store, with the same workflows. They live until the environment ends and are never crashed.
+    unsigned peers = 0;
+
+    /// Which process goes next, where there are several.
+    std::uint64_t seed = 1;
 };
 
-/// A world of one process at a time, on the calling thread. Everything in it is deterministic, unless an operation uses threads of its own.
+/// A world of one process at a time (and its peers, where asked for), on the calling thread. Everything in it is deterministic, unless an operation uses threads of its own.
 /// Thread safety: one thread.
 class environment
 {
@@ -127,17 +139,17 @@ public:
         if constexpr (std::is_void_v<T>)
             return {};
         else
-            return detail::decode<T>(std::string_view(ended.text));
+            return {boost::system::in_place_value, detail::decode<T>(std::string_view(ended.text))};
     }
 
-    /// Submits, without running anything yet. Repeated after a crash.
+    /// Submits, without running anything yet. Repeated after a crash. What is wrong with it (misuse) is thrown by `finish`.
     template <class... Input>
     void submit(std::string name, std::string gid, Input const&... input)
     {
         submit_text(std::move(name), std::move(gid), encode(input...));
     }
 
-    /// Runs until every submitted transaction has ended or is paused.
+    /// Runs until every transaction, submitted or found in the store, has ended or is paused.
     void finish();
 
     /// Runs until nothing can happen before time moves.
@@ -169,7 +181,7 @@ public:
     testing::virtual_clock&     clock() noexcept { return *clock_; }
     boost::asio::any_io_executor get_executor();
 
-    /// For crash_everywhere: how a process's store behaves. See src/testing/faulty_store.hpp.
+    /// How a process ends at a write to its store. See <weft/testing/crash_everywhere.hpp>.
     enum class crash_mode
     {
         none,
@@ -179,10 +191,17 @@ public:
         frozen        ///< the process stands still at the write until another one has finished everything, and then goes on
     };
     /// Counted from now on: the write with this number (from 1) is the one. Counting goes on in later processes.
-    void          plant_crash(std::uint64_t at_write, crash_mode mode);
+    /// Several may be planted.
+    void plant_crash(std::uint64_t at_write, crash_mode mode);
+
+    /// How many of the planted crashes have happened.
+    std::size_t crashes() const noexcept;
+
+    /// Writes that changed the store, so far: those of a committer's batch are one, and so is a claim that brought something.
     std::uint64_t writes() const noexcept;
 
 private:
+    friend class crash_sweep;
     struct process;
     struct held_call;
     class scripted;
@@ -206,8 +225,9 @@ private:
     void  start_submission(std::size_t index);
     bool  has_process() const noexcept { return process_ != nullptr; }
     void  start_process();
-    void  end_process(std::unique_ptr<process> p);
     bool  step();
+    bool  step(process& p);
+    void  throw_refused();
     void  frozen();
     bool  all_ended();
     template <class T>
@@ -215,8 +235,9 @@ private:
 
     struct submission
     {
-        std::string name, gid, input;
-        bool        durable = false;
+        std::string        name, gid, input;
+        bool               durable = false;
+        std::exception_ptr refused;
     };
 
     environment_options                                     options_;
@@ -228,7 +249,10 @@ private:
     std::vector<std::string>                                calls_;
     std::vector<submission>                                 submissions_;
     std::unique_ptr<process>                                process_;
+    std::vector<std::unique_ptr<process>>                   peers_;
     std::uint64_t                                           next_seed_ = 1;
+    std::uint64_t                                           next_turn_ = 0;
+    std::optional<std::uint64_t>                            unended_at_;  // the store's version when something had not ended
 };
 
 }  // namespace testing

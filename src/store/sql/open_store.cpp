@@ -1,3 +1,4 @@
+#include "src/sql/url.hpp"
 #include "src/store/sql/sqlite_store.hpp"
 
 #include <weft/errors.hpp>
@@ -8,14 +9,20 @@ inline namespace v0 {
 
 std::unique_ptr<store> open_store(std::string const& url, store_options options)
 {
-    constexpr std::string_view sqlite = "sqlite://";
     if (url == "memory://")
         return make_memory_store(std::move(options.clock));
-    if (url.starts_with(sqlite) && url.size() > sqlite.size())
-        return sql_store::open_sqlite({url.substr(sqlite.size()), options.busy_timeout, std::move(options.clock)});
-    auto const scheme = url.substr(0, url.find(':'));
-    throw misuse(misuse::code::wrong_call,
-                 "no store is known for a URL of scheme \"" + scheme + "\": sqlite://FILE and memory:// are");
+    auto const parsed = detail::parse_database_url(url);
+    if (parsed.scheme != "sqlite")
+        throw misuse(misuse::code::wrong_call,
+                     "no store is known for a URL of scheme \"" + parsed.scheme + "\": sqlite://FILE and memory:// are");
+    if (parsed.path.empty())
+        throw misuse(misuse::code::wrong_call, "sqlite:// needs a file: sqlite://FILE");
+    for (auto const& [name, value] : parsed.options)
+        if (name == "busy_timeout")
+            options.busy_timeout = detail::parse_duration(name, value);
+        else
+            throw misuse(misuse::code::wrong_call, "a store has no option \"" + name + "\": busy_timeout is one");
+    return sql_store::open_sqlite({parsed.path, options.busy_timeout, std::move(options.clock)});
 }
 
 }  // namespace v0

@@ -33,14 +33,17 @@ int setting(soci::session& sql, char const* key)
 {
     int           value = 0;
     soci::indicator ind = soci::i_null;
-    sql << "SELECT CAST(v AS INTEGER) FROM kv WHERE cat = 'schema' AND k = :k", soci::use(std::string(key)), soci::into(value, ind);
+    // Named: SOCI executes when the statement's temporaries are being destroyed, and a temporary string would be gone by then.
+    std::string const k(key);
+    sql << "SELECT CAST(v AS INTEGER) FROM kv WHERE cat = 'schema' AND k = :k", soci::use(k), soci::into(value, ind);
     return value;
 }
 
 void set(soci::session& sql, char const* cat, char const* key, std::string const& value)
 {
-    sql << "INSERT INTO kv (cat, k, v) VALUES (:c, :k, :v) ON CONFLICT (cat, k) DO UPDATE SET v = excluded.v", soci::use(std::string(cat)),
-        soci::use(std::string(key)), soci::use(value);
+    std::string const c(cat), k(key);
+    sql << "INSERT INTO kv (cat, k, v) VALUES (:c, :k, :v) ON CONFLICT (cat, k) DO UPDATE SET v = excluded.v", soci::use(c), soci::use(k),
+        soci::use(value);
 }
 
 // A version 4 UUID: the store's own name, which its XA transactions will carry.

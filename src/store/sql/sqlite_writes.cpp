@@ -97,9 +97,11 @@ sqlite_writes::sqlite_writes(soci::session& sql)
       resume_((sql.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
                               "WHERE gid = :gid AND status IN ('prepared', 'submitted', 'aborting')",
                soci::use(now_), soci::use(now_), soci::use(gid_))),
-      read_((sql.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time FROM trans_global WHERE gid = :gid",
+      read_((sql.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, workflow, custom_data FROM "
+                            "trans_global WHERE gid = :gid",
              soci::use(gid_), soci::into(head_.owner), soci::into(head_.status), soci::into(head_.position),
-             soci::into(head_.cancel_requested), soci::into(head_.ext_data, ext_ind_), soci::into(created_))),
+             soci::into(head_.cancel_requested), soci::into(head_.ext_data, ext_ind_), soci::into(created_), soci::into(head_.workflow),
+             soci::into(head_.custom_data))),
       find_owner_((sql.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :owner", soci::use(owner_), soci::into(count_)))
 {
 }
@@ -143,7 +145,8 @@ write_result sqlite_writes::apply(create_write const& w, std::int64_t now, bool 
     if (create_.get_affected_rows() == 1)
         return {written::done, {}, created};
     if (repeated && !w.owner.empty())
-        if (auto const row = read_head(w.gid); row && row->owner == w.owner && row->position == 0)
+        if (auto const row = read_head(w.gid); row && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow &&
+                                                row->custom_data == custom_data_)
             return {written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(created_))};
     return {written::exists, {}, {}};
 }

@@ -45,7 +45,7 @@ private:
     struct statement;
     struct head
     {
-        std::string  owner, status, ext_data;
+        std::string  owner, status, ext_data, workflow, custom_data;
         std::int64_t position = 0;
         int          cancel_requested = 0;
     };

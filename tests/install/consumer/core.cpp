@@ -2,8 +2,25 @@
 
 #include <weft/weft.hpp>
 
+namespace {
+
+int answer()
+{
+    return 42;
+}
+
+weft::workflow<int> ask(weft::context& wf)
+{
+    co_return co_await wf.step("answer", &answer);
+}
+
+}  // namespace
+
 int main()
 {
-    // Something that needs the compiled library, and not only its headers, belongs here.
-    return 0;
+    auto const store = weft::make_memory_store();
+    weft::host host(*store);
+    host.engine().add("ask", &ask);
+    host.start();
+    return host.engine().execute<int>("ask", "g1", weft::blocking) == 42 ? 0 : 1;
 }

@@ -1,9 +1,70 @@
 // Uses weft as a user does, against an installed tree: components sql and testing.
 
+#include <weft/open_store.hpp>
+#include <weft/sql.hpp>
+#include <weft/testing/environment.hpp>
 #include <weft/weft.hpp>
+
+#include <boost/describe.hpp>
+
+#include <filesystem>
+#include <iostream>
+
+namespace {
+
+struct order
+{
+    std::string  id;
+    std::int64_t cents = 0;
+};
+BOOST_DESCRIBE_STRUCT(order, (), (id, cents))
+
+std::int64_t charge(soci::session& sql, order o)
+{
+    sql << "INSERT INTO charges (id, cents) VALUES (:id, :cents)", soci::use(o.id), soci::use(o.cents);
+    return o.cents;
+}
+
+void refund(soci::session& sql, order o)
+{
+    sql << "DELETE FROM charges WHERE id = :id", soci::use(o.id);
+}
+
+weft::workflow<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
+{
+    co_return co_await wf.saga("charge", weft::sql(accounts, &charge), weft::sql(accounts, &refund), o);
+}
+
+bool paid_for_real(order const& wanted)
+{
+    auto const     directory = std::filesystem::current_path() / "consumer-data";
+    std::filesystem::remove_all(directory);
+    std::filesystem::create_directory(directory);
+    weft::database accounts("sqlite://" + (directory / "accounts.db").string());
+    accounts.run([](soci::session& sql) { sql << "CREATE TABLE charges (id TEXT PRIMARY KEY, cents INTEGER)"; });
+    auto const store = weft::open_store("sqlite://" + (directory / "weft.db").string());
+    weft::host host(*store);
+    host.engine().add("pay", &pay, std::ref(accounts));
+    host.start();
+    return host.engine().execute<std::int64_t>("pay", "g1", wanted, weft::blocking) == wanted.cents;
+}
+
+bool paid_in_a_test(order const& wanted)
+{
+    weft::testing::environment env;
+    weft::database             nothing("sqlite://" + (std::filesystem::current_path() / "consumer-data/unused.db").string());
+    env.add("pay", &pay, std::ref(nothing));
+    env.on("charge").succeeds(std::int64_t{7});
+    return env.execute<std::int64_t>("pay", "g1", wanted).value() == 7;
+}
+
+}  // namespace
 
 int main()
 {
-    // A whole workflow run belongs here: a body, weft::open_store("sqlite://:memory:"), and weft::testing::environment.
-    return 0;
+    order const wanted{"o1", 500};
+    if (paid_for_real(wanted) && paid_in_a_test(wanted))
+        return 0;
+    std::cerr << "the installed weft does not do what it should\n";
+    return 1;
 }

@@ -1,0 +1,173 @@
+/// \file
+/// The barrier: makes one operation of one branch take effect at most once in a participant's database, in any order and however
+/// often it is sent. For services that answer weft or dtm; `weft::sql(db, f)` does all of this by itself.
+///
+///     sqlite3_connection connection(db);                      // <weft/barrier_sqlite3.hpp>; soci_connection in <weft/sql.hpp>
+///     begin(db);
+///     auto const left = weft::barrier(where).call(connection, [&] { return deduct(db, order); });
+///     commit(db);                                             // and roll back if anything was thrown
+///
+/// What it does, with rows of its own in the same local transaction:
+///   - the first time, it runs the business and keeps the result;
+///   - a duplicate runs nothing and returns that result;
+///   - an undo whose action never came runs nothing and succeeds, and leaves a mark for the action;
+///   - an action that finds such a mark (it hung somewhere on its way) fails: it was already undone.
+#pragma once
+
+#include <weft/branch.hpp>
+#include <weft/detail/codec.hpp>
+#include <weft/detail/fault.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace weft {
+inline namespace v0 {
+
+/// Whose SQL a connection speaks.
+enum class sql_dialect : std::uint8_t
+{
+    sqlite,
+    postgres,  ///< not tested in this version
+    mysql      ///< MySQL and MariaDB; not tested in this version
+};
+
+/// What the barrier needs from a connection to a participant's database: two functions.
+///
+/// Lifetimes: refers to a connection that somebody else owns; every call happens inside the local transaction that is open on it.
+/// Thread safety: as the connection's own; the barrier uses it from the calling thread only.
+/// Errors: whatever the adapter throws; the caller of `barrier::call` gets it and rolls back. It should not hold the parameters'
+/// values, since a result is among them.
+/// Shape: each `?` in a statement stands for the next parameter, and a `?` means nothing else; `number_placeholders` rewrites them.
+class barrier_connection
+{
+public:
+    using row = std::vector<std::optional<std::string>>;
+
+    virtual ~barrier_connection() = default;
+    barrier_connection() = default;
+    barrier_connection(barrier_connection const&) = delete;
+    barrier_connection& operator=(barrier_connection const&) = delete;
+
+    virtual sql_dialect dialect() const noexcept = 0;
+
+    /// Executes a statement and returns how many rows it inserted, updated or deleted.
+    virtual std::int64_t execute(std::string_view sql, std::span<std::string_view const> parameters) = 0;
+
+    /// Returns the first row of a query as text, SQL's null as nullopt; or nothing if there is no row.
+    /// Shape: the query has exactly this many columns, for clients that must bind them beforehand.
+    virtual std::optional<row> query_row(std::string_view sql, std::span<std::string_view const> parameters, std::size_t columns) = 0;
+};
+
+/// Replaces each `?` by `prefix` and its number, from 1: "$" for libpq, ":p" for SOCI.
+std::string number_placeholders(std::string_view sql, std::string_view prefix);
+
+struct barrier_options
+{
+    /// A plain identifier, or two with a dot between: "barrier", "dtm_barrier.barrier".
+    std::string table = "barrier";
+
+    /// For people who read the table: dtm's word for the kind of transaction. Not part of a row's identity.
+    std::string trans_type = "workflow";
+};
+
+/// What the barrier found when an operation came.
+struct barrier_entry
+{
+    bool first = false;                   ///< run the business; else skip it: it was done before, or must not be done any more
+    std::optional<std::string> recorded;  ///< not first: what the first call returned, as JSON; none for void and for a skipped undo
+};
+
+/// Guards the operation `where` of one branch. One object per request; a request that changes several databases calls it once for
+/// each, always in the same order: the calls are numbered, "01", "02", …, and the number is part of the identity.
+///
+/// Thread safety: one thread at a time.
+/// Durability: the caller owns the local transaction. Nothing is kept until it commits, and the barrier's rows go with the business:
+/// rolled back together, they leave no trace and the operation can be sent again.
+class barrier
+{
+public:
+    /// Errors: misuse if gid or branch id is empty or longer than 128 bytes, or the table's name is no identifier.
+    explicit barrier(branch const& where, barrier_options options = {});
+
+    /// Runs `business` if this is the first time, and returns its result; else returns what it returned then.
+    ///
+    /// Errors: failure if the branch was already undone; whatever `business` throws. The caller rolls back in any case.
+    /// Shape: the result is void or anything that <weft/detail/codec.hpp> converts; it is kept as JSON in the barrier's row. An
+    /// undo that is skipped returns a default-constructed one.
+    template <class F>
+    auto call(barrier_connection& connection, F&& business) -> std::remove_cvref_t<std::invoke_result_t<F>>
+    {
+        using R = std::remove_cvref_t<std::invoke_result_t<F>>;
+        auto const entry = enter(connection);
+        if constexpr (std::is_void_v<R>)
+        {
+            if (entry.first)
+                std::forward<F>(business)();
+        }
+        else
+        {
+            if (!entry.first)
+                return result<R>(entry);
+            R r = std::forward<F>(business)();
+            record(connection, detail::encode(r));
+            return r;
+        }
+    }
+
+    // What `call` is made of, for adapters and for business that is no single function.
+
+    /// Takes the next barrier id and asks whether the business is to run. Errors: failure if the branch was already undone.
+    barrier_entry enter(barrier_connection&);
+
+    /// Keeps the result of the business that `enter` asked for. Not needed for void.
+    void record(barrier_connection&, std::string_view json);
+
+    /// The result to give for an entry that is not the first.
+    template <class R>
+    R result(barrier_entry const& entry) const
+    {
+        if constexpr (std::is_default_constructible_v<R>)
+            if (detail::fault(detail::planted::barrier_result) || (!entry.recorded && is_undo(op_)))
+                return R();
+        if (!entry.recorded)
+            throw_nothing_recorded();
+        return detail::decode<R>(*entry.recorded);
+    }
+
+    /// True if the table is there and can hold results.
+    static bool has_table(barrier_connection&, barrier_options const& = {});
+
+    /// Creates the table, or adds what a table of dtm's lacks, unless `has_table`. Call it when the participant starts, not in an
+    /// operation.
+    /// Durability: MySQL commits at once; elsewhere it is part of the transaction that is open.
+    static void create_table(barrier_connection&, barrier_options const& = {});
+
+    /// Removes up to `limit` rows that are older than this by the database's clock, and returns how many.
+    /// Rows must be kept longer than any transaction can be unfinished, a paused one included: without them a late duplicate is
+    /// done again.
+    static std::int64_t purge(barrier_connection&, std::chrono::milliseconds older_than, barrier_options const& = {},
+                              std::size_t limit = 10'000);
+
+private:
+    bool insert(barrier_connection&, operation which);
+    [[noreturn]] void throw_nothing_recorded() const;
+
+    std::string gid_;
+    std::string branch_id_;
+    operation op_;
+    barrier_options options_;
+    unsigned calls_ = 0;
+    std::string barrier_id_;
+};
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,112 @@
+/// \file
+/// A participant's database. <weft/sql.hpp> includes this and SOCI, and has the operations.
+#pragma once
+
+#include <weft/detail/branch_call.hpp>
+#include <weft/detail/sql_job.hpp>
+#include <weft/soci_connection.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+inline namespace v0 {
+
+struct database_options
+{
+    /// How long to wait while another connection writes. `?busy_timeout=` in the URL goes before this.
+    std::chrono::milliseconds busy_timeout{5000};
+
+    /// Whether SQLite enforces foreign keys; unset: its own default. `?foreign_keys=on` goes before this.
+    std::optional<bool> foreign_keys{};
+
+    /// How many operations are committed together, at most: one commit is one wait for the disk.
+    std::size_t group_limit = 256;
+
+    /// Sessions, each with a thread of its own, for `read`.
+    std::size_t readers = 1;
+
+    weft::barrier_options barrier{};
+};
+
+/// A participant's database: sessions on threads of its own, where operations run so that no workflow waits for a disk.
+///
+/// SQLite has one writer at a time and waits for the disk at each commit, so operations that wait are done as a group: one local
+/// transaction, each under a savepoint. One that fails is rolled back alone; all are answered when the group is durable.
+///
+/// Thread safety: all members may be called from any thread, except that what runs on the database's threads must not call `run`
+/// or `read` of the same database (misuse). Lifetimes: outlives every engine that uses it; the destructor finishes what is waiting.
+/// Durability: what `run` or an operation has done is on disk (WAL, synchronous=FULL) when it returns or is answered.
+class database final : public participant_database
+{
+public:
+    /// Opens `sqlite:///absolute/path.db` or `sqlite://relative.db`, creating the file and the barrier's table if they are not there.
+    /// Special characters in the path are written as in any URL: `%3F` for a question mark, `%25` for a percent sign.
+    ///
+    ///     ?busy_timeout=2500ms&foreign_keys=on         see database_options
+    ///
+    /// Errors: misuse if the URL is none of these; std::runtime_error naming the file and why it cannot be used.
+    explicit database(std::string_view url, database_options = {});
+    ~database() override;
+    database(database const&) = delete;
+    database& operator=(database const&) = delete;
+
+    /// Runs `f(soci::session&)` in a local transaction of its own and returns its result: for set-up code and repairs. Waits.
+    /// Errors: what `f` throws, after a rollback; std::runtime_error if the transaction could not begin or commit.
+    template <class F>
+    auto run(F&& f) -> std::remove_cvref_t<std::invoke_result_t<F, soci::session&>>
+    {
+        return wait_for(std::forward<F>(f), &database::on_writer);
+    }
+
+    /// Runs `f(soci::session&)` in a local transaction that sees one state of the database and can change nothing: for audits and
+    /// queries. Does not wait for the writer, nor make it wait. Errors: what `f` throws.
+    template <class F>
+    auto read(F&& f) -> std::remove_cvref_t<std::invoke_result_t<F, soci::session&>>
+    {
+        return wait_for(std::forward<F>(f), &database::on_reader);
+    }
+
+    /// "sqlite /var/lib/shop/accounts.db"; never a password.
+    std::string const& describe() const noexcept;
+
+    weft::barrier_options const& barrier() const noexcept;
+
+    bool holds(std::string const& nonce) override;
+
+    /// For adapters: has the writer do a job.
+    void submit(std::unique_ptr<detail::sql_job>);
+
+private:
+    using work = std::function<void(soci::session&)>;
+
+    void on_writer(work const&);
+    void on_reader(work const&);
+
+    template <class F>
+    auto wait_for(F&& f, void (database::*on_thread)(work const&)) -> std::remove_cvref_t<std::invoke_result_t<F, soci::session&>>
+    {
+        using R = std::remove_cvref_t<std::invoke_result_t<F, soci::session&>>;
+        if constexpr (std::is_void_v<R>)
+            (this->*on_thread)([&](soci::session& s) { std::invoke(f, s); });
+        else
+        {
+            std::optional<R> result;
+            (this->*on_thread)([&](soci::session& s) { result.emplace(std::invoke(f, s)); });
+            return std::move(*result);
+        }
+    }
+
+    struct impl;
+    std::unique_ptr<impl> impl_;
+};
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,41 @@
+/// \file
+/// Operations in SQL databases, by SOCI: `weft::sql(db, f)` does f in one local transaction, exactly once.
+///
+///     std::int64_t charge(soci::session& sql, order const& o);         // throws weft::failure when the business says no
+///     void         refund(soci::session& sql, order const& o);
+///
+///     weft::database accounts("sqlite:///var/lib/shop/accounts.db");   // outlives the engine
+///     auto cents = co_await wf.saga("charge", weft::sql(accounts, &charge), weft::sql(accounts, &refund), o);
+///
+/// Services without an engine use `weft::soci_connection` with `weft::barrier`.
+#pragma once
+
+#include <weft/barrier.hpp>
+#include <weft/database.hpp>
+#include <weft/detail/sql_operation.hpp>
+#include <weft/open_store.hpp>
+#include <weft/soci_connection.hpp>
+
+#include <soci/soci.h>
+
+namespace weft {
+inline namespace v0 {
+
+/// The operation `f(soci::session&, args...)`, or `f(branch, soci::session&, args...)`, in one local transaction of `db` together with
+/// the barrier: however often it is sent, it takes effect once and returns the same result. An undo that arrives before its action,
+/// or without it, does nothing and keeps the action from happening later.
+///
+/// `f` returns its result plainly, must not begin or end a transaction, and may be run again if its local transaction was rolled back.
+/// Throwing weft::failure rolls its work back and fails the branch; weft::ongoing and any other exception roll back, too, and it is
+/// asked again. In the engine's own database, operation and journal entry are one commit.
+///
+/// Thread safety: `f` runs on a thread of the database, one operation at a time. Lifetimes: `db` outlives the engine.
+template <class F>
+auto sql(database& db, F f)
+{
+    detail::check_sql_function<F>();
+    return detail::sql_operation<F>(db, f);
+}
+
+}  // namespace v0
+}  // namespace weft

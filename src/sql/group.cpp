@@ -1,0 +1,97 @@
+#include "src/sql/group.hpp"
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+group_committer::group_committer(sqlite_session& s)
+    : session_(s)
+    ,
+    // IMMEDIATE: the lock is waited for here, where nothing has been done. A lock asked for later may be refused at once.
+    begin_(s, "begin immediate")
+    , savepoint_(s, "savepoint weft_operation")
+    , release_(s, "release weft_operation")
+    , undo_(s, "rollback to weft_operation")
+    , commit_(s, "commit")
+    , rollback_(s, "rollback")
+{ }
+
+void group_committer::apply(std::span<std::unique_ptr<sql_job> const> jobs) noexcept
+{
+    std::string why;
+    auto const how = attempt(jobs, why);
+    if (how == ended::broken && jobs.size() > 1)
+    {
+        for (auto const& job : jobs)
+            apply(std::span(&job, 1));
+        return;
+    }
+    for (auto const& job : jobs)
+        if (how == ended::committed)
+            job->done();
+        else
+            job->lost(why);
+}
+
+group_committer::ended group_committer::attempt(std::span<std::unique_ptr<sql_job> const> jobs, std::string& why) noexcept
+{
+    try
+    {
+        begin_();
+    }
+    catch (std::exception const& e)
+    {
+        why = e.what();
+        return ended::not_begun;
+    }
+
+    bool committing = false;
+    try
+    {
+        for (auto const& job : jobs)
+            if (!run_under_savepoint(*job))
+                throw std::runtime_error("its local transaction was ended while it ran: nothing that was done there counts");
+        committing = true;
+        commit_();
+        return ended::committed;
+    }
+    catch (std::exception const& e)
+    {
+        why = e.what();
+    }
+    if (session_.idle())
+    {
+        if (committing)
+            why = "in doubt: the commit failed: " + why;
+        return committing ? ended::in_doubt : ended::broken;
+    }
+    // A commit that failed and left the transaction open has committed nothing.
+    try
+    {
+        rollback_();
+    }
+    catch (std::exception const&)
+    {
+        // Open still: the next `begin` says so.
+    }
+    return ended::broken;
+}
+
+// False: the job, or an error in it, ended the whole local transaction.
+bool group_committer::run_under_savepoint(sql_job& job)
+{
+    savepoint_();
+    session_.refuse_commits(true);
+    bool const keep = job.run(session_.connection());
+    session_.refuse_commits(false);
+    if (session_.idle())
+        return false;
+    if (!keep)
+        undo_();
+    release_();
+    return true;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,318 @@
+// The snippets of docs/: compiled, and run where there is something to run. Marks: //[name … //]. See scripts/check-docs.
+#include <weft/weft.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/describe.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <weft/testing/crash_everywhere.hpp>
+#include <weft/testing/environment.hpp>
+
+namespace {
+
+using ::testing::ElementsAre;
+using namespace std::chrono_literals;
+
+struct order
+{
+    std::string  id, sku;
+    int          quantity = 1;
+    std::int64_t cents = 0;
+};
+BOOST_DESCRIBE_STRUCT(order, (), (id, sku, quantity, cents))
+
+// A service: what a workflow needs besides its input, in memory here.
+struct shop
+{
+    int stock = 100;
+    int reserved = 0;
+    int sold = 0;
+
+    std::map<std::string, int> taken;  // the barrier of this participant: gid → reserved
+};
+
+void take(weft::branch const& where, shop& s, order const& o)
+{
+    if (s.taken.contains(where.gid))
+        return;  // sent again: it is done already
+    if (s.stock < o.quantity)
+        throw weft::failure("out of stock");
+    s.taken[where.gid] = o.quantity;
+    s.stock -= o.quantity;
+    s.reserved += o.quantity;
+}
+void keep(weft::branch const& where, shop& s, order const&)
+{
+    auto const n = std::exchange(s.taken[where.gid], 0);
+    s.reserved -= n;
+    s.sold += n;
+}
+void release(weft::branch const& where, shop& s, order const&)
+{
+    auto const n = std::exchange(s.taken[where.gid], 0);  // leaves a mark: an action that comes late finds it
+    s.reserved -= n;
+    s.stock += n;
+}
+
+std::int64_t charge(order const& o) { return o.cents; }
+void         pay_back(order const&) { }
+void         notify(order const&) { }
+
+weft::workflow<std::int64_t> place_order(weft::context& wf, shop& our, order o)
+{
+    co_await wf.tcc("deduct-stock", weft::with(our, &take), weft::with(our, &keep), weft::with(our, &release), o);
+    auto const cents = co_await wf.saga("charge", &charge, &pay_back, o);
+    co_await wf.step("notify", &notify, o);
+    co_return cents;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// docs/coroutines.md
+
+//[colours
+// An operation does something in the world: any Asio object, real time, threads of its own.
+boost::asio::awaitable<std::string> ask_warehouse(std::string sku)
+{
+    boost::asio::steady_timer wait(co_await boost::asio::this_coro::executor, 10ms);
+    co_await wait.async_wait(boost::asio::use_awaitable);
+    co_return "shelf 7 has " + sku;
+}
+
+// A workflow decides what is to be done. It awaits weft's own awaitables and nothing else.
+weft::workflow<std::string> locate(weft::context& wf, std::string sku)
+{
+    auto const place = co_await wf.step("ask-warehouse", &ask_warehouse, sku);
+    co_return place;
+}
+//]
+
+//[another_way
+weft::workflow<std::int64_t> pay(weft::context& wf, order o)
+{
+    auto const paid = co_await weft::as_outcome(wf.saga("charge-card", &charge, &pay_back, o));
+    if (paid)
+        co_return *paid;
+    co_return co_await wf.saga("charge-account", &charge, &pay_back, o);
+}
+//]
+
+//[parts
+weft::workflow<std::int64_t> order_and_pay(weft::context& wf, order o)
+{
+    co_await wf.step("notify", &notify, o);   // branch 01
+    auto const cents = co_await pay(wf, o);   // branches 02 and perhaps 03
+    co_return cents;
+}
+//]
+
+std::string send_mail(std::string const& to, std::string const& id)
+{
+    return to + '/' + id;
+}
+
+//[same_each_time
+weft::workflow<std::string> remind(weft::context& wf, std::string customer)
+{
+    auto const id = wf.uuid();                                      // not boost::uuids::random_generator
+    auto const hour = wf.now().time_since_epoch() / 1h % 24;        // not std::chrono::system_clock::now()
+    auto const slot = wf.random() % 10;                             // not rand()
+    if (hour < 8 || slot == 0)
+        co_return "later";
+    co_return co_await wf.step("mail", &send_mail, customer, id);
+}
+//]
+
+//[options
+weft::workflow<std::int64_t> patient(weft::context& wf, order o)
+{
+    weft::retry_policy const five_times{.initial = 100ms, .attempts = 5, .then = weft::retry_policy::exhausted::roll_back};
+    auto const               name = weft::named("charge").timeout(2s).retry(five_times);
+    co_return co_await wf.saga(name, &charge, &pay_back, o);
+}
+//]
+
+order with_ribbon(order o)
+{
+    o.id += "/ribbon";
+    return o;
+}
+
+//[plain
+weft::workflow<void> plain(weft::context& wf, order o)
+{
+    // Name it first, then await.
+    order const again{.id = o.id + "/2", .sku = o.sku, .quantity = o.quantity, .cents = o.cents};
+    co_await wf.step("notify", &notify, again);
+
+    // What a function returns may stay in the expression.
+    auto const wrapped = with_ribbon(o);
+    co_await wf.step("notify", &notify, wrapped);
+
+    // if and else instead of ?: around a co_await.
+    std::int64_t cents = 0;
+    if (o.quantity > 1)
+        cents = co_await wf.step("charge", &charge, o);
+    else
+        cents = co_await wf.step("charge-one", &charge, o);
+
+    // Await into names, then build.
+    order receipt = o;
+    receipt.cents = cents;
+    co_await wf.step("notify", &notify, receipt);
+}
+//]
+
+TEST(DocumentedCoroutines, AreTwoColours)
+{
+    boost::asio::io_context io;
+    auto const              store = weft::make_memory_store();
+    weft::engine            engine(io, *store);
+    engine.add("locate", &locate);
+    std::string found;
+    engine.execute<std::string>("locate", "g1", std::string("tea"), [&](std::exception_ptr, std::string s) {
+        found = s;
+        engine.stop(1s, [](std::exception_ptr) { });
+    });
+    io.run();
+    EXPECT_EQ(found, "shelf 7 has tea");
+}
+
+TEST(DocumentedCoroutines, GoAnotherWayAfterAFailure)
+{
+    weft::testing::environment env;
+    env.add("order-and-pay", &order_and_pay);
+    env.on("charge-card").fails("expired");
+    order const wanted{"o1", "tea", 1, 500};
+    EXPECT_EQ(env.execute<std::int64_t>("order-and-pay", "g1", wanted).value(), 500);
+    EXPECT_THAT(env.calls(), ElementsAre("notify/action", "charge-card/action", "charge-account/action"));
+}
+
+TEST(DocumentedCoroutines, SeeTheSameTimeAndNumbersInEveryAttempt)
+{
+    weft::testing::environment env({.engine = {.replay_always = true}});
+    env.add("remind", &remind);
+    env.add("plain", &plain);
+    env.add("patient", &patient);
+    order const wanted{"o1", "tea", 1, 500};
+    env.submit("remind", "g1", std::string("alice"));
+    env.finish();
+    EXPECT_EQ(env.query("g1")->result, "\"later\"") << "it is one in the morning";
+    EXPECT_TRUE(env.execute("plain", "g2", wanted));
+    env.on("charge").throws("no connection");
+    EXPECT_FALSE(env.execute<std::int64_t>("patient", "g3", wanted));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// docs/testing.md
+
+//[rolls_back
+TEST(PlaceOrder, RollsBackWhenTheCardIsRefused)
+{
+    weft::testing::environment env;               // a store in memory, virtual time
+    shop                       our;
+    env.add("place-order", &place_order, std::ref(our));
+    env.on("charge").fails("card refused");
+
+    order const wanted{"o1", "tea", 2, 500};
+    auto const  result = env.execute<std::int64_t>("place-order", "g1", wanted);
+
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().reason(), "card refused");
+    EXPECT_THAT(env.calls(), ElementsAre("deduct-stock/try", "charge/action", "deduct-stock/cancel"));
+    EXPECT_EQ(our.stock, 100);
+}
+//]
+
+//[scripts
+TEST(PlaceOrder, SendsAgainWhatDidNotAnswer)
+{
+    weft::testing::environment env;
+    shop                       our;
+    env.add("place-order", &place_order, std::ref(our));
+    env.on("deduct-stock").loses_the_answer().answers_twice();   // first send, then every further one
+    env.on("charge").throws("connection reset").never_answers().is_ongoing().times(3).runs();
+    env.on("deduct-stock", weft::operation::confirm).answers_after(40s).runs();  // too late for the time-out, then at once
+
+    order const wanted{"o1", "tea", 2, 500};
+    EXPECT_EQ(env.execute<std::int64_t>("place-order", "g1", wanted).value(), 500);
+    EXPECT_EQ(our.sold, 2);
+    EXPECT_EQ(our.stock, 98);
+}
+//]
+
+//[time
+TEST(PlaceOrder, WaitsForTheMailServer)
+{
+    weft::testing::environment env;
+    shop                       our;
+    env.add("place-order", &place_order, std::ref(our));
+    env.on("notify").throws("the mail server is down").times(3).runs();
+
+    order const wanted{"o1", "tea", 2, 500};
+    env.submit("place-order", "g1", wanted);
+    env.settle();                                    // until nothing can happen before time moves
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    env.advance(1h);                                 // no test waits for it
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+//]
+
+//[crash
+TEST(PlaceOrder, IsFinishedByTheNextProcess)
+{
+    weft::testing::environment env;
+    shop                       our;
+    env.add("place-order", &place_order, std::ref(our));
+    env.on("charge").never_answers().runs();
+
+    order const wanted{"o1", "tea", 2, 500};
+    env.submit("place-order", "g1", wanted);
+    env.settle();                                    // "charge" has been sent, and nothing came back
+    env.crash();                                     // only the store is left, and the participants
+    env.finish();                                    // a new process finds the work and finishes it
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_THAT(env.calls(), ElementsAre("deduct-stock/try", "charge/action", "charge/action", "notify/action", "deduct-stock/confirm"));
+}
+//]
+
+//[crash_everywhere
+struct order_scenario
+{
+    using world = shop;                              // the participants: made anew for each case, outlives the crashes
+
+    void arrange(weft::testing::environment& env, shop& our) { env.add("place-order", &place_order, std::ref(our)); }
+    void act(weft::testing::environment& env, shop&)
+    {
+        order const wanted{"o1", "tea", 2, 500};
+        env.submit("place-order", "g1", wanted);
+    }
+};
+
+TEST(PlaceOrder, SurvivesACrashAnywhere)
+{
+    auto const report = weft::testing::crash_everywhere(order_scenario(), [](shop& our) {
+        EXPECT_EQ(our.stock + our.reserved + our.sold, 100);
+        EXPECT_EQ(our.sold, 2);
+    });
+    std::cout << report << '\n';
+    EXPECT_GT(report.cases(), 0u);                   // that something was tried
+}
+//]
+
+//[replay_always
+TEST(PlaceOrder, ReplaysTheSame)
+{
+    weft::testing::environment_options options;
+    options.engine.replay_always = true;             // the body is replayed from its journal after every write
+    weft::testing::environment env(options);
+    shop                       our;
+    env.add("place-order", &place_order, std::ref(our));
+    order const wanted{"o1", "tea", 2, 500};
+    EXPECT_EQ(env.execute<std::int64_t>("place-order", "g1", wanted).value(), 500);
+}
+//]
+
+}  // namespace

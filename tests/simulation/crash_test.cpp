@@ -1,0 +1,75 @@
+// Crash everywhere: each scenario, on each store, dies at each of its writes in each way, and ends right all the same.
+#include "tests/simulation/scenarios.hpp"
+
+#include <weft/testing/environment.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+// After GoogleTest: failures are reported to it.
+#include <weft/testing/crash_everywhere.hpp>
+
+namespace {
+
+using ::testing::IsEmpty;
+using simulation::bank;
+using weft::testing::crash_mode;
+using weft::testing::environment;
+
+class CrashEverywhere : public ::testing::TestWithParam<std::tuple<simulation::scenario, simulation::backend>>
+{
+protected:
+    // As the scenario, and the bank watches the store.
+    static simulation::scenario watched(simulation::scenario s)
+    {
+        s.arrange = [arrange = s.arrange](environment& env, bank& b) {
+            b.watch(env.store());
+            arrange(env, b);
+        };
+        return s;
+    }
+
+    static void check(simulation::scenario const& s, bank& b, environment& env)
+    {
+        EXPECT_THAT(b.audit(env), IsEmpty());
+        auto const row = env.query("g1");
+        ASSERT_TRUE(row);
+        EXPECT_TRUE(s.either || row->status == s.ends_as) << to_string(row->status) << ": " << row->reason;
+        if (b.notes.contains("cancelled") && b.notes["cancelled"] && row->status != weft::status::failed)
+            ADD_FAILURE() << "cancelling was accepted, and the transaction committed";
+    }
+
+    static weft::testing::crash_options options(simulation::scenario const& s, simulation::backend const& on)
+    {
+        weft::testing::crash_options o;
+        o.environment.open_store = on.open;
+        s.options(o.environment.engine);
+        return o;
+    }
+};
+
+TEST_P(CrashEverywhere, LeavesNothingHalfDone)
+{
+    auto const& [s, on] = GetParam();
+    auto const report = weft::testing::crash_everywhere(
+        watched(s), [&s = s](bank& b, environment& env) { check(s, b, env); }, options(s, on));
+    std::cout << s.name << " on " << on.name << ": " << report << '\n';
+    RecordProperty("cases", static_cast<int>(report.cases()));
+    if (std::getenv("WEFT_CRASH"))
+        return;  // one case only
+    EXPECT_GE(report.writes, 3u);
+    for (auto const mode : {crash_mode::before, crash_mode::after, crash_mode::answer_lost, crash_mode::frozen})
+    {
+        EXPECT_EQ(report.cases(mode), report.writes) << to_string(mode);
+    }
+}
+
+std::string name_of(::testing::TestParamInfo<CrashEverywhere::ParamType> const& info)
+{
+    return std::get<0>(info.param).name + "_on_" + std::get<1>(info.param).name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, CrashEverywhere,
+                         ::testing::Combine(::testing::ValuesIn(simulation::scenarios()), ::testing::ValuesIn(simulation::backends())), name_of);
+
+}  // namespace

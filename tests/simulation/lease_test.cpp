@@ -1,0 +1,91 @@
+// Two engines that both believe to own a transaction: only one of them does.
+#include "tests/simulation/bank.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace {
+
+using namespace simulation;
+using namespace std::chrono_literals;
+using ::testing::IsEmpty;
+using weft::testing::environment;
+
+struct tally final : weft::counters
+{
+    std::array<std::uint64_t, event_count> counts{};
+    void          count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
+    std::uint64_t of(event e) const { return counts[static_cast<std::size_t>(e)]; }
+};
+
+weft::workflow<std::int64_t> two(weft::context& wf, bank& b)
+{
+    request const r1{"ann", 100}, r2{"bob", 200};
+    auto const    first = co_await wf.saga("saga-1", weft::with(b, &take), weft::with(b, &give_back), r1);
+    co_return first + co_await wf.saga("saga-2", weft::with(b, &take), weft::with(b, &give_back), r2);
+}
+
+// The first engine stands still before it records that saga-1 is done. Its successor leases the transaction and sends saga-1 again,
+// gets "ongoing", and so has written nothing when the first one wakes up: owner, not position, is what tells the two apart.
+TEST(Lease, AFrozenEngineWritesNothingWhileItsSuccessorWaits)
+{
+    auto const                         counted = std::make_shared<tally>();
+    weft::testing::environment_options options;
+    options.engine.counters = counted;
+    bank        b;
+    environment env(options);
+    b.watch(env.store());
+    env.add("two", &two, std::ref(b));
+    env.on("saga-1").runs().is_ongoing().times(1'000).runs();
+    env.engine();
+    env.settle();
+    env.plant_crash(3, environment::crash_mode::frozen);  // 1: create, 2: intent, 3: outcome
+    env.submit("two", "g1");
+    env.run_until([&] { return env.crashes() == 1 && counted->of(weft::counters::event::fenced) > 0; });
+    EXPECT_EQ(env.query("g1")->position, 1) << "nothing but the intent: the frozen engine was fenced";
+    env.finish();
+    EXPECT_THAT(b.audit(env), IsEmpty());
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+
+// An engine that was frozen longer than its lease lives sends nothing before it has made sure that it is alive.
+TEST(Lease, AnEngineThatStoodStillSendsNothingBeforeItHasBeaten)
+{
+    bank        b;
+    environment env;
+    b.watch(env.store());
+    env.add("two", &two, std::ref(b));
+    env.engine();
+    env.settle();
+    env.plant_crash(2, environment::crash_mode::frozen);  // the intent of saga-1
+    env.submit("two", "g1");
+    env.submit("two", "g2");
+    env.finish();
+    EXPECT_THAT(b.audit(env), IsEmpty());
+}
+
+TEST(Lease, AnEngineThatIsTakenForDeadStartsAnew)
+{
+    auto const                         counted = std::make_shared<tally>();
+    weft::testing::environment_options options;
+    options.engine.counters = counted;
+    bank        b;
+    environment env(options);
+    b.watch(env.store());
+    env.add("two", &two, std::ref(b));
+    env.on("saga-2").answers_after(3s).runs();
+    env.submit("two", "g1");
+    env.settle();
+    auto const before = env.query("g1")->owner;
+    ASSERT_NE(before, "");
+    EXPECT_EQ(env.store().release_dead(0ms), 1u);  // as another engine does that has not seen a beat for too long
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_NE(env.query("g1")->owner, before);
+    EXPECT_THAT(b.audit(env), IsEmpty());
+    EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "saga-2/action"), 2) << "sent again by the new incarnation";
+}
+
+}  // namespace

@@ -1,0 +1,713 @@
+// The engine's ways in: execute, submit, query, list, cancel, stop – and several engines on one store.
+#include "tests/unit/workshop.hpp"
+#include "tests/unit/wrapped_store.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/as_tuple.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/system/system_error.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace {
+
+using namespace workshop;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using weft::testing::environment;
+using weft::testing::environment_options;
+
+weft::workflow<int> works(weft::context& wf, int n)
+{
+    auto const a = co_await wf.step("work", &same, n);
+    co_await wf.tcc("reserve", &nothing, &nothing, &nothing);
+    co_return a;
+}
+
+weft::workflow<void> simple(weft::context& wf)
+{
+    co_await wf.step("work", &nothing);
+}
+
+// Where an answer of the engine goes.
+template <class T>
+struct answer
+{
+    bool               there = false;
+    std::exception_ptr error;
+    T                  value{};
+
+    auto slot()
+    {
+        return [this](std::exception_ptr e, T v) {
+            there = true;
+            error = e;
+            value = std::move(v);
+        };
+    }
+    std::string what() const
+    {
+        try
+        {
+            if (error)
+                std::rethrow_exception(error);
+        }
+        catch (std::exception const& e)
+        {
+            return e.what();
+        }
+        return {};
+    }
+    template <class E>
+    bool is(auto expected) const
+    {
+        try
+        {
+            if (error)
+                std::rethrow_exception(error);
+        }
+        catch (E const& e)
+        {
+            return expected(e);
+        }
+        catch (...)
+        {
+        }
+        return false;
+    }
+};
+
+auto is_misuse(weft::misuse::code c)
+{
+    return [c](weft::misuse const& e) { return e.which() == c; };
+}
+auto is_unfinished(weft::unfinished::why w)
+{
+    return [w](weft::unfinished const& e) { return e.reason() == w; };
+}
+
+struct tally final : weft::counters
+{
+    std::array<std::uint64_t, event_count> counts{};
+    void          count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
+    std::uint64_t of(event e) const { return counts[static_cast<std::size_t>(e)]; }
+};
+
+class Execute : public ::testing::Test
+{
+protected:
+    explicit Execute(environment_options options = {}) : env(std::move(options))
+    {
+        env.add("works", &works);
+        env.add("simple", &simple);
+    }
+    environment env;
+};
+
+TEST_F(Execute, AnswersFromARowThatIsFinalOnDisk)
+{
+    bool final_when_answered = false, answered = false;
+    env.engine().execute<int>("works", "g1", 5, [&](std::exception_ptr, int) {
+        answered = true;
+        auto const row = env.store().find("g1", false);
+        final_when_answered = row && is_final(row->status);
+    });
+    env.run_until([&] { return answered; });
+    EXPECT_TRUE(final_when_answered);
+}
+
+TEST_F(Execute, JoinsATransactionThatRuns)
+{
+    env.on("work").answers_after(10s);
+    answer<int> one, two;
+    env.engine().execute<int>("works", "g1", 5, one.slot());
+    env.settle();
+    env.engine().execute<int>("works", "g1", 5, two.slot());
+    env.run_until([&] { return one.there && two.there; });
+    EXPECT_EQ(one.value, 5);
+    EXPECT_EQ(two.value, 5);
+    EXPECT_EQ(calls_of(env, "work").size(), 1u);
+}
+
+TEST_F(Execute, JoinsATransactionThatHasEnded)
+{
+    env.execute<int>("works", "g1", 5).value();
+    env.forget_calls();
+    EXPECT_EQ(env.execute<int>("works", "g1", 5).value(), 5);
+    EXPECT_THAT(env.calls(), IsEmpty());
+}
+
+TEST_F(Execute, RefusesAnotherInputForTheSameGid)
+{
+    env.execute<int>("works", "g1", 5).value();
+    try
+    {
+        (void)env.execute<int>("works", "g1", 6);
+        FAIL();
+    }
+    catch (weft::misuse const& e)
+    {
+        EXPECT_EQ(e.which(), weft::misuse::code::other_input);
+        EXPECT_STREQ(e.what(), "the gid exists already, with another input");
+        EXPECT_EQ(e.gid(), "g1");
+    }
+}
+
+TEST_F(Execute, RefusesAnotherWorkflowForTheSameGid)
+{
+    env.execute<int>("works", "g1", 5).value();
+    answer<std::monostate> a;
+    bool                   refused = false;
+    env.engine().execute("simple", "g1", [&](std::exception_ptr e) {
+        a.error = e;
+        refused = true;
+    });
+    env.run_until([&] { return refused; });
+    EXPECT_EQ(a.what(), "the gid exists already, with another workflow");
+}
+
+// Both are in one batch, whose answer is lost: the repetition must not take the second for the first.
+TEST(ExecuteOnATroubledStore, RefusesAnotherInputAlsoWhenTheAnswerOfTheStoreIsLost)
+{
+    environment env;
+    env.add("works", &works);
+    env.on("work").answers_after(1s);
+    env.engine();
+    env.settle();
+    env.plant_crash(1, environment::crash_mode::answer_lost);
+    answer<int> one, two;
+    env.engine().execute<int>("works", "g1", 5, one.slot());
+    env.engine().execute<int>("works", "g1", 6, two.slot());
+    env.run_until([&] { return one.there && two.there; });
+    EXPECT_EQ(one.value, 5);
+    EXPECT_TRUE(two.is<weft::misuse>(is_misuse(weft::misuse::code::other_input))) << two.what() << two.value;
+}
+
+TEST_F(Execute, RefusesGidsThatAreNone)
+{
+    auto const refused = [&](std::string const& gid) {
+        answer<int> a;
+        env.engine().execute<int>("works", gid, 5, a.slot());
+        env.run_until([&] { return a.there; });
+        EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::bad_gid)));
+        return a.what();
+    };
+    EXPECT_EQ(refused(""), "a gid cannot be empty");
+    EXPECT_EQ(refused(std::string(129, 'x')), "a gid has at most 128 bytes, this one has 129");
+    EXPECT_EQ(refused("caf\xe9"), "a gid has to be UTF-8");
+    EXPECT_THAT(env.list(), IsEmpty());
+    EXPECT_EQ(env.execute<int>("works", std::string(128, 'x'), 5).value(), 5);
+    EXPECT_EQ(env.execute<int>("works", "größe, 大小, 📦", 5).value(), 5);
+}
+
+TEST_F(Execute, RefusesWorkflowsThatItDoesNotKnow)
+{
+    answer<int> a;
+    env.engine().execute<int>("plays", "g1", 5, a.slot());
+    env.run_until([&] { return a.there; });
+    EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::unknown_workflow)));
+    EXPECT_EQ(a.what(), "no workflow \"plays\" is registered with this engine");
+    EXPECT_THAT(env.list(), IsEmpty());
+}
+
+TEST_F(Execute, RefusesAnInputWhereThereIsNoneAndNoneWhereThereIsOne)
+{
+    for (auto const& [name, input] : {std::pair("works", ""), {"simple", "5"}, {"works", "\"five\""}, {"works", "{"}})
+    {
+        answer<std::string> a;
+        env.engine().execute_text(name, "g1", input, a.slot());
+        env.run_until([&] { return a.there; });
+        EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::bad_value))) << name << ' ' << input << ' ' << a.what();
+    }
+    EXPECT_THAT(env.list(), IsEmpty()) << "nothing was written";
+}
+
+TEST_F(Execute, StopsWaitingAtItsDeadline)
+{
+    env.on("work").answers_after(10s);
+    answer<int> a;
+    env.engine().execute<int>("works", "g1", 5, weft::within(2s), a.slot());
+    auto const from = env.clock().since_boot();
+    env.run_until([&] { return a.there; });
+    EXPECT_EQ(env.clock().since_boot() - from, 2s);
+    EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::deadline_passed)));
+    EXPECT_EQ(env.execute<int>("works", "g1", 5).value(), 5) << "the transaction went on";
+}
+
+TEST_F(Execute, CanWaitForTheDecisionOnly)
+{
+    env.on("reserve", weft::operation::confirm).answers_after(20s);
+    answer<int> decided, finished;
+    env.engine().execute<int>("works", "g1", 5, weft::until(weft::wait::decided), decided.slot());
+    env.engine().execute<int>("works", "g1", 5, finished.slot());
+    env.run_until([&] { return decided.there; });
+    EXPECT_EQ(decided.value, 5);
+    EXPECT_EQ(env.query("g1")->status, weft::status::submitted) << "and that is durable";
+    EXPECT_FALSE(finished.there);
+
+    answer<int> late;
+    env.engine().execute<int>("works", "g1", 5, weft::until(weft::wait::decided), late.slot());
+    env.settle();
+    EXPECT_TRUE(late.there) << "whoever asks after the decision need not wait for the end either";
+    env.run_until([&] { return finished.there; });
+}
+
+TEST_F(Execute, CancellingTheWaitDoesNotCancelTheTransaction)
+{
+    env.on("work").answers_after(10s);
+    boost::asio::cancellation_signal signal;
+    answer<int>                      a;
+    env.engine().execute<int>("works", "g1", 5, boost::asio::bind_cancellation_slot(signal.slot(), a.slot()));
+    env.advance(1s);
+    signal.emit(boost::asio::cancellation_type::terminal);
+    env.settle();
+    ASSERT_TRUE(a.there);
+    EXPECT_TRUE(a.is<boost::system::system_error>([](auto const& e) { return e.code() == boost::asio::error::operation_aborted; }));
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+
+TEST_F(Execute, CanBeCancelledBeforeItIsUnderWay)
+{
+    boost::asio::cancellation_signal signal;
+    answer<int>                      a;
+    env.engine().execute<int>("works", "g1", 5, boost::asio::bind_cancellation_slot(signal.slot(), a.slot()));
+    signal.emit(boost::asio::cancellation_type::terminal);
+    env.settle();
+    EXPECT_TRUE(a.is<boost::system::system_error>([](auto const&) { return true; }));
+}
+
+TEST_F(Execute, TakesAnyCompletionToken)
+{
+    auto& e = env.engine();
+    auto  future = e.execute<int>("works", "g1", 1, boost::asio::use_future);
+    auto  operation = e.execute<int>("works", "g2", 2, boost::asio::deferred);
+    answer<int> deferred, awaited, tuple;
+    std::move(operation)(deferred.slot());
+    boost::asio::co_spawn(env.get_executor(), e.execute<int>("works", "g3", 3), awaited.slot());
+    e.execute<int>("works", "g4", 4, boost::asio::experimental::as_tuple([&](std::tuple<std::exception_ptr, int> t) { tuple.value = std::get<1>(t); }));
+    env.settle();
+    EXPECT_EQ(future.get(), 1);
+    EXPECT_EQ(deferred.value, 2);
+    EXPECT_EQ(awaited.value, 3);
+    EXPECT_EQ(tuple.value, 4);
+}
+
+TEST_F(Execute, SaysWhatDoesNotConvertInAResult)
+{
+    answer<std::string> a;
+    env.engine().execute<std::string>("works", "g1", 5, a.slot());
+    env.run_until([&] { return a.there; });
+    EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::bad_value)));
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << "the caller is wrong, not the transaction";
+}
+
+TEST_F(Execute, LeavesNothingOfAnEngineThatIsDestroyedWhileAnOperationRuns)
+{
+    auto const                      counted = std::make_shared<tally>();
+    std::optional<weft::operation_call> kept;
+    {
+        environment_options options;
+        options.engine.counters = counted;
+        environment e(options);
+        e.add("works", &works);
+        e.on("work").hangs();
+        e.submit("works", "g1", 5);
+        e.settle();
+        EXPECT_GT(counted.use_count(), 2);
+    }
+    EXPECT_EQ(counted.use_count(), 1);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// submit, query, list
+
+TEST_F(Execute, SubmitAnswersOnceTheTransactionIsDurable)
+{
+    env.on("work").answers_after(10s);
+    bool there = false;
+    env.engine().submit("works", "g1", 5, [&](std::exception_ptr e) { there = !e && env.store().find("g1", false).has_value(); });
+    env.settle();
+    EXPECT_TRUE(there);
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+}
+
+TEST_F(Execute, QueryTellsTheJournalAndListDoesNot)
+{
+    env.execute<int>("works", "g1", 5).value();
+    answer<std::optional<weft::transaction>> q;
+    answer<std::vector<weft::transaction>>   l;
+    env.engine().query("g1", q.slot());
+    env.engine().list({}, l.slot());
+    answer<std::optional<weft::transaction>> unknown;
+    env.engine().query("g2", unknown.slot());
+    env.settle();
+    EXPECT_THAT(q.value->journal, HasSubstr("\"name\":\"work\""));
+    ASSERT_EQ(l.value.size(), 1u);
+    EXPECT_EQ(l.value[0].journal, "");
+    EXPECT_TRUE(unknown.there);
+    EXPECT_FALSE(unknown.value);
+}
+
+TEST_F(Execute, ListFiltersByStatusPauseAndWorker)
+{
+    env.execute<int>("works", "done", 5).value();
+    env.on("reserve").fails("no");
+    (void)env.execute<int>("works", "refused", 5);
+    env.on("work").hangs();
+    env.engine().declare("elsewhere");
+    answer<std::monostate> a;
+    env.engine().submit_text("elsewhere", "homeless", "", [](std::exception_ptr, std::string) {});
+    env.settle();
+    auto const gids = [&](weft::list_filter f) {
+        std::vector<std::string> found;
+        for (auto const& row : env.list(std::move(f)))
+            found.push_back(row.gid);
+        return found;
+    };
+    EXPECT_THAT(gids({.status = weft::status::succeed}), ElementsAre("done"));
+    EXPECT_THAT(gids({.status = weft::status::failed}), ElementsAre("refused"));
+    EXPECT_THAT(gids({.unfinished = true}), ElementsAre("homeless"));
+    EXPECT_THAT(gids({.no_worker = true}), ElementsAre("homeless"));
+    EXPECT_THAT(gids({.workflow = "elsewhere"}), ElementsAre("homeless"));
+    EXPECT_THAT(gids({.paused = true}), IsEmpty());
+    EXPECT_THAT(gids({.limit = 2}), ::testing::SizeIs(2));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// cancel
+
+TEST_F(Execute, CancelRollsBackAndSaysSo)
+{
+    env.on("reserve").is_ongoing();
+    answer<int> a;
+    env.engine().execute<int>("works", "g1", 5, a.slot());
+    env.advance(1s);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.run_until([&] { return a.there; });
+    EXPECT_TRUE(a.is<weft::failure>([](auto const& f) { return f.reason() == "cancelled"; }));
+    EXPECT_EQ(env.calls().back(), "reserve/cancel");
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::too_late);
+}
+
+TEST_F(Execute, CancelIsTooLateOnceItIsDecided)
+{
+    env.on("reserve", weft::operation::confirm).answers_after(10s);
+    env.submit("works", "g1", 5);
+    env.settle();
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::too_late);
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+
+TEST_F(Execute, CancelReachesATransactionThatWaitsForItsNextAttempt)
+{
+    environment_options slow;
+    slow.engine.retry = {.initial = 60s};
+    environment e(slow);
+    e.add("works", &works);
+    e.on("work").throws("down");
+    e.submit("works", "g1", 5);
+    e.settle();
+    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    e.settle();
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << "at once";
+}
+
+TEST_F(Execute, CancelReachesAPausedTransaction)
+{
+    environment_options impatient;
+    impatient.engine.retry = {.initial = 10ms, .attempts = 1};
+    environment e(impatient);
+    e.add("works", &works);
+    e.on("reserve").throws("down");
+    e.submit("works", "g1", 5);
+    e.finish();
+    ASSERT_NE(e.query("g1")->paused_reason, "");
+    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    e.finish();
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+}
+
+// The request is filed just before the pause is written, by somebody else: the engine hears of it only afterwards.
+TEST(Cancel, IsNotLostToAPauseThatIsBeingWritten)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.retry = {.initial = 10ms, .attempts = 1};
+    environment e(options);
+    e.add("works", &works);
+    e.on("reserve").throws("down");
+    bool filed = false;
+    control->seen = [&](weft::write const& w) {
+        auto const* park = std::get_if<weft::park_write>(&w);
+        if (!park || park->paused_reason.empty() || std::exchange(filed, true))
+            return;
+        weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
+        EXPECT_EQ(e.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
+    };
+    e.submit("works", "g1", 5);
+    e.advance(5s);
+    EXPECT_TRUE(filed);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+}
+
+TEST_F(Execute, CancelOfAnUnknownGidIsMisuse)
+{
+    EXPECT_THROW(env.cancel("nobody"), weft::misuse);
+    EXPECT_THROW(env.resume("nobody"), weft::misuse);
+}
+
+weft::workflow<void> catches_everything(weft::context& wf)
+{
+    try
+    {
+        co_await wf.step("work", &nothing);
+    }
+    catch (...)
+    {
+    }
+    co_await weft::as_outcome(wf.step("more", &nothing));
+}
+
+TEST_F(Execute, CancelCannotBeCaughtInTheBody)
+{
+    env.add("catches", &catches_everything);
+    env.on("work").is_ongoing();
+    env.submit("catches", "g1");
+    env.advance(1s);
+    env.cancel("g1");
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_THAT(calls_of(env, "more"), IsEmpty());
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// stop
+
+TEST_F(Execute, StopLetsTheOperationInFlightFinishAndBeRecorded)
+{
+    env.on("work").answers_after(3s);
+    answer<int> a;
+    env.engine().execute<int>("works", "g1", 5, a.slot());
+    env.advance(1s);
+    env.stop(10s);
+    EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::stopped)));
+    auto const row = *env.query("g1");
+    EXPECT_EQ(row.owner, "");
+    EXPECT_EQ(row.position, 1) << "work is recorded, reserve is not begun";
+    env.crash();
+    env.forget_calls();
+    EXPECT_EQ(env.execute<int>("works", "g1", 5).value(), 5);
+    EXPECT_THAT(env.calls(), ElementsAre("reserve/try", "reserve/confirm"));
+}
+
+TEST_F(Execute, StopAbandonsWhatHasNotReturnedByItsDeadline)
+{
+    env.on("work").hangs().runs();
+    env.submit("works", "g1", 5);
+    env.settle();
+    auto const from = env.clock().since_boot();
+    env.stop(2s);
+    EXPECT_EQ(env.clock().since_boot() - from, 2s);
+    EXPECT_EQ(env.query("g1")->owner, "") << "the lease is given back all the same";
+    env.crash();
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+
+TEST_F(Execute, StopRefusesWhatIsNew)
+{
+    env.engine();
+    env.stop(1s);
+    answer<int> a;
+    env.engine().execute<int>("works", "g1", 5, a.slot());
+    env.settle();
+    EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::stopped)));
+}
+
+TEST_F(Execute, StopOfAnEngineThatHasJustBeenBornTakesNoTime)
+{
+    auto const from = env.clock().since_boot();
+    env.engine();
+    env.stop(60s);
+    EXPECT_LT(env.clock().since_boot() - from, 1s);
+}
+
+TEST(Stop, TellsThoseWhoWaitForAStoreThatIsDown)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    environment e(wrapped_store::options(control));
+    e.add("works", &works);
+    e.engine();
+    e.settle();
+    control->down = true;
+    answer<int> executed;
+    bool        submitted = false, cancelled = false;
+    e.engine().execute<int>("works", "g1", 5, executed.slot());
+    e.engine().submit("works", "g2", 5, [&](std::exception_ptr error) { submitted = error != nullptr; });
+    e.engine().cancel("g3", [&](std::exception_ptr error, weft::cancel_answer) { cancelled = error != nullptr; });
+    e.advance(100ms);
+    e.stop(2s);
+    EXPECT_TRUE(executed.there);
+    EXPECT_TRUE(submitted);
+    EXPECT_TRUE(cancelled);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// several engines
+
+class another_engine
+{
+public:
+    explicit another_engine(environment& env)
+        : engine(env.get_executor(), env.store(),
+                 weft::engine_options{.clock = std::shared_ptr<weft::clock>(std::shared_ptr<void>(), &env.clock()),
+                                      .store_executor = env.get_executor(),
+                                      .seed = 4711})
+    {
+    }
+    void run()
+    {
+        engine.run([](std::exception_ptr) {});
+    }
+    weft::engine engine;
+};
+
+TEST(Engines, RunWhatAnotherOneDeclaresWithinASecond)
+{
+    environment env;
+    env.engine().declare("works");
+    another_engine worker(env);
+    worker.engine.add("works", &works);
+    worker.run();
+    env.settle();
+    answer<int> a;
+    env.engine().execute<int>("works", "g1", 5, a.slot());
+    auto const from = env.clock().since_boot();
+    env.run_until([&] { return a.there; });
+    EXPECT_EQ(a.value, 5);
+    EXPECT_LT(env.clock().since_boot() - from, 1s);
+}
+
+TEST(Engines, AnswerForWhatAnotherOneRuns)
+{
+    environment env;
+    env.add("works", &works);
+    another_engine other(env);
+    other.engine.add("works", &works);
+    other.run();
+    env.on("work").answers_after(5s);
+    answer<int> there, here;
+    env.engine().execute<int>("works", "g1", 5, there.slot());
+    env.advance(1s);
+    other.engine.execute<int>("works", "g1", 5, here.slot());
+    env.run_until([&] { return there.there && here.there; });
+    EXPECT_EQ(here.value, 5);
+}
+
+TEST(Engines, AnswerForMoreTransactionsOfOthersThanFitIntoOneLook)
+{
+    environment env;
+    env.engine().declare("works");
+    another_engine worker(env);
+    worker.engine.add("works", &works);
+    std::vector<answer<int>> answers(1200);
+    for (std::size_t i = 0; i < answers.size(); ++i)
+        env.engine().execute<int>("works", "g" + std::to_string(i), 5, answers[i].slot());
+    env.settle();
+    // One after the other from the end of the list: whoever looks at some of them only may never see the one that has ended.
+    worker.run();
+    env.advance(10s);
+    EXPECT_EQ(std::count_if(answers.begin(), answers.end(), [](auto const& a) { return a.there; }), 1200);
+}
+
+TEST(Engines, CancelForEachOther)
+{
+    environment env;
+    env.add("works", &works);
+    another_engine other(env);
+    other.engine.add("works", &works);
+    other.run();
+    env.on("reserve").is_ongoing();
+    env.submit("works", "g1", 5);
+    env.advance(1s);
+    answer<weft::cancel_answer> a;
+    other.engine.cancel("g1", a.slot());
+    env.advance(2s);
+    EXPECT_EQ(a.value, weft::cancel_answer::accepted);
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// counters and callbacks
+
+TEST(Counters, CountWhatHappens)
+{
+    using event = weft::counters::event;
+    auto const               counted = std::make_shared<tally>();
+    std::vector<std::string> finished, paused;
+    environment_options      options;
+    options.engine.counters = counted;
+    options.engine.retry = {.initial = 10ms, .attempts = 2};
+    options.engine.on_finished = [&](weft::transaction const& t) { finished.push_back(t.gid + ' ' + std::string(to_string(t.status))); };
+    options.engine.on_paused = [&](weft::transaction const& t) { paused.push_back(t.gid + ' ' + t.paused_reason); };
+    environment env(options);
+    env.add("works", &works);
+    env.on("work").runs().throws("down").runs().throws("down");
+    env.on("reserve").runs().fails("no");
+    env.execute<int>("works", "g1", 5).value();
+    (void)env.execute<int>("works", "g2", 5);
+    env.submit("works", "g3", 5);
+    env.finish();
+    EXPECT_EQ(counted->of(event::created), 3u);
+    EXPECT_EQ(counted->of(event::committed), 1u);
+    EXPECT_EQ(counted->of(event::rolled_back), 1u);
+    EXPECT_EQ(counted->of(event::paused), 1u);
+    EXPECT_EQ(counted->of(event::attempts), 3u);
+    EXPECT_EQ(counted->of(event::operations), 8u) << "3 for g1, 3 for g2, 2 for g3";
+    EXPECT_EQ(counted->of(event::retries), 2u);
+    EXPECT_EQ(counted->of(event::unknown_outcomes), 3u);
+    EXPECT_EQ(counted->of(event::fenced), 0u);
+    EXPECT_THAT(finished, ElementsAre("g1 succeed", "g2 failed"));
+    EXPECT_THAT(paused, ElementsAre("g3 branch 01 \"work\", action: down (sent 2 times)"));
+}
+
+TEST(Options, HoldNoMoreTransactionsInMemoryThanAsked)
+{
+    environment_options options;
+    options.engine.max_in_flight = 3;
+    environment env(options);
+    env.add("works", &works);
+    env.on("work").answers_after(1s);
+    std::size_t most = 0;
+    for (int i = 0; i < 20; ++i)
+        env.submit("works", "g" + std::to_string(i), i);
+    env.run_until([&] {
+        most = std::max(most, env.engine().in_flight().transactions);
+        return env.list({.status = weft::status::succeed}).size() == 20;
+    });
+    EXPECT_EQ(most, 3u);
+}
+
+TEST(Add, RefusesNamesThatAreTakenOrNone)
+{
+    environment env;
+    auto&       e = env.engine();
+    env.settle();
+    EXPECT_THROW(e.add("late", &works), weft::misuse) << "the engine runs already";
+    another_engine other(env);
+    other.engine.add("works", &works);
+    EXPECT_THROW(other.engine.add("works", &works), weft::misuse);
+    EXPECT_THROW(other.engine.add("", &works), weft::misuse);
+    EXPECT_THROW(other.engine.add(std::string(129, 'x'), &works), weft::misuse);
+    EXPECT_THROW(other.engine.add("caf\xe9", &works), weft::misuse);
+}
+
+}  // namespace

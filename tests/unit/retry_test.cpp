@@ -1,0 +1,258 @@
+// Outcomes that nobody knows: when an operation is sent again, and what happens when that was often enough.
+#include "tests/unit/workshop.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace workshop;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using weft::retry_policy;
+using weft::testing::environment;
+
+// A policy cannot be a compile-time argument, so the service carries it.
+struct participant : flaky
+{
+    retry_policy              policy;
+    std::chrono::milliseconds timeout{30'000};
+};
+
+int ask_it(participant& p)
+{
+    return ask(p);
+}
+
+weft::workflow<int> asks(weft::context& wf, participant& p)
+{
+    co_return co_await wf.step(weft::named("ask").retry(p.policy).timeout(p.timeout), weft::with(p, &ask_it));
+}
+
+weft::workflow<int> undoable(weft::context& wf, participant& p)
+{
+    co_await wf.saga("first", &nothing, &nothing);
+    co_return co_await wf.tcc(weft::named("ask").retry(p.policy).timeout(p.timeout), weft::with(p, &ask_it), &nothing, &nothing);
+}
+
+class Retry : public ::testing::Test
+{
+protected:
+    Retry()
+    {
+        p.env = &env;
+        env.add("asks", &asks, std::ref(p));
+        env.add("undoable", &undoable, std::ref(p));
+    }
+
+    environment env;
+    participant p;
+};
+
+TEST(RetryPolicy, GrowsByItsFactorUpToItsCap)
+{
+    retry_policy const p{.initial = 100ms, .factor = 3.0, .cap = 1s};
+    EXPECT_EQ(p.interval(1), 100ms);
+    EXPECT_EQ(p.interval(2), 300ms);
+    EXPECT_EQ(p.interval(3), 900ms);
+    EXPECT_EQ(p.interval(4), 1s);
+    EXPECT_EQ(p.interval(4'000'000'000u), 1s);
+}
+
+TEST(RetryPolicy, NeverShrinks)
+{
+    retry_policy const p{.initial = 100ms, .factor = 0.1};
+    EXPECT_EQ(p.interval(9), 100ms);
+    EXPECT_EQ(p.interval(0), 100ms);
+}
+
+TEST_F(Retry, WaitsLongerEachTimeUpToTheCap)
+{
+    p.errors = 6;
+    p.policy = {.initial = 100ms, .factor = 2.0, .cap = 1500ms, .jitter = 0.0};
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7);
+    EXPECT_THAT(p.gaps(), ElementsAre(100, 200, 400, 800, 1500, 1500));
+}
+
+TEST_F(Retry, ShortensIntervalsAtRandomByUpToTheJitter)
+{
+    p.errors = 40;
+    p.policy = {.initial = 800ms, .factor = 1.0, .jitter = 0.5};
+    env.execute<int>("asks", "g1").value();
+    EXPECT_THAT(p.gaps(), Each(::testing::AllOf(::testing::Ge(400), ::testing::Le(800))));
+    auto const gaps = p.gaps();
+    EXPECT_GT(std::set<std::int64_t>(gaps.begin(), gaps.end()).size(), 10u);
+}
+
+TEST_F(Retry, AsksAgainAtTheFirstIntervalWhileSomethingIsOngoing)
+{
+    env.on("ask").is_ongoing().times(5).runs();
+    p.policy = {.initial = 700ms, .attempts = 2};
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7) << "ongoing does not use up attempts";
+    auto const begin = std::chrono::duration_cast<std::chrono::milliseconds>(env.query("g1")->created.time_since_epoch()).count();
+    auto const ended = std::chrono::duration_cast<std::chrono::milliseconds>(env.query("g1")->updated.time_since_epoch()).count();
+    EXPECT_EQ(ended - begin, 5 * 700);
+}
+
+TEST_F(Retry, PausesWhenItWasAskedOftenEnough)
+{
+    p.errors = 100;
+    p.policy = {.initial = 10ms, .attempts = 3};
+    try
+    {
+        (void)env.execute<int>("asks", "g1");
+        FAIL() << "it should be paused";
+    }
+    catch (weft::unfinished const& e)
+    {
+        EXPECT_EQ(e.reason(), weft::unfinished::why::paused);
+        EXPECT_EQ(e.gid(), "g1");
+        EXPECT_STREQ(e.what(), "paused: branch 01 \"ask\", action: down (sent 3 times)");
+    }
+    EXPECT_EQ(p.at_ms.size(), 3u);
+    env.advance(24h);
+    EXPECT_EQ(p.at_ms.size(), 3u) << "a paused transaction is left alone";
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+}
+
+TEST_F(Retry, BeginsToCountAnewAfterAResume)
+{
+    p.errors = 5;
+    p.policy = {.initial = 10ms, .attempts = 3};
+    env.submit("asks", "g1");
+    env.finish();
+    ASSERT_FALSE(env.query("g1")->paused_reason.empty());
+    env.resume("g1");
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7);
+    EXPECT_EQ(p.at_ms.size(), 6u);
+}
+
+TEST_F(Retry, RollsBackWhenThePolicySaysSo)
+{
+    p.errors = 100;
+    p.policy = {.initial = 10ms, .attempts = 3, .then = retry_policy::exhausted::roll_back};
+    auto const result = env.execute<int>("undoable", "g1");
+    ASSERT_FALSE(result.has_value());
+    EXPECT_EQ(result.error().reason(), "branch 02 \"ask\", try: down (sent 3 times)");
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "ask/try", "ask/try", "ask/try", "ask/cancel", "first/compensate"))
+        << "nobody knows whether it was done, so it is undone";
+}
+
+TEST_F(Retry, CountsSendsAcrossAttempts)
+{
+    p.errors = 100;
+    p.policy = {.initial = 2s, .factor = 1.0, .attempts = 4, .jitter = 0.0};
+    env.submit("asks", "g1");
+    env.finish();
+    EXPECT_EQ(p.at_ms.size(), 4u);
+    EXPECT_THAT(p.gaps(), Each(2000));
+}
+
+TEST_F(Retry, GivesTheLeaseBackForALongWait)
+{
+    p.errors = 1;
+    p.policy = {.initial = 60s, .jitter = 0.0};
+    env.submit("asks", "g1");
+    env.settle();
+    auto const row = env.query("g1");
+    EXPECT_EQ(row->owner, "");
+    EXPECT_EQ(row->last_error, "branch 01 \"ask\", action: down");
+    EXPECT_EQ(env.engine().in_flight().transactions, 0u);
+    env.finish();
+    EXPECT_THAT(p.gaps(), ElementsAre(60'000));
+}
+
+TEST_F(Retry, KeepsTheLeaseForAShortWait)
+{
+    p.errors = 1;
+    p.policy = {.initial = 900ms, .jitter = 0.0};
+    env.submit("asks", "g1");
+    env.settle();
+    EXPECT_NE(env.query("g1")->owner, "");
+    EXPECT_EQ(env.engine().in_flight().transactions, 1u);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// time-outs
+
+TEST_F(Retry, CountsNoAnswerAsAnError)
+{
+    env.on("ask").never_answers().runs();
+    p.timeout = 2s;
+    p.policy = {.initial = 5s, .jitter = 0.0};
+    env.submit("asks", "g1");
+    env.advance(3s);
+    EXPECT_EQ(env.query("g1")->last_error, "branch 01 \"ask\", action: no answer within 2000 ms");
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7);
+    EXPECT_THAT(env.calls(), ElementsAre("ask/action", "ask/action"));
+}
+
+TEST_F(Retry, NeverPerformsAnOperationBesideItself)
+{
+    env.on("ask").answers_after(10s).runs();
+    p.timeout = 1s;
+    p.policy = {.initial = 100ms};
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7);
+    ASSERT_EQ(p.at_ms.size(), 2u);
+    EXPECT_GE(p.at_ms[1] - p.at_ms[0], 10'000) << "the first performance had not returned before";
+}
+
+TEST_F(Retry, DoesNotTryAgainInAProcessWhereItHangs)
+{
+    env.on("ask").hangs().runs();
+    p.timeout = 1s;
+    env.submit("asks", "g1");
+    env.advance(1h);
+    EXPECT_THAT(env.calls(), ElementsAre("ask/action"));
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    env.crash();
+    env.finish();
+    EXPECT_THAT(env.calls(), ElementsAre("ask/action", "ask/action")) << "another process may";
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+
+TEST_F(Retry, TakesAnAnswerThatComesWhileTheOperationIsBeingStopped)
+{
+    env.on("ask").answers_after(1050ms);
+    p.timeout = 1s;
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7);
+    EXPECT_EQ(p.at_ms.size(), 1u);
+}
+
+TEST_F(Retry, WaitsForEverWhereThereIsNoTimeout)
+{
+    env.on("ask").answers_after(std::chrono::hours(48));
+    p.timeout = 0ms;
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7);
+    EXPECT_EQ(p.at_ms.size(), 1u);
+}
+
+boost::asio::awaitable<int> waits_for_ever(flaky& f)
+{
+    f.note();
+    if (f.errors-- > 0)
+    {
+        boost::asio::steady_timer never(co_await boost::asio::this_coro::executor, std::chrono::hours(1000));
+        co_await never.async_wait(boost::asio::use_awaitable);
+    }
+    co_return 7;
+}
+
+weft::workflow<int> asks_a_coroutine(weft::context& wf, flaky& f)
+{
+    co_return co_await wf.step(weft::named("ask").timeout(300ms), weft::with(f, &waits_for_ever));
+}
+
+TEST_F(Retry, StopsACoroutineWhoseTimeIsUp)
+{
+    env.add("asks-a-coroutine", &asks_a_coroutine, std::ref(static_cast<flaky&>(p)));
+    p.errors = 1;
+    EXPECT_EQ(env.execute<int>("asks-a-coroutine", "g1").value(), 7);
+    ASSERT_EQ(p.at_ms.size(), 2u);
+    EXPECT_LT(p.at_ms[1] - p.at_ms[0], 600) << "it stopped when it was told to, so it could be sent again soon";
+}
+
+}  // namespace

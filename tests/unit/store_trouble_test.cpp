@@ -1,0 +1,157 @@
+// A store that fails for a while: the engine keeps trying, callers are told after a while, nothing is lost and nothing happens twice.
+#include "tests/unit/workshop.hpp"
+#include "tests/unit/wrapped_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace workshop;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using weft::testing::environment;
+
+weft::workflow<int> works(weft::context& wf)
+{
+    auto const a = co_await wf.step("first", &same, 1);
+    co_return a + co_await wf.step("second", &same, 2);
+}
+
+class StoreTrouble : public ::testing::Test
+{
+protected:
+    StoreTrouble() : control(std::make_shared<wrapped_store::control>()), env(wrapped_store::options(control)) { env.add("works", &works); }
+
+    std::shared_ptr<wrapped_store::control> control;
+    environment                             env;
+};
+
+TEST_F(StoreTrouble, CallersAreToldAfterFiveSecondsAndTheTransactionIsMadeAllTheSame)
+{
+    env.engine();
+    env.settle();
+    control->down = true;
+    bool               there = false;
+    std::exception_ptr error;
+    auto const         from = env.clock().since_boot();
+    env.engine().execute<int>("works", "g1", [&](std::exception_ptr e, int) {
+        there = true;
+        error = e;
+    });
+    env.run_until([&] { return there; });
+    EXPECT_GE(env.clock().since_boot() - from, 5s);
+    EXPECT_LE(env.clock().since_boot() - from, 8s);
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (weft::store_error const& e)
+    {
+        EXPECT_THAT(e.what(), HasSubstr("connection refused"));
+        EXPECT_THAT(e.what(), HasSubstr("ask again with the same gid"));
+        EXPECT_TRUE(e.in_doubt());
+    }
+    control->down = false;
+    EXPECT_EQ(env.execute<int>("works", "g1").value(), 3);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
+}
+
+TEST_F(StoreTrouble, ATransactionUnderWayGoesOnWhenTheStoreComesBack)
+{
+    env.on("first").answers_after(1s);
+    env.submit("works", "g1");
+    env.settle();
+    control->down = true;
+    env.advance(10min);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action")) << "nothing leaves before it is durable";
+    EXPECT_LT(control->calls_while_down, 10'000) << "and the store is not asked in a tight loop";
+    control->down = false;
+    env.finish();
+    EXPECT_EQ(env.query("g1")->result, "3");
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
+}
+
+TEST_F(StoreTrouble, AnEngineThatCannotStartGoesOnTrying)
+{
+    control->down = true;
+    env.submit("works", "g1");
+    env.advance(1min);
+    control->down = false;
+    env.finish();
+    EXPECT_EQ(env.query("g1")->result, "3");
+}
+
+TEST_F(StoreTrouble, WritesWhoseAnswersAreLostAreNotAppliedTwice)
+{
+    env.on("first").answers_after(1s);
+    env.submit("works", "g1");
+    env.settle();
+    control->deaf = true;
+    env.advance(10s);
+    control->deaf = false;
+    env.finish();
+    EXPECT_EQ(env.query("g1")->result, "3");
+    EXPECT_EQ(env.query("g1")->position, 4);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
+}
+
+TEST_F(StoreTrouble, AClaimWhoseAnswerWasLostIsMadeUpFor)
+{
+    weft::testing::environment_options options = wrapped_store::options(control);
+    options.engine.retry = {.initial = 5s};
+    environment slow(options);
+    slow.add("works", &works);
+    slow.on("second").throws("down").runs();
+    slow.submit("works", "g1");
+    slow.advance(1s);
+    control->lost_claims = 2;
+    slow.finish();
+    EXPECT_EQ(control->lost_claims, 0);
+    EXPECT_EQ(slow.query("g1")->result, "3") << "it was leased, and nobody ran it";
+}
+
+TEST_F(StoreTrouble, HeartbeatsThatFailKeepTheEngineFromSending)
+{
+    environment two(wrapped_store::options(control));
+    two.add("works", &works);
+    two.on("first").answers_after(10s);
+    two.submit("works", "g1");
+    two.settle();
+    control->down = true;
+    two.advance(9s);
+    control->down = false;
+    two.finish();
+    EXPECT_EQ(two.query("g1")->result, "3");
+}
+
+TEST_F(StoreTrouble, WhoWatchesATransactionOfAnotherEngineHearsOfItsEnd)
+{
+    // The look that would have seen the end fails; afterwards nothing changes in the store any more.
+    env.on("first").answers_after(2s);
+    env.submit("works", "g1");
+    env.settle();
+    weft::engine other(env.get_executor(), env.store(),
+                       weft::engine_options{.clock = std::shared_ptr<weft::clock>(std::shared_ptr<void>(), &env.clock()),
+                                            .store_executor = env.get_executor(),
+                                            .seed = 4711});
+    other.declare("works");
+    int answer = 0;
+    other.execute<int>("works", "g1", [&](std::exception_ptr, int n) { answer = n; });
+    env.advance(1s);
+    control->applied = [&] {
+        auto const row = env.query("g1");
+        control->tamper = [](weft::transaction& t) {
+            if (is_final(t.status))
+                throw weft::store_error("for a moment");
+        };
+    };
+    env.advance(1500ms);
+    control->applied = [] {};
+    env.advance(1s);
+    control->tamper = [](weft::transaction&) {};
+    env.advance(2s);
+    EXPECT_EQ(answer, 3);
+}
+
+}  // namespace

@@ -1,0 +1,123 @@
+// A store in memory between which and the engine a test can stand.
+#pragma once
+
+#include <weft/errors.hpp>
+#include <weft/testing/environment.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace workshop {
+
+class wrapped_store final : public weft::store
+{
+public:
+    struct control
+    {
+        bool                                     down = false;      // every call throws store_error
+        bool                                     deaf = false;      // … after doing what it was asked to
+        int                                      lost_claims = 0;   // so many claims that bring something do it, and throw
+        int                                      calls_while_down = 0;
+        std::function<void(weft::transaction&)>  tamper = [](weft::transaction&) { };  // with rows on their way to the engine
+        std::function<void(weft::write const&)>  seen = [](weft::write const&) { };    // writes, before they are applied
+        std::function<void()>                    applied = [] { };
+    };
+
+    wrapped_store(std::unique_ptr<weft::store> base, std::shared_ptr<control> c) : base_(std::move(base)), control_(std::move(c)) { }
+
+    std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
+    {
+        check();
+        for (auto const& w : writes)
+            control_->seen(w);
+        auto results = base_->apply(writes, repeated);
+        control_->applied();
+        hear();
+        return results;
+    }
+    weft::claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    {
+        check();
+        auto c = base_->claim(engine, workflows, limit, owned_too);
+        for (auto& row : c.rows)
+            control_->tamper(row);
+        if (!c.rows.empty() && control_->lost_claims > 0)
+        {
+            --control_->lost_claims;
+            throw weft::store_error("the answer was lost", weft::store_error::certainty::in_doubt);
+        }
+        hear();
+        return c;
+    }
+    void enlist(std::string const& e, std::span<std::string const> w) override
+    {
+        check();
+        base_->enlist(e, w);
+        hear();
+    }
+    bool beat(std::string const& e, std::span<std::string const> w) override
+    {
+        check();
+        return base_->beat(e, w);
+    }
+    void resign(std::string const& e) override
+    {
+        check();
+        base_->resign(e);
+    }
+    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    {
+        check();
+        return base_->release_dead(expiry);
+    }
+    std::vector<std::string> cancel_requests(std::string const& e) override
+    {
+        check();
+        return base_->cancel_requests(e);
+    }
+    std::uint64_t version() override
+    {
+        check();
+        return base_->version();
+    }
+    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override
+    {
+        check();
+        auto row = base_->find(gid, with_journal);
+        if (row)
+            control_->tamper(*row);
+        return row;
+    }
+    std::vector<weft::transaction> list(weft::list_filter const& f) override { return base_->list(f); }
+    bool                           mark(std::string const& n, bool p) override { return base_->mark(n, p); }
+    std::string                    describe() const override { return "wrapped memory"; }
+
+    static weft::testing::environment_options options(std::shared_ptr<control> c)
+    {
+        weft::testing::environment_options o;
+        o.open_store = [c](std::shared_ptr<weft::clock> clock) {
+            return std::make_unique<wrapped_store>(weft::make_memory_store(std::move(clock)), c);
+        };
+        return o;
+    }
+
+private:
+    void check() const
+    {
+        if (!control_->down)
+            return;
+        ++control_->calls_while_down;
+        throw weft::store_error("wrapped memory: connection refused");
+    }
+    void hear() const
+    {
+        if (control_->deaf)
+            throw weft::store_error("wrapped memory: the answer was lost", weft::store_error::certainty::in_doubt);
+    }
+
+    std::unique_ptr<weft::store> base_;
+    std::shared_ptr<control>     control_;
+};
+
+}  // namespace workshop
