@@ -4,6 +4,7 @@
 
 #include <weft/detail/fault.hpp>
 
+#include <boost/asio/system_executor.hpp>
 #include <boost/uuid/name_generator_sha1.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <spdlog/spdlog.h>
@@ -68,18 +69,22 @@ send::~send()
 
 boost::asio::any_io_executor send::executor() const
 {
-    return engine_->strand();
+    boost::asio::any_io_executor executor = boost::asio::system_executor();  // once the engine is gone nothing waits for it
+    way_->enter([&](auto const& engine) { executor = engine->strand(); });
+    return executor;
 }
 
 void send::answer(outcome o, bool permanent) noexcept
 {
-    if (!o.unknown())
-        o.text = o.what == outcome::kind::failure ? readable(std::move(o.text)) : std::move(o.text);
-    boost::asio::post(engine_->strand(), [self = boost::intrusive_ptr<send>(this), o = std::move(o), permanent]() mutable {
-        auto& engine = *self->engine_;
-        engine.operation_returned(self->where.gid, self->waiting == nullptr);
-        if (auto* a = std::exchange(self->waiting, nullptr); a && !engine.abandoned())
-            a->on_answer(std::move(o), permanent);
+    if (o.what == outcome::kind::failure)
+        o.text = readable(std::move(o.text));
+    boost::intrusive_ptr<send> self(this);
+    way_->enter([&](std::shared_ptr<engine_core> const& engine) {
+        boost::asio::post(engine->strand(), [engine, self = std::move(self), o = std::move(o), permanent]() mutable {
+            engine->operation_returned(self->where.gid, self->waiting == nullptr);
+            if (auto* a = std::exchange(self->waiting, nullptr); a && !engine->abandoned())
+                a->on_answer(std::move(o), permanent);
+        });
     });
 }
 
@@ -516,7 +521,7 @@ void attempt::send_now()
         }
     }
 
-    boost::intrusive_ptr<class send> const sent(new class send(engine_.shared_from_this(), current_));
+    boost::intrusive_ptr<class send> const sent(new class send(engine_.way(), current_));
     send_ = sent.get();
     send_->where = std::move(where);
     if (!named_where)

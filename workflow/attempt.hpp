@@ -10,6 +10,9 @@
 
 #include <weft/detail/program.hpp>
 
+#include <memory>
+#include <mutex>
+
 namespace weft {
 inline namespace v0 {
 namespace detail {
@@ -23,12 +26,40 @@ enum class ended_as : std::uint8_t
     fenced     // somebody else goes on
 };
 
+// The way for answers into the engine, shared by it and its sends. Answers come from any thread and at any time, also when the
+// engine is gone and its executor's context with it: then the way is closed.
+class answers_way
+{
+public:
+    explicit answers_way(std::shared_ptr<engine_core> engine) : engine_(std::move(engine)) { }
+
+    // From now on nothing gets in. Returns once nothing is on its way any more.
+    void close() noexcept
+    {
+        std::shared_ptr<engine_core> gone;
+        std::lock_guard              lock(mutex_);
+        gone.swap(engine_);
+    }
+
+    // Calls `f(engine)` while the engine cannot go, if it has not gone.
+    template <class F>
+    void enter(F f)
+    {
+        std::lock_guard lock(mutex_);
+        if (engine_)
+            f(engine_);
+    }
+
+private:
+    std::mutex                   mutex_;
+    std::shared_ptr<engine_core> engine_;
+};
+
 // One send that has not answered yet.
 class send final : public performance
 {
 public:
-    send(std::shared_ptr<engine_core> engine, boost::intrusive_ptr<branch_call> call) : engine_(std::move(engine)), call_(std::move(call)) { }
-
+    send(std::shared_ptr<answers_way> way, boost::intrusive_ptr<branch_call> call) : way_(std::move(way)), call_(std::move(call)) { }
     ~send() override;
 
     boost::asio::any_io_executor executor() const override;
@@ -37,7 +68,7 @@ public:
     class attempt* waiting = nullptr;  // strand only; null once the attempt does not wait any more
 
 private:
-    std::shared_ptr<engine_core>      engine_;
+    std::shared_ptr<answers_way>      way_;
     boost::intrusive_ptr<branch_call> call_;  // keeps the operation and its arguments
 };
 

@@ -7,6 +7,7 @@ inline namespace v0 {
 engine::engine(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
     : core_(std::make_shared<detail::engine_core>(std::move(executor), store, std::move(options)))
 {
+    core_->open_way();
 }
 
 engine::~engine()

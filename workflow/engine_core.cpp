@@ -205,6 +205,8 @@ engine_core::~engine_core()
 void engine_core::abandon() noexcept
 {
     abandoned_.store(true);
+    if (way_)
+        way_->close();
 }
 
 void engine_core::join_threads()

@@ -50,6 +50,10 @@ public:
 
     // Any thread: from now on nothing is sent, written or answered. What is in memory goes with the last handler.
     void abandon() noexcept;
+
+    // Where answers come in; once, by the façade.
+    void                                open_way() { way_ = std::make_shared<answers_way>(shared_from_this()); }
+    std::shared_ptr<answers_way> const& way() const noexcept { return way_; }
     void join_threads();
 
     // --- what attempts use
@@ -184,6 +188,7 @@ private:
     committer                                         committer_;
     std::mt19937_64                                   random_;
     std::atomic<bool>                                 abandoned_{false};
+    std::shared_ptr<answers_way>                      way_;
 
     std::unordered_map<std::string, std::unique_ptr<program>> programs_;
     std::unordered_set<std::string>                           declared_;

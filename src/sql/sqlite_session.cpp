@@ -6,10 +6,7 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-namespace {
-
-// SOCI takes the whole string for the file's name, unless there is an equals sign in it: then it reads key=value pairs.
-std::string connect_string(std::filesystem::path const& file)
+std::string sqlite_connect_string(std::filesystem::path const& file)
 {
     auto const name = file.string();
     if (name.find('=') == std::string::npos)
@@ -18,8 +15,6 @@ std::string connect_string(std::filesystem::path const& file)
         throw misuse(misuse::code::wrong_call, "SOCI cannot open a file with both an equals sign and a quotation mark in its name");
     return "dbname=\"" + name + "\"";
 }
-
-}  // namespace
 
 sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout)
     : file_(file)
@@ -33,7 +28,7 @@ sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::m
         refuse("it is a directory");
     try
     {
-        session_.open(soci::sqlite3, connect_string(file_));
+        session_.open(soci::sqlite3, sqlite_connect_string(file_));
     }
     catch (soci::soci_error const& e)
     {

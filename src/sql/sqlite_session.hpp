@@ -22,6 +22,10 @@ struct sqlite_error : std::runtime_error
     int code;
 };
 
+/// What SOCI wants to be told to open this file. It takes the whole string for the file's name, unless there is an equals sign in it:
+/// then it reads key=value pairs.
+std::string sqlite_connect_string(std::filesystem::path const& file);
+
 /// Lifetimes: refers to nothing but itself; neither copied nor moved. Thread safety: one thread at a time.
 class sqlite_session
 {

@@ -101,6 +101,17 @@ TEST_F(SqliteFaults, AnUnknownUrlIsRefusedWithWhatThereIs)
     }
 }
 
+TEST_F(SqliteFaults, AFileMayHaveAnyName)
+{
+    for (std::string const name : {"with space.db", "a=b.db", "quote'.db", "ü;&.db"})
+    {
+        weft::open_store("sqlite://" + (directory / name).string());
+        EXPECT_TRUE(std::filesystem::exists(directory / name)) << name;
+    }
+    weft::open_store("sqlite://" + (directory / "percent%25question%3F.db").string());
+    EXPECT_TRUE(std::filesystem::exists(directory / "percent%question?.db"));
+}
+
 TEST_F(SqliteFaults, AFileThatIsNoDatabaseIsNamedAndLeftAlone)
 {
     std::ofstream(file()) << "Dear diary, today I learned about transactions. This is longer than a header of SQLite would be, by some.\n";

@@ -44,6 +44,8 @@ protected:
         weft::testing::crash_options o;
         o.environment.open_store = on.open;
         s.options(o.environment.engine);
+        if (auto const* const pairs = std::getenv("WEFT_PAIRS"))
+            o.pairs = static_cast<unsigned>(std::atoi(pairs));
         return o;
     }
 };

@@ -1,5 +1,7 @@
 #include "src/store/sql/sqlite_connection.hpp"
 
+#include "src/sql/sqlite_session.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <unistd.h>
@@ -22,7 +24,7 @@ sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milli
     {
         if (!create && ::access(file.c_str(), F_OK) != 0)
             throw store_error("sqlite " + file + ": " + std::strerror(errno));
-        sql_ = std::make_unique<soci::session>(soci::sqlite3, "dbname=" + file);
+        sql_ = std::make_unique<soci::session>(soci::sqlite3, detail::sqlite_connect_string(file));
         sqlite_api::sqlite3_busy_handler(handle(*sql_), &wait_busy, this);
         execute(*sql_, "PRAGMA journal_mode = WAL");
         execute(*sql_, "PRAGMA synchronous = FULL");
