@@ -29,7 +29,8 @@ private:
 
 weft::workflow<void> waits(weft::context& wf, std::deque<weft::operation_call>& kept)
 {
-    co_await wf.step("wait", unanswered(kept));
+    unanswered const operation(kept);
+    co_await wf.step("wait", operation);
 }
 
 // Runs until the operation is under way, and then everything but the operation goes.
