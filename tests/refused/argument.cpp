@@ -1,8 +1,8 @@
 // Arguments are values: copied into the branch, compared on replay, kept until phase 2.
 // expect: an argument is copied into the branch, so it cannot be a reference
-// expect: weft: an argument
-// expect: weft: an argument
-// expect: weft: an argument
+// expect: so it cannot be a pointer or a string literal: pass a std::string
+// expect: so it cannot be a pointer or a string literal: pass a std::string
+// expect: so it cannot be a view: pass a std::string or a std::vector
 // expect: name it first
 // expect: name it first
 #include <weft/weft.hpp>
