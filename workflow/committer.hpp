@@ -1,5 +1,5 @@
-// Group commit: the writes of all attempts, applied as one database transaction at a time. All on the engine's strand, but for
-// store::apply itself, which runs where the store's blocking calls run.
+// Group commit: the writes of all attempts, applied as one database transaction at a time. Attempts add writes and get answers on the
+// engine's strand; batches are taken and applied where the store's blocking calls run.
 #pragma once
 
 #include <weft/errors.hpp>
@@ -7,8 +7,10 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <deque>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace weft {
@@ -43,7 +45,7 @@ public:
     void add(write w, boost::intrusive_ptr<write_sink> sink);
 
     // True while anything is queued or under way.
-    bool busy() const noexcept { return applying_ || !waiting_.writes.empty(); }
+    bool busy() const noexcept { return !sinks_.empty(); }
 
     // The engine stops: forgets what is queued, and tells whoever waits.
     void stop();
@@ -51,23 +53,31 @@ public:
 private:
     struct batch
     {
-        std::vector<write>                            writes;
-        std::vector<boost::intrusive_ptr<write_sink>> sinks;
-        std::vector<write_result>                     results;
+        std::vector<write>        writes;
+        std::vector<write_result> results;
     };
 
-    void kick();
-    void apply(bool repeated);
-    void applied(std::exception_ptr error);
+    // On the strand.
+    void start();
+    void applied(batch done);
+    void failed(std::exception_ptr error);
 
-    detail::engine_core& engine_;
-    batch                waiting_;
-    batch                under_way_;
-    bool                 kicked_ = false;
-    bool                 applying_ = false;
-    unsigned             failures_ = 0;
+    // Where the store's blocking calls run. One batch leads to the next there: the strand may have much to do in between.
+    void take();
+    void apply(bool repeated);
+
+    detail::engine_core&                         engine_;
+    std::deque<boost::intrusive_ptr<write_sink>> sinks_;  // in the order of the writes
+    bool                                         kicked_ = false;
+    bool                                         stopped_ = false;
+    unsigned                                     failures_ = 0;
     class retry_timer;
     std::shared_ptr<retry_timer> retry_;
+
+    std::mutex         mutex_;            // of these two
+    std::vector<write> waiting_;
+    bool               working_ = false;  // a batch is under way, or waits to be tried again
+    std::vector<write> under_way_;        // the store's side has it while working_; while it waits to be tried again, nobody
 };
 
 }  // namespace v0

@@ -123,6 +123,13 @@ public:
     // Runs `job` where blocking calls of the store run, then `then(error, result)` on the strand.
     template <class Job, class Then>
     void on_store(Job job, Then then);
+    void on_store(auto job)
+    {
+        boost::asio::post(store_executor_, [self = shared_from_this(), job = std::move(job)]() mutable {
+            if (!self->abandoned())
+                job();
+        });
+    }
 
     weft::store&                 store_;
     boost::asio::any_io_executor outer_;

@@ -33,7 +33,7 @@ bare_figures run_bare_loop(std::string const& file, std::size_t per_commit, doub
          soci::use(now), soci::use(now));
     std::string const extend = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entry || ']}', position = "
                                ":after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
-    std::string const mine = " WHERE gid = :gid AND owner = :owner AND position = :position AND status IN ('prepared', 'submitted', 'aborting')";
+    std::string const mine = " WHERE gid = :gid AND owner = :owner AND position = :position AND status NOT IN ('succeed', 'failed')";
     soci::statement   outcome = (sql.prepare << extend + mine, soci::use(entry), soci::use(after), soci::use(now), soci::use(gid), soci::use(owner),
                                soci::use(position));
     soci::statement   final_outcome = (sql.prepare << extend + ", status = :status, result = :result, finish_time = :finish" + mine +

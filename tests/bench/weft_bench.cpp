@@ -72,6 +72,7 @@ struct figures
 
 struct load
 {
+    boost::asio::io_context* io = nullptr;
     weft::engine*       engine = nullptr;
     options const*      what = nullptr;
     double              until = 0;
@@ -92,7 +93,8 @@ boost::asio::awaitable<void> keep_busy(load& l)
         l.latencies_ms.push_back((bench::seconds_now() - begin) * 1e3);
         ++l.done;
     }
-    --l.running;
+    if (--l.running == 0)
+        l.io->stop();
 }
 
 figures run_engine(options const& o, std::string const& url)
@@ -104,6 +106,7 @@ figures run_engine(options const& o, std::string const& url)
     engine.add("step", &steps_workflow);
     engine.add("saga", &saga_workflow);
     load l;
+    l.io = &io;
     l.engine = &engine;
     l.what = &o;
     l.running = o.in_flight;
@@ -114,8 +117,7 @@ figures run_engine(options const& o, std::string const& url)
     l.until = begin + o.seconds;
     for (std::size_t i = 0; i < o.in_flight; ++i)
         boost::asio::co_spawn(io, keep_busy(l), boost::asio::detached);
-    while (l.running > 0)
-        io.run_one();
+    io.run();
     auto const took = bench::seconds_now() - begin;
     auto const n = static_cast<double>(l.done);
     figures    f;
@@ -126,16 +128,17 @@ figures run_engine(options const& o, std::string const& url)
     f.writes = static_cast<double>(counted->of(weft::counters::event::writes)) / n;
     f.batch = f.writes / f.commits;
     f.latencies_ms = std::move(l.latencies_ms);
-    bool stopped = false;
-    engine.stop(std::chrono::seconds(5), [&](std::exception_ptr) { stopped = true; });
-    while (!stopped)
-        io.run_one();
+    io.restart();
+    engine.stop(std::chrono::seconds(5), [&](std::exception_ptr) { io.stop(); });
+    io.run();
     return f;
 }
 
 void throughput(options const& o, std::string const& store)
 {
-    std::vector<double> weft, bare, bare_same_batch, ratios, latencies, cpu, allocations, commits, writes, batches, bare_latency;
+    std::vector<double> weft, bare, bare_same_batch, ratios, latencies, cpu, allocations, commits, writes, batches, bare_latency, latency_ratios;
+    using bench::median;
+    using bench::percentile;
     for (int pair = 0; pair < o.pairs; ++pair)
     {
         bench::scratch const dir(o.directory);
@@ -147,6 +150,7 @@ void throughput(options const& o, std::string const& store)
         bare_latency.push_back(b.p50_ms);
         bare_same_batch.push_back(same.per_second);
         ratios.push_back(f.per_second / b.per_second);
+        latency_ratios.push_back(median(f.latencies_ms) / b.p50_ms);
         latencies.insert(latencies.end(), f.latencies_ms.begin(), f.latencies_ms.end());
         cpu.push_back(f.cpu);
         allocations.push_back(f.allocations);
@@ -154,18 +158,16 @@ void throughput(options const& o, std::string const& store)
         writes.push_back(f.writes);
         batches.push_back(f.batch);
     }
-    using bench::median;
-    using bench::percentile;
     auto const p50 = percentile(latencies, 0.5), p99 = percentile(latencies, 0.99), p999 = percentile(latencies, 0.999);
     auto const peak = static_cast<double>(bench::peak_resident_bytes()) / 1048576.0;
     if (o.json)
         std::printf("{\"store\":\"%s\",\"verb\":\"%s\",\"steps\":%d,\"in_flight\":%zu,\"workflows_per_s\":%.0f,\"bare_per_s\":%.0f,"
                     "\"bare_same_batch_per_s\":%.0f,\"ratio\":%.3f,\"ratio_same_batch\":%.3f,\"batch\":%.1f,\"commits_per_workflow\":%.4f,"
-                    "\"writes_per_workflow\":%.2f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"bare_p50_ms\":%.3f,"
+                    "\"writes_per_workflow\":%.2f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"bare_p50_ms\":%.3f,\"p50_ratio\":%.3f,"
                     "\"cpu_s_per_1000\":%.4f,\"allocations_per_step\":%.1f,\"peak_mib\":%.1f}\n",
                     store.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch), median(ratios),
                     median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99, p999,
-                    median(bare_latency), median(cpu), median(allocations), peak);
+                    median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
     else
         std::printf("%s, %d × %s, %zu in flight (median of %d pairs)\n"
                     "  workflows/s            %10.0f\n"
@@ -178,7 +180,7 @@ void throughput(options const& o, std::string const& store)
                     "  peak memory            %10.1f MiB\n",
                     store.c_str(), o.steps, o.verb.c_str(), o.in_flight, o.pairs, median(weft), median(bare), median(ratios),
                     median(bare_same_batch), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99,
-                    p999, median(bare_latency), p50 / median(bare_latency), median(cpu), median(allocations), peak);
+                    p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
 }
 
 }  // namespace

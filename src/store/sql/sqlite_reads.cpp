@@ -105,7 +105,7 @@ std::vector<transaction> sqlite_reads::list(list_filter const& filter, std::int6
     // Unfinished rows come out of their own index, oldest due first; others in the order in which they were created.
     bool const  open = filter.unfinished || filter.paused || filter.no_worker || (filter.status && !is_final(*filter.status));
     std::string text = select_transaction;
-    text += open ? " WHERE status IN ('prepared', 'submitted', 'aborting')" : " WHERE 1";
+    text += open ? std::string(" WHERE ") + unfinished : " WHERE 1";
     std::string const wanted = filter.status ? std::string(to_string(*filter.status)) : std::string();
     if (filter.status)
         text += " AND status = :status";

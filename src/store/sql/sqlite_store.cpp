@@ -251,7 +251,7 @@ private:
                 std::lock_guard lock(read_mutex_);
                 open(false);
             }
-            connections_->write.check_file();
+            
             f(*connections_);
         }
         catch (std::exception const& e)
@@ -337,8 +337,8 @@ private:
     std::size_t release(connections& c, std::string const& engine)
     {
         auto const      now = now_ms();
-        soci::statement rows = (c.write.sql().prepare << "UPDATE trans_global SET owner = '', next_cron_time = :now WHERE owner = :owner AND "
-                                                         "status IN ('prepared', 'submitted', 'aborting')",
+        soci::statement rows = (c.write.sql().prepare << "UPDATE trans_global SET owner = '', next_cron_time = :now "
+                                                         "WHERE owner = :owner AND " << unfinished,
                                 soci::use(now), soci::use(engine));
         rows.execute(true);
         auto const released = rows.get_affected_rows();
@@ -360,8 +360,7 @@ private:
         {
             std::int64_t    due = never;
             soci::indicator ind = soci::i_null;
-            c.write.sql() << "SELECT min(next_cron_time) FROM trans_global WHERE owner = '' AND workflow = :name AND status IN "
-                             "('prepared', 'submitted', 'aborting')",
+            c.write.sql() << "SELECT min(next_cron_time) FROM trans_global WHERE owner = '' AND workflow = :name AND " << unfinished,
                 soci::use(name), soci::into(due, ind);
             if (ind == soci::i_ok)
                 next = std::min(next, due);
@@ -381,8 +380,8 @@ private:
         s.exchange(soci::use(from.empty() ? now : never));
         s.exchange(soci::use(limit));
         s.alloc();
-        s.prepare(std::string(select_transaction) + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND status IN "
-                                                    "('prepared', 'submitted', 'aborting') ORDER BY next_cron_time LIMIT :limit");
+        s.prepare(std::string(select_transaction) + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND " +
+                  unfinished + " ORDER BY next_cron_time LIMIT :limit");
         s.define_and_bind();
         auto const first = into.rows.size();
         for (bool more = s.execute(true); more; more = s.fetch())

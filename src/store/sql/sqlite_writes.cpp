@@ -23,7 +23,7 @@ std::string mine()
 {
     std::string const owner = fault(planted::owner_check) ? " AND (owner = :owner OR 1)" : " AND owner = :owner";
     std::string const position = fault(planted::position_check) ? " AND (position = :position OR 1)" : " AND position = :position";
-    return " WHERE gid = :gid" + owner + position + " AND status IN ('prepared', 'submitted', 'aborting')";
+    return " WHERE gid = :gid" + owner + position + " AND " + unfinished;
 }
 
 constexpr char const* extended = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || ']}', "
@@ -95,7 +95,8 @@ sqlite_writes::sqlite_writes(soci::session& sql)
                               "WHERE gid = :gid AND status = 'prepared'",
                soci::use(now_), soci::use(now_), soci::use(gid_))),
       resume_((sql.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
-                              "WHERE gid = :gid AND status IN ('prepared', 'submitted', 'aborting')",
+                              "WHERE gid = :gid AND "
+                           << unfinished,
                soci::use(now_), soci::use(now_), soci::use(gid_))),
       read_((sql.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, workflow, custom_data FROM "
                             "trans_global WHERE gid = :gid",

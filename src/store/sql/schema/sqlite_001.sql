@@ -39,8 +39,9 @@ CREATE TABLE trans_global (
     last_error         TEXT
 );
 CREATE UNIQUE INDEX gid_uniq ON trans_global (gid);
--- The unfinished ones only: finding work costs nothing for what is over, and finishing takes a row out.
-CREATE INDEX unfinished ON trans_global (owner, workflow, next_cron_time) WHERE status IN ('prepared', 'submitted', 'aborting');
+-- The unfinished ones only: finding work costs nothing for what is over, and finishing takes a row out. A list of two: SQLite builds a
+-- temporary tree, at every write, to look into a list of three.
+CREATE INDEX unfinished ON trans_global (owner, workflow, next_cron_time) WHERE status NOT IN ('succeed', 'failed');
 CREATE INDEX cancel_requests ON trans_global (owner) WHERE cancel_requested = 1;
 
 CREATE TABLE trans_branch_op (

@@ -1,0 +1,127 @@
+// What the statements of the SQLite store visit. Finished transactions stay in the table for ever as far as they are concerned: no
+// statement of the daily work may walk over them.
+#include <weft/open_store.hpp>
+#include <weft/store.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <map>
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// By statement: the most rows that one run of it visited without an index having led there. Of all connections opened meanwhile.
+class visits
+{
+public:
+    visits()
+    {
+        steps().clear();
+        sqlite3_auto_extension(reinterpret_cast<void (*)()>(&watch));
+    }
+    ~visits() { sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(&watch)); }
+    visits(visits const&) = delete;
+
+    static std::map<std::string, int>& steps()
+    {
+        static std::map<std::string, int> all;
+        return all;
+    }
+
+private:
+    static int watch(sqlite3* db, char const**, sqlite3_api_routines const*)
+    {
+        return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, &ended, nullptr);
+    }
+    static int ended(unsigned, void*, void* statement, void*)
+    {
+        auto* const s = static_cast<sqlite3_stmt*>(statement);
+        auto const* text = sqlite3_sql(s);
+        auto&       most = steps()[text ? text : ""];
+        most = std::max(most, sqlite3_stmt_status(s, SQLITE_STMTSTATUS_FULLSCAN_STEP, 1));
+        return 0;
+    }
+};
+
+constexpr int finished = 300;
+
+// Everything that a store does day by day, on transactions of which `finished` are over.
+void daily_work(weft::store& store)
+{
+    std::vector<std::string> const names{"w"};
+    std::string const              engine = "engine-a";
+    store.enlist(engine, names);
+    auto const apply = [&](weft::write w) { EXPECT_EQ(store.apply(std::span(&w, 1), false).front().what, weft::written::done); };
+    auto const create = [&](std::string const& gid, std::string const& owner) {
+        weft::create_write w;
+        w.gid = gid;
+        w.workflow = "w";
+        w.owner = owner;
+        apply(w);
+    };
+    auto const extend = [&](std::string const& gid, std::int64_t position, weft::extend_write::decision decide, bool finish, std::uint32_t part = 0) {
+        weft::extend_write w;
+        w.gid = gid;
+        w.owner = engine;
+        w.position = position;
+        w.entries = position > 0 && part == 0 ? R"(,{"id":"01"})" : R"({"id":"01"})";
+        w.entry_count = 1;
+        w.decide = decide;
+        w.finish = finish;
+        w.seal_part = part;
+        w.seal_entries = part > 0 ? static_cast<std::uint64_t>(position) : 0;
+        apply(w);
+    };
+    using decision = weft::extend_write::decision;
+    for (int i = 0; i < finished; ++i)
+    {
+        auto const gid = "done-" + std::to_string(i);
+        create(gid, engine);
+        extend(gid, 0, i % 2 ? decision::commit : decision::roll_back, true);
+    }
+    for (auto const* gid : {"open-1", "open-2", "open-3"})
+    {
+        create(gid, engine);
+        extend(gid, 0, decision::none, false);
+        extend(gid, 1, decision::none, false, 1);
+    }
+    apply(weft::park_write{"open-1", engine, 2, 0ms, 0, false, "", "later"});
+    apply(weft::park_write{"open-2", engine, 2, 0ms, 0, false, "a reason", ""});
+    apply(weft::request_write{"open-2", weft::request_write::kind::resume});
+    apply(weft::request_write{"open-3", weft::request_write::kind::cancel});
+    create("nobody's", "");
+    EXPECT_TRUE(store.beat(engine, names));
+    store.release_dead(1min);
+    EXPECT_EQ(store.claim(engine, names, 10, false).rows.size(), 3u);
+    EXPECT_EQ(store.claim(engine, names, 10, true).rows.size(), 4u);
+    EXPECT_EQ(store.cancel_requests(engine).size(), 1u);
+    store.version();
+    EXPECT_TRUE(store.find("open-1", true));
+    EXPECT_EQ(store.list({.unfinished = true}).size(), 4u);
+    EXPECT_EQ(store.list({.paused = true}).size(), 0u);
+    EXPECT_EQ(store.list({.no_worker = true}).size(), 0u);
+    EXPECT_EQ(store.list({.status = weft::status::prepared, .workflow = "w"}).size(), 4u);
+    store.resign(engine);
+}
+
+TEST(SqlitePlans, NoStatementWalksOverFinishedTransactions)
+{
+    auto pattern = (std::filesystem::temp_directory_path() / "weft_plans_XXXXXX").string();
+    ASSERT_TRUE(::mkdtemp(pattern.data()));
+    visits const counted;
+    {
+        auto const store = weft::open_store("sqlite://" + pattern + "/weft.db");
+        daily_work(*store);
+    }
+    std::filesystem::remove_all(pattern);
+    ASSERT_GT(visits::steps().size(), 20u) << "the statements of the store were not seen";
+    for (auto const& [text, steps] : visits::steps())
+        EXPECT_LT(steps, finished / 10) << text;
+}
+
+}  // namespace
