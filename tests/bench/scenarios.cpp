@@ -15,6 +15,8 @@
 
 #include <cstdio>
 #include <deque>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace bench {
 
@@ -106,40 +108,65 @@ void long_workflow(std::string const& directory, int steps)
     host.stop(std::chrono::seconds(5));
 }
 
+// In a process of its own: memory that an earlier measurement gave back to the heap would not be seen to be taken.
+static void waiting_here(std::string const& directory, std::size_t count, bool with_caller)
+{
+    scratch const                    dir(directory);
+    auto const                       store = weft::open_store("sqlite://" + dir.file("weft.db"));
+    std::deque<weft::operation_call> kept;
+    boost::asio::io_context          io{1};
+    weft::engine                     engine(io, *store, {.operation_timeout = std::chrono::milliseconds(0)});
+    engine.add("waits", &waits_forever, std::ref(kept));
+    engine.submit("waits", "warm", [](std::exception_ptr) { });
+    while (kept.empty())
+        io.run_one();
+    auto const before = resident_bytes();
+    for (std::size_t i = 0; i < count; ++i)
+    {
+        auto gid = "waiting-" + std::to_string(i);
+        if (with_caller)
+            boost::asio::co_spawn(io, wait_for(engine, std::move(gid)), boost::asio::detached);
+        else
+            engine.submit("waits", std::move(gid), [](std::exception_ptr) { });
+    }
+    while (kept.size() < count + 1)
+        io.run_one();
+    auto const after = resident_bytes();
+    std::printf("%zu workflows waiting on an operation%s: %.2f KiB of resident memory each\n", count,
+                with_caller ? ", each with a coroutine waiting in execute" : ", no caller waiting",
+                static_cast<double>(after - before) / 1024.0 / static_cast<double>(count));
+    std::fflush(stdout);
+    bool stopped = false;
+    engine.stop(std::chrono::milliseconds(0), [&](std::exception_ptr) { stopped = true; });
+    while (!stopped)
+        io.run_one();
+    kept.clear();
+    io.poll();
+}
+
 void waiting(std::string const& directory, std::size_t count)
 {
     for (bool const with_caller : {false, true})
     {
-        scratch const                    dir(directory);
-        auto const                       store = weft::open_store("sqlite://" + dir.file("weft.db"));
-        std::deque<weft::operation_call> kept;
-        boost::asio::io_context          io{1};
-        weft::engine                     engine(io, *store, {.operation_timeout = std::chrono::milliseconds(0)});
-        engine.add("waits", &waits_forever, std::ref(kept));
-        auto warm = engine.submit("waits", "warm", boost::asio::use_future);
-        while (kept.empty())
-            io.run_one();
-        auto const before = resident_bytes();
-        for (std::size_t i = 0; i < count; ++i)
+        std::fflush(stdout);
+        auto const child = ::fork();
+        if (child == 0)
         {
-            auto gid = "waiting-" + std::to_string(i);
-            if (with_caller)
-                boost::asio::co_spawn(io, wait_for(engine, std::move(gid)), boost::asio::detached);
-            else
-                engine.submit("waits", std::move(gid), [](std::exception_ptr) { });
+            int status = 0;
+            try
+            {
+                waiting_here(directory, count, with_caller);
+            }
+            catch (std::exception const& e)
+            {
+                std::fprintf(stderr, "weft_bench: %s\n", e.what());
+                status = 1;
+            }
+            ::_exit(status);
         }
-        while (kept.size() < count + 1)
-            io.run_one();
-        auto const after = resident_bytes();
-        std::printf("%zu workflows waiting on an operation%s: %.2f KiB of resident memory each\n", count,
-                    with_caller ? ", each with a coroutine waiting in execute" : "",
-                    static_cast<double>(after - before) / 1024.0 / static_cast<double>(count));
-        bool stopped = false;
-        engine.stop(std::chrono::milliseconds(0), [&](std::exception_ptr) { stopped = true; });
-        while (!stopped)
-            io.run_one();
-        kept.clear();
-        io.poll();
+        int status = 0;
+        if (child < 0 || ::waitpid(child, &status, 0) < 0 || status != 0)
+            throw std::runtime_error("the measuring process did not end well");
     }
 }
 
