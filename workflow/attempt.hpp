@@ -72,6 +72,14 @@ private:
     boost::intrusive_ptr<branch_call> call_;  // keeps the operation and its arguments
 };
 
+inline constexpr std::string_view cancelled_reason = "cancelled";
+
+// For reasons and logs: what is not UTF-8 is made readable.
+std::string readable(std::string text);
+
+// A branch as it was asked for, in words.
+std::string describe(verb v, std::string const& name, bool has_arguments, std::uint64_t arguments);
+
 class attempt final : public write_sink, public timer, private attempt_core, private local_operation
 {
 public:
@@ -157,6 +165,7 @@ private:
     void drive(std::coroutine_handle<> body);
     void body_ended();
     void prepare_send();
+    bool taken_by_store();
     void prepare_local();
     void send_now();
     void answered(outcome o, bool permanent);

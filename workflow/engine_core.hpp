@@ -27,6 +27,14 @@ namespace detail {
 
 class watchdog;
 
+inline constexpr std::size_t gid_limit = 128;  // bytes; of a workflow's name too
+
+// 15 hex digits: a random number of 60 bits that fits a small string.
+std::string random_token(std::mt19937_64& random);
+
+std::exception_ptr stopped_error(std::string const& gid);
+std::string        what_of(std::exception_ptr const& error);
+
 class engine_core final : public std::enable_shared_from_this<engine_core>
 {
 public:
@@ -169,7 +177,15 @@ private:
     void check_stopped();
     void finish_stop();
 
-    struct deadline_timer;
+    struct deadline_timer final : timer
+    {
+        deadline_timer(engine_core& e, std::string g, std::uint64_t n) : engine(e), gid(std::move(g)), number(n) { }
+        void on_timer() override;
+
+        engine_core&  engine;
+        std::string   gid;
+        std::uint64_t number;
+    };
     struct waiter
     {
         std::uint64_t                   number;

@@ -1,0 +1,140 @@
+// The decision, and what follows from it: confirmations on, compensations back.
+#include "workflow/attempt.hpp"
+
+#include "workflow/engine_core.hpp"
+
+#include <weft/detail/fault.hpp>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+bool undone_by_rollback(recorded_branch::state is, bool maybe) noexcept
+{
+    return is != recorded_branch::state::failed || maybe;
+}
+
+}  // namespace
+
+void attempt::cancel_rollback()
+{
+    decide(extend_write::decision::roll_back, std::string(cancelled_reason));
+}
+
+bool attempt::rolling_back() const noexcept
+{
+    return decision_ == extend_write::decision::roll_back || row_->status == status::aborting;
+}
+
+bool attempt::needs_phase2(undoable const& u) const noexcept
+{
+    if (u.second != recorded_branch::phase2::open)
+        return false;
+    if (rolling_back())
+        return undone_by_rollback(u.is, u.maybe) || fault(planted::undo_failed_too);
+    if (u.is == recorded_branch::state::failed)
+        return u.maybe;  // caught by the body, but an earlier send may have happened
+    return u.call->has_confirm();
+}
+
+operation attempt::phase2_operation(undoable const& u) const noexcept
+{
+    return rolling_back() || u.is == recorded_branch::state::failed ? undo_of(u.call->what) : confirm_of(u.call->what);
+}
+
+void attempt::decide(extend_write::decision d, std::string text)
+{
+    drop_body();
+    orphan_send();
+    current_.reset();
+    decision_ = d;
+    (d == extend_write::decision::commit ? row_->result : row_->reason) = std::move(text);
+    begin_phase2();
+    bool const nothing_left = std::none_of(undoables_.begin(), undoables_.end(), [&](auto const& u) { return needs_phase2(u); });
+    if (fault(planted::decision_after_phase2) && !nothing_left)
+    {
+        row_->status = d == extend_write::decision::commit ? status::submitted : status::aborting;
+        return next_in_phase2();
+    }
+    write_entries(nothing_left ? after_write::finished : after_write::phase2, d, nothing_left);
+}
+
+// The body has been run for its phase-2 operations only.
+void attempt::collected()
+{
+    bool const failed_replay = !pause_reason_.empty();
+    if (recorded_)
+        for (auto i = next_recorded_; i < recorded_->branches.size(); ++i)
+        {
+            auto const& b = recorded_->branches[i];
+            bool const  needs = b.what != verb::step && b.second != recorded_branch::phase2::done &&
+                               (row_->status == status::submitted
+                                    ? b.what != verb::saga || (b.is == recorded_branch::state::failed && b.maybe)
+                                    : undone_by_rollback(b.is, b.maybe));
+            if (needs)
+                return pause("branch " + b.id + ", " + describe(b.what, b.name, b.has_arguments, b.arguments) +
+                             ", has to be finished, but the workflow no longer asks for it" +
+                             (failed_replay ? ": " + pause_reason_ : std::string()));
+        }
+    if (failed_replay && row_->status == status::submitted)
+        return pause(std::move(pause_reason_));
+    pause_reason_.clear();
+    if (row_->status == status::prepared)
+        return cancel_rollback();
+    drop_body();
+    begin_phase2();
+    next_in_phase2();
+}
+
+void attempt::begin_phase2()
+{
+    in_phase2_ = true;
+    phase2_next_ = 0;
+    resent_ = false;
+    if (fault(planted::undo_in_order))
+        std::reverse(undoables_.begin(), undoables_.end());
+}
+
+void attempt::next_in_phase2()
+{
+    doing_ = doing::nothing;
+    bool const backwards = rolling_back();
+    for (; phase2_next_ < undoables_.size(); ++phase2_next_)
+    {
+        if (refused_ && backwards)
+            break;  // an earlier branch may depend on the one that refused
+        auto& u = undoables_[backwards ? undoables_.size() - 1 - phase2_next_ : phase2_next_];
+        if (!needs_phase2(u))
+            continue;
+        second_ = &u;
+        current_ = u.call;
+        current_id_ = u.id;
+        op_ = phase2_operation(u);
+        if (stopping_)
+            return park(std::chrono::milliseconds(0), false, row_->last_error);
+        if (taken_by_store())
+            return;
+        if (entry_count_ > 0)
+            return write_entries(after_write::phase2);
+        return send_now();
+    }
+    if (refused_)
+        return pause(std::move(pause_reason_));
+    write_entries(after_write::finished, extend_write::decision::none, true);
+}
+
+bool attempt::is_last_in_phase2() const noexcept
+{
+    if (refused_)
+        return false;
+    for (auto i = phase2_next_ + 1; i < undoables_.size(); ++i)
+        if (needs_phase2(undoables_[rolling_back() ? undoables_.size() - 1 - i : i]))
+            return false;
+    return true;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

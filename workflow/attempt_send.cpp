@@ -1,0 +1,404 @@
+// An operation of the branch that the body waits for: its intent, its sends, its answers, its retries.
+#include "workflow/attempt.hpp"
+
+#include "workflow/engine_core.hpp"
+
+#include <weft/detail/fault.hpp>
+
+#include <boost/asio/system_executor.hpp>
+#include <spdlog/spdlog.h>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// A retry due sooner than this keeps the frame and the lease.
+constexpr std::chrono::milliseconds retry_within_attempt{1'000};
+// How long an operation that was asked to stop may take to do so before its attempt ends without it.
+constexpr std::chrono::milliseconds grace_after_timeout{100};
+
+}  // namespace
+
+// Only with the executor's context does an answer go unheard.
+send::~send()
+{
+    if (waiting)
+        waiting->send_ = nullptr;
+}
+
+boost::asio::any_io_executor send::executor() const
+{
+    boost::asio::any_io_executor executor = boost::asio::system_executor();  // once the engine is gone nothing waits for it
+    way_->enter([&](auto const& engine) { executor = engine->strand(); });
+    return executor;
+}
+
+void send::answer(outcome o, bool permanent) noexcept
+{
+    if (o.what == outcome::kind::failure)
+        o.text = readable(std::move(o.text));
+    boost::intrusive_ptr<send> self(this);
+    way_->enter([&](std::shared_ptr<engine_core> const& engine) {
+        boost::asio::post(engine->strand(), [engine, self = std::move(self), o = std::move(o), permanent]() mutable {
+            engine->operation_returned(self->where.gid, self->waiting == nullptr);
+            if (auto* a = std::exchange(self->waiting, nullptr); a && !engine->abandoned())
+                a->on_answer(std::move(o), permanent);
+        });
+    });
+}
+
+void attempt::register_undo(recorded_branch::state s)
+{
+    auto& u = undoables_.emplace_back();
+    u.call = current_;
+    u.id = current_id_;
+    u.is = s;
+}
+
+attempt::undoable* attempt::undo_of_current() noexcept
+{
+    return !undoables_.empty() && undoables_.back().call == current_ ? &undoables_.back() : nullptr;
+}
+
+void attempt::prepare_send()
+{
+    doing_ = doing::nothing;
+    if (cancelled_)
+        return cancel_rollback();
+    if (stopping_)
+        return park(std::chrono::milliseconds(0), false, row_->last_error);
+    if (taken_by_store())
+        return;
+    if (current_->has_undo() && !current_intent_)
+    {
+        if (!undo_of_current())
+            register_undo(recorded_branch::state::sent);
+        if (!fault(planted::intent))
+        {
+            append({.id = current_id_, .op = op_, .call = current_.get()});
+            current_intent_ = true;
+        }
+    }
+    else if (current_->what == verb::xa && resent_)
+    {
+        // A lost send may still be prepared under its own number; this one gets the next.
+        auto& u = *undo_of_current();
+        append({.id = current_id_, .op = op_, .send = ++u.send});
+    }
+    if (entry_count_ > 0 && !fault(planted::send_before_flush))
+        return write_entries(after_write::send);
+    send_now();
+}
+
+// True: the operation is not sent but done by the store, beside its own journal entry; or it waits to hear whether that is possible.
+bool attempt::taken_by_store()
+{
+    auto* const db = current_->database(op_);
+    if (!db)
+        return false;
+    auto const same = engine_.same_database(*db, *this);
+    if (!same)
+        doing_ = doing::held;
+    else if (*same)
+        prepare_local();
+    return !same || *same;
+}
+
+void attempt::prepare_local()
+{
+    if (!engine_.may_act())
+    {
+        doing_ = doing::held;
+        return engine_.hold(*this);
+    }
+    bool const last = in_phase2_ && is_last_in_phase2();
+    local_extension_ = std::make_unique<extend_write>(extension(extend_write::decision::none, last));
+    local_permanent_ = false;
+    ran_local_ = false;
+    doing_ = doing::writing;
+    engine_.count(counters::event::operations);
+    engine_.commits().add(local_write{this}, this);
+}
+
+bool attempt::run(record_writer& writer)
+{
+    auto& w = *local_extension_;
+    if (ran_local_ && writer.applied(w))
+        return true;
+    if (!ran_local_)
+    {
+        branch where;
+        where.gid = gid_;
+        where.id = current_id_;
+        where.name = current_->name;
+        where.op = op_;
+        where.send = row_->sends + 1;
+        local_outcome_ = current_->run_local(op_, where, writer, local_permanent_);
+        if (local_outcome_.what != outcome::kind::success)
+            return false;
+        entry e{.id = current_id_, .op = op_, .at = std::max(last_at_, engine_.now_ms()), .ended = &local_outcome_};
+        if (!in_phase2_ && !current_intent_)
+            e.call = current_.get();
+        if (!w.entries.empty() || (open_entries_ > 0 && w.seal_part == 0))
+            w.entries += ',';
+        append_entry(w.entries, e);
+        ++w.entry_count;
+        last_at_ = e.at;
+        ran_local_ = true;
+        return writer.record(w);
+    }
+    // The batch is applied again and this part of it was not: the business again, with the same entry.
+    branch where;
+    where.gid = gid_;
+    where.id = current_id_;
+    where.name = current_->name;
+    where.op = op_;
+    bool       permanent = false;
+    auto const again = current_->run_local(op_, where, writer, permanent);
+    return again == local_outcome_ && writer.record(w);
+}
+
+void attempt::send_now()
+{
+    if (!engine_.may_act())
+    {
+        doing_ = doing::held;
+        return engine_.hold(*this);
+    }
+    if (resent_)
+        engine_.count(counters::event::retries);
+    engine_.count(counters::event::operations);
+    ++row_->sends;
+    timed_out_ = false;
+
+    auto* const participants = engine_.options().participants.get();
+    branch      where;
+    bool const  named_where = participants || current_->wants_branch(op_);
+    if (named_where)
+    {
+        where.gid = gid_;
+        where.id = current_id_;
+        where.name = current_->name;
+        where.op = op_;
+        auto const* u = in_phase2_ ? second_ : undo_of_current();
+        where.send = current_->what == verb::xa && u ? u->send : row_->sends;
+    }
+    bool const scripted = participants && participants->wants(where);
+    if (!scripted)
+    {
+        outcome o;
+        bool    permanent = false;
+        bool    ran = false;
+        {
+            engine_core::user_code guard(engine_, gid_, &current_id_);
+            ran = current_->run_inline(op_, where, o, permanent);
+        }
+        if (ran)
+        {
+            if (o.what == outcome::kind::failure)
+                o.text = readable(std::move(o.text));
+            return answered(std::move(o), permanent);
+        }
+    }
+
+    boost::intrusive_ptr<class send> const sent(new class send(engine_.way(), current_));
+    send_ = sent.get();
+    send_->where = std::move(where);
+    if (!named_where)
+        send_->where = branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends};
+    send_->waiting = this;
+    doing_ = doing::performing;
+    engine_.operation_began(gid_);
+    auto const limit = current_->timeout.value_or(engine_.options().operation_timeout);
+    if (limit.count() > 0)
+        engine_.timers().set(*this, limit);
+    engine_core::user_code guard(engine_, gid_, &current_id_);
+    try
+    {
+        if (scripted)
+            participants->perform(operation_call(sent), [call = current_, op = op_](operation_call to) { call->perform(op, std::move(to)); });
+        else
+            current_->start(op_, operation_call(sent));
+    }
+    catch (...)
+    {
+        // The call answered `error` when it was destroyed; that says less than this.
+        row_->last_error = readable(outcome_of_current_exception().text);
+    }
+}
+
+void attempt::on_answer(outcome o, bool permanent)
+{
+    send_ = nullptr;
+    if (doing_ != doing::performing)
+        return;
+    timer::cancel();
+    if (timed_out_ && o.unknown())
+        o = outcome::error("no answer within " + std::to_string(current_->timeout.value_or(engine_.options().operation_timeout).count()) + " ms");
+    answered(std::move(o), permanent);
+}
+
+void attempt::answered(outcome o, bool permanent)
+{
+    doing_ = doing::nothing;
+    if (o.what == outcome::kind::success && o.text.size() > engine_.options().payload_limit)
+    {
+        o = outcome::error("its result takes " + std::to_string(o.text.size()) + " bytes, the limit is " +
+                           std::to_string(engine_.options().payload_limit));
+        permanent = true;
+    }
+    if (o.unknown())
+        return no_answer(o, permanent);
+    record(o);
+    if (in_phase2_)
+        return next_in_phase2();
+    current_->answer = std::move(o);
+    current_->recorded = nullptr;
+    if (cancelled_)
+        return cancel_rollback();
+    drive(suspended_);
+}
+
+void attempt::record(outcome const& o)
+{
+    entry e{.id = current_id_, .op = op_, .ended = &o};
+    if (in_phase2_)
+    {
+        bool const done = o.what == outcome::kind::success;
+        second_->second = done ? recorded_branch::phase2::done : recorded_branch::phase2::refused;
+        if (!done)
+        {
+            refused_ = true;
+            pause_reason_ = where() + " was refused: " + o.text;
+        }
+    }
+    else
+    {
+        e.maybe = o.what == outcome::kind::failure && current_->has_undo() && resent_;
+        if (!current_intent_)
+            e.call = current_.get();
+        if (auto* u = undo_of_current())
+        {
+            u->is = o.what == outcome::kind::success ? recorded_branch::state::succeeded : recorded_branch::state::failed;
+            u->maybe = e.maybe;
+        }
+    }
+    append(e);
+    row_->sends = 0;
+    resent_ = false;
+}
+
+void attempt::no_answer(outcome const& o, bool permanent)
+{
+    engine_.count(counters::event::unknown_outcomes);
+    auto why = where() + ": " + (o.text.empty() && !row_->last_error.empty() ? row_->last_error : readable(o.text));
+    if (auto* log = engine_.log())
+        log->info("gid={} branch={} op={} send={} {}: {}", gid_, current_id_, to_string(op_), row_->sends,
+                  o.what == outcome::kind::ongoing ? "ongoing" : "error", why);
+    row_->last_error = why;
+    if (permanent)
+        return pause(std::move(why));
+    if (cancelled_ && !in_phase2_)
+        return cancel_rollback();
+    auto const& p = policy();
+    auto        delay = p.initial;
+    if (o.what == outcome::kind::ongoing)
+        --row_->sends;
+    else if (p.attempts > 0 && row_->sends >= p.attempts)
+    {
+        why += " (sent " + std::to_string(row_->sends) + " times)";
+        if (!in_phase2_ && p.then == retry_policy::exhausted::roll_back)
+            return decide(extend_write::decision::roll_back, std::move(why));
+        row_->sends = 0;
+        return pause(std::move(why));
+    }
+    else
+        delay = std::chrono::milliseconds(
+            static_cast<std::int64_t>(static_cast<double>(p.interval(row_->sends).count()) * (1.0 - p.jitter * engine_.jitter())));
+    resent_ = true;
+    if (stopping_ || orphaned_ || delay >= retry_within_attempt)
+        return park(delay, false, std::move(why));
+    doing_ = doing::waiting_to_retry;
+    engine_.timers().set(*this, delay);
+}
+
+void attempt::on_timer()
+{
+    switch (doing_)
+    {
+    case doing::waiting_to_retry: return retry();
+    case doing::performing:
+        if (!timed_out_)
+        {
+            timed_out_ = true;
+            engine_.timers().set(*this, grace_after_timeout);
+            boost::intrusive_ptr<class send>(send_)->cancel.emit(boost::asio::cancellation_type::terminal);
+            return;
+        }
+        orphan_send();
+        orphaned_ = true;
+        doing_ = doing::nothing;
+        return no_answer(outcome::error("no answer within " +
+                                        std::to_string(current_->timeout.value_or(engine_.options().operation_timeout).count()) +
+                                        " ms, and it has not returned"),
+                         false);
+    default: return;
+    }
+}
+
+void attempt::retry()
+{
+    if (in_phase2_)
+        return next_in_phase2();
+    prepare_send();
+}
+
+void attempt::go_on()
+{
+    if (doing_ != doing::held)
+        return;
+    if (stopping_)
+        return park(std::chrono::milliseconds(0), false, row_->last_error);
+    doing_ = doing::nothing;
+    if (in_phase2_)
+        return next_in_phase2();
+    prepare_send();
+}
+
+void attempt::cancel_requested()
+{
+    cancelled_ = true;
+    row_->cancel_requested = true;
+    if (has_decision() || decision_ != extend_write::decision::none || collecting_)
+        return;
+    if (doing_ == doing::waiting_to_retry)
+    {
+        timer::cancel();
+        return cancel_rollback();
+    }
+    if (doing_ == doing::performing)
+        boost::intrusive_ptr<class send>(send_)->cancel.emit(boost::asio::cancellation_type::terminal);
+}
+
+void attempt::stop()
+{
+    stopping_ = true;
+    if (doing_ == doing::waiting_to_retry)
+    {
+        timer::cancel();
+        park(std::chrono::milliseconds(0), false, row_->last_error);
+    }
+    else if (doing_ == doing::held)
+        go_on();
+}
+
+retry_policy const& attempt::policy() const noexcept
+{
+    return current_->retry ? *current_->retry : engine_.options().retry;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft
