@@ -274,6 +274,54 @@ TEST_F(SqliteFaults, AFullDiskHoldsEverythingUpAndLosesNothing)
     }
 }
 
+TEST_F(SqliteFaults, AFileDamagedInTheMiddleIsNamedAndWhatCanBeReadIsLeft)
+{
+    {
+        auto const store = weft::open_store(url());
+        for (int i = 0; i < 200; ++i)
+        {
+            weft::create_write w;
+            w.gid = "g" + std::to_string(i);
+            w.workflow = "three-steps";
+            w.input = '"' + std::string(1'000, 'x') + '"';
+            weft::write const write(w);
+            store->apply(std::span(&write, 1), false);
+        }
+    }
+    auto const size = std::filesystem::file_size(file());
+    ASSERT_GT(size, 40u * 4096u);
+    {
+        // The second half: rows, and the pages that lead to them. The head of the file and the schema stay.
+        std::fstream      damage(file(), std::ios::in | std::ios::out | std::ios::binary);
+        std::string const garbage(size / 2, '\x5a');
+        damage.seekp(static_cast<std::streamoff>(size / 2));
+        damage.write(garbage.data(), static_cast<std::streamsize>(garbage.size()));
+    }
+    auto const store = weft::open_store(url());
+    auto const message = [](auto f) -> std::string {
+        try
+        {
+            f();
+            return {};
+        }
+        catch (weft::store_error const& e)
+        {
+            return e.what();
+        }
+    };
+    EXPECT_THAT(message([&] { store->list({.limit = 1'000}); }), AllOf(HasSubstr(file()), HasSubstr("malformed")));
+    EXPECT_THAT(message([&] { store->find("g199", true); }), AllOf(HasSubstr(file()), HasSubstr("malformed")));
+    EXPECT_TRUE(store->find("g0", true)) << "its page is whole";
+
+    // An engine on it goes on trying, says so, and stops when it is told to.
+    weft::host host(*store);
+    host.engine().add("three-steps", &three_steps);
+    host.start();
+    auto const asked = host.engine().query("g199", boost::asio::use_future).wait_for(10s);
+    EXPECT_EQ(asked, std::future_status::ready);
+    host.stop(1s);
+}
+
 TEST_F(SqliteFaults, AJournalEditedByHandPausesItsTransactionAndNoOther)
 {
     auto const store = weft::open_store(url());
