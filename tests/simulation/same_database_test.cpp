@@ -32,6 +32,46 @@ int refuse(soci::session& sql, std::string what)
     throw weft::failure("no");
 }
 
+void commit_everything(soci::session& sql, std::string what)
+{
+    enter(sql, what);
+    sql << "COMMIT";
+}
+void roll_back_everything(soci::session& sql, std::string what)
+{
+    enter(sql, what);
+    sql << "ROLLBACK";
+}
+void escape(soci::session& sql, std::string what)
+{
+    sql << "ROLLBACK";
+    enter(sql, what);  // outside any transaction: by itself it would commit
+}
+void hide_the_end(soci::session& sql, std::string what)
+{
+    try
+    {
+        commit_everything(sql, what);
+    }
+    catch (std::exception const&)
+    {
+        // As if nothing had happened.
+    }
+}
+
+// An operation that ends the store's transaction, among others that share it.
+using wrong_operation = void (*)(soci::session&, std::string);
+weft::workflow<int> goes_wrong(weft::context& wf, weft::database& db, wrong_operation const& wrong, std::string what)
+{
+    co_await wf.step("wrong", weft::sql(db, wrong), what);
+    co_return 1;
+}
+weft::workflow<int> goes_right(weft::context& wf, weft::database& db, std::string what)
+{
+    co_await wf.step("right", weft::sql(db, &enter), what);
+    co_return 1;
+}
+
 weft::workflow<int> commits(weft::context& wf, weft::database& db, std::string)
 {
     co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
@@ -109,6 +149,37 @@ TEST(SameDatabase, NeedsOneWriteForAStep)
     auto const row = env.query("g1").value();
     EXPECT_THAT(row.journal, ::testing::Not(::testing::HasSubstr("prepared"))) << "an operation that commits with its own entry needs no intent";
 }
+
+class SameDatabaseEnded : public ::testing::TestWithParam<std::pair<char const*, wrong_operation>>
+{
+};
+
+TEST_P(SameDatabaseEnded, ByAnOperationPausesItAndTheOthersDoNotNotice)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment     env(options);
+    shop            s;
+    wrong_operation wrong = GetParam().second;
+    s.open(env);
+    env.add("goes-wrong", &goes_wrong, std::ref(*s.db), std::cref(wrong));
+    env.add("goes-right", &goes_right, std::ref(*s.db));
+    env.submit("goes-right", "g1", std::string("g1"));
+    env.submit("goes-wrong", "g2", std::string("g2"));
+    env.submit("goes-right", "g3", std::string("g3"));
+    env.settle();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g3")->status, weft::status::succeed);
+    auto const bad = env.query("g2").value();
+    EXPECT_EQ(bad.status, weft::status::prepared);
+    EXPECT_THAT(bad.paused_reason, ::testing::HasSubstr("ended while it ran"));
+    EXPECT_THAT(s.ledger(), ::testing::UnorderedElementsAre("g1", "g3"));
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryWay, SameDatabaseEnded,
+                         ::testing::Values(std::pair("Commit", &commit_everything), std::pair("Rollback", &roll_back_everything),
+                                           std::pair("WorkAfterARollback", &escape), std::pair("HiddenCommit", &hide_the_end)),
+                         [](auto const& way) { return std::string(way.param.first); });
 
 TEST(SameDatabase, DoesEverythingOnceWhereverItCrashes)
 {

@@ -26,6 +26,7 @@ sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milli
             throw store_error("sqlite " + file + ": " + std::strerror(errno));
         sql_ = std::make_unique<soci::session>(soci::sqlite3, detail::sqlite_connect_string(file));
         sqlite_api::sqlite3_busy_handler(handle(*sql_), &wait_busy, this);
+        sqlite_api::sqlite3_commit_hook(handle(*sql_), &before_commit, this);
         execute(*sql_, "PRAGMA journal_mode = WAL");
         execute(*sql_, "PRAGMA synchronous = FULL");
         execute(*sql_, "PRAGMA temp_store = MEMORY");

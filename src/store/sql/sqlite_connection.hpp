@@ -26,14 +26,20 @@ public:
     // Throws store_error if the path no longer leads to the file that is open: SQLite would go on writing into a file that nobody finds again.
     void check_file() const;
 
+    // While an operation runs inside the store's own transaction: a COMMIT, its own or by itself, becomes a rollback and an error.
+    void refuse_commits(bool refuse) noexcept { refuses_commits_ = refuse; }
+    bool in_transaction() const noexcept { return sqlite_api::sqlite3_get_autocommit(handle(*sql_)) == 0; }
+
     writers_turn& turn() noexcept { return turn_; }
 
 private:
+    static int before_commit(void* self) { return static_cast<sqlite_connection*>(self)->refuses_commits_; }
     static int wait_busy(void* self, int tries);
 
     std::string                    file_;
     std::chrono::milliseconds      busy_timeout_;
     writers_turn                   turn_;
+    bool                           refuses_commits_ = false;
     std::unique_ptr<soci::session> sql_;
 };
 

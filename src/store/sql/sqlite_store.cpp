@@ -210,7 +210,7 @@ private:
             : write(o.file, o.busy_timeout, create), read(o.file, o.busy_timeout, false)
         {
             migrate_sqlite(write.sql(), "sqlite " + o.file);
-            writes.emplace(write.sql());
+            writes.emplace(write);
             reads.emplace(read.sql());
         }
 

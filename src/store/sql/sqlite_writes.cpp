@@ -29,6 +29,12 @@ std::string mine()
 constexpr char const* extended = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || ']}', "
                                  "position = :after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
 
+// Everything since BEGIN is undone, also what others wrote in the same batch: they are written again without this one.
+std::runtime_error transaction_ended()
+{
+    return std::runtime_error("its local transaction was ended while it ran: nothing that was done there counts");
+}
+
 std::string custom_data_prefix(std::string const& workflow)
 {
     std::string text = R"({"name":)";
@@ -54,56 +60,57 @@ std::string input_from(std::string const& workflow, std::string const& custom_da
     return {};
 }
 
-sqlite_writes::sqlite_writes(soci::session& sql)
-    : sql_(sql),
-      create_((sql.prepare << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
+sqlite_writes::sqlite_writes(sqlite_connection& connection)
+    : connection_(connection),
+      sql_(connection.sql()),
+      create_((sql_.prepare << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
                               "update_time, next_cron_time) VALUES (:gid, :trans_type, 'prepared', :workflow, :custom_data, :owner, :attempts, "
                               "'{\"journal\":[]}', :now, :now2, :due) ON CONFLICT (gid) DO NOTHING",
                soci::use(gid_), soci::use(trans_type_), soci::use(workflow_), soci::use(custom_data_), soci::use(owner_), soci::use(attempts_),
                soci::use(now_), soci::use(now_), soci::use(due_))),
-      extend_((sql.prepare << std::string(extended) + mine(), soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(gid_),
+      extend_((sql_.prepare << std::string(extended) + mine(), soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(gid_),
                soci::use(owner_), soci::use(position_))),
-      commit_((sql.prepare << std::string(extended) + ", status = :status, result = :text, finish_time = :finish" + mine() +
+      commit_((sql_.prepare << std::string(extended) + ", status = :status, result = :text, finish_time = :finish" + mine() +
                                   " AND cancel_requested = 0",
                soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_, text_ind_),
                soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      roll_back_((sql.prepare << std::string(extended) + ", status = :status, rollback_reason = :text, rollback_time = :finish" + mine(),
+      roll_back_((sql_.prepare << std::string(extended) + ", status = :status, rollback_reason = :text, rollback_time = :finish" + mine(),
                   soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_), soci::use(now_, finish_ind_),
                   soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      finish_((sql.prepare << std::string(extended) + ", status = 'succeed', finish_time = :finish" + mine(), soci::use(entries_),
+      finish_((sql_.prepare << std::string(extended) + ", status = 'succeed', finish_time = :finish" + mine(), soci::use(entries_),
                soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      abort_((sql.prepare << std::string(extended) + ", status = 'failed', rollback_time = :finish" + mine(), soci::use(entries_),
+      abort_((sql_.prepare << std::string(extended) + ", status = 'failed', rollback_time = :finish" + mine(), soci::use(entries_),
               soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      part_((sql.prepare << "INSERT INTO trans_branch_op (gid, branch_id, op, status, bin_data, create_time, update_time) "
+      part_((sql_.prepare << "INSERT INTO trans_branch_op (gid, branch_id, op, status, bin_data, create_time, update_time) "
                             "SELECT gid, :branch_id, 'journal', 'succeed', ext_data, :now, :now2 FROM trans_global" +
                                 mine(),
              soci::use(branch_id_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      header_update_((sql.prepare << "UPDATE trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_))),
-      park_((sql.prepare << "UPDATE trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
+      header_update_((sql_.prepare << "UPDATE trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_))),
+      park_((sql_.prepare << "UPDATE trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
                             ":now ELSE :due END, attempts = CASE WHEN :attempts = 1 THEN attempts ELSE 0 END, sends = :sends, "
                             "last_error = :text, update_time = :now2" +
                                 mine(),
              soci::use(now_), soci::use(due_), soci::use(attempts_), soci::use(sends_), soci::use(text_), soci::use(now_), soci::use(gid_),
              soci::use(owner_), soci::use(position_))),
-      pause_((sql.prepare << "UPDATE trans_global SET owner = '', next_cron_time = :due, attempts = 0, sends = :sends, paused_reason = :text, "
+      pause_((sql_.prepare << "UPDATE trans_global SET owner = '', next_cron_time = :due, attempts = 0, sends = :sends, paused_reason = :text, "
                              "last_error = :text2, update_time = :now" +
                                  mine(),
               soci::use(due_), soci::use(sends_), soci::use(text_), soci::use(text_), soci::use(now_), soci::use(gid_), soci::use(owner_),
               soci::use(position_))),
       // A request makes the row due, unless somebody runs it: then the owner finds the request.
-      cancel_((sql.prepare << "UPDATE trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
+      cancel_((sql_.prepare << "UPDATE trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
                               "WHERE gid = :gid AND status = 'prepared'",
                soci::use(now_), soci::use(now_), soci::use(gid_))),
-      resume_((sql.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
+      resume_((sql_.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
                               "WHERE gid = :gid AND "
                            << unfinished,
                soci::use(now_), soci::use(now_), soci::use(gid_))),
-      read_((sql.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, workflow, custom_data FROM "
+      read_((sql_.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, workflow, custom_data FROM "
                             "trans_global WHERE gid = :gid",
              soci::use(gid_), soci::into(head_.owner), soci::into(head_.status), soci::into(head_.position),
              soci::into(head_.cancel_requested), soci::into(head_.ext_data, ext_ind_), soci::into(created_), soci::into(head_.workflow),
              soci::into(head_.custom_data))),
-      find_owner_((sql.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :owner", soci::use(owner_), soci::into(count_)))
+      find_owner_((sql_.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :owner", soci::use(owner_), soci::into(count_)))
 {
 }
 
@@ -263,15 +270,22 @@ write_result sqlite_writes::apply(local_write const& w, std::int64_t now, bool)
     now_ = now;
     sql_store::execute(sql_, "SAVEPOINT local_operation");
     bool done = false;
+    connection_.refuse_commits(true);
     try
     {
         done = w.operation->run(*this);
+        connection_.refuse_commits(false);
     }
     catch (...)
     {
+        connection_.refuse_commits(false);
+        if (!connection_.in_transaction())
+            throw transaction_ended();
         sqlite_api::sqlite3_exec(handle(sql_), "ROLLBACK TO local_operation; RELEASE local_operation", nullptr, nullptr, nullptr);
         throw;
     }
+    if (!connection_.in_transaction())
+        throw transaction_ended();
     if (!done)
         sql_store::execute(sql_, "ROLLBACK TO local_operation");
     sql_store::execute(sql_, "RELEASE local_operation");

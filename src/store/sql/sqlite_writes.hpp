@@ -2,7 +2,7 @@
 // the caller has begun.
 #pragma once
 
-#include "src/store/sql/sqlite_statements.hpp"
+#include "src/store/sql/sqlite_connection.hpp"
 
 #include <weft/store.hpp>
 
@@ -19,7 +19,7 @@ std::string input_from(std::string const& workflow, std::string const& custom_da
 class sqlite_writes final : private record_writer
 {
 public:
-    explicit sqlite_writes(soci::session& sql);
+    explicit sqlite_writes(sqlite_connection& connection);
     ~sqlite_writes() override;
 
     // `now` in milliseconds since 1970; `repeated` as in store::apply.
@@ -51,9 +51,10 @@ private:
     };
     std::optional<head> read_head(std::string const& gid);
 
-    soci::session& sql_;
-    std::int64_t   now_ = 0;
-    std::string    alive_;
+    sqlite_connection& connection_;
+    soci::session&     sql_;
+    std::int64_t       now_ = 0;
+    std::string        alive_;
 
     // Bound variables, shared by the statements.
     std::string     gid_, trans_type_, workflow_, custom_data_, owner_, entries_, status_, text_, header_, branch_id_;
