@@ -42,6 +42,12 @@ void committer::add(write w, boost::intrusive_ptr<write_sink> sink)
     if (detail::fault(detail::planted::answer_before_commit))
         if (auto const* e = std::get_if<extend_write>(&w); e && e->finish)
             engine_.on_strand([copy = write(*e), sink = std::exchange(sink, nullptr)]() mutable { sink->on_written({}, copy); });
+    if (stopped_)
+    {
+        if (sink)
+            engine_.on_strand([sink = std::move(sink)] { sink->on_stopped(); });
+        return;
+    }
     sinks_.push_back(std::move(sink));
     bool idle = false, many = false;
     {
@@ -50,7 +56,7 @@ void committer::add(write w, boost::intrusive_ptr<write_sink> sink)
         idle = !working_;
         many = waiting_.size() >= enough;
     }
-    if (!idle || stopped_)
+    if (!idle)
         return;
     if (many)
         start();

@@ -219,7 +219,7 @@ public:
 
     /// Asks a transaction to roll back. It never enters the body and cannot be caught there.
     /// Durability: the request is durable when this answers `accepted`, and the transaction can no longer commit.
-    /// Errors: misuse(unknown_gid).
+    /// Errors: misuse(unknown_gid), unfinished(stopped), store_error.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto cancel(std::string gid, Token&& token = {})
     {
@@ -228,7 +228,7 @@ public:
     }
 
     /// Lets a paused transaction go on: what it stumbled over is tried again.
-    /// Errors: misuse(unknown_gid).
+    /// Errors: misuse(unknown_gid), unfinished(stopped), store_error.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto resume(std::string gid, Token&& token = {})
     {

@@ -532,6 +532,19 @@ TEST_F(Execute, StopRefusesWhatIsNew)
     EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::stopped)));
 }
 
+TEST_F(Execute, StopRefusesRequestsThatComeLater)
+{
+    env.engine();
+    env.stop(1s);
+    std::exception_ptr cancelled, resumed;
+    env.engine().cancel("g1", [&](std::exception_ptr error, weft::cancel_answer) { cancelled = error; });
+    env.engine().resume("g1", [&](std::exception_ptr error) { resumed = error; });
+    env.settle();
+    ASSERT_TRUE(cancelled && resumed);
+    for (auto const& error : {cancelled, resumed})
+        EXPECT_THROW(std::rethrow_exception(error), weft::unfinished);
+}
+
 TEST_F(Execute, StopOfAnEngineThatHasJustBeenBornTakesNoTime)
 {
     auto const from = env.clock().since_boot();
