@@ -147,6 +147,16 @@ private:
         unsigned                          send = 1;
     };
 
+    // An operation that the store does itself, and its journal entry with it.
+    struct in_store
+    {
+        extend_write pending;    // what was pending before it
+        extend_write extension;  // that, and its entry
+        outcome      said;
+        bool         permanent = false;
+        bool         ran = false;  // the extension is that of a success
+    };
+
     // attempt_core: what the body sees
     bool                                  ask(branch_call& call) override;
     void                                  wait(std::coroutine_handle<> body) noexcept override { suspended_ = body; }
@@ -215,7 +225,6 @@ private:
     bool                         refused_ = false;   // an operation of phase 2 was refused
     bool                         current_intent_ = false;  // the branch under way is in the journal as an intent
     bool                         resent_ = false;          // an earlier send of it may have happened
-    bool                         ran_local_ = false;
 
     std::unique_ptr<recorded_journal> recorded_;  // while it is being replayed
     std::size_t                       next_recorded_ = 0;
@@ -240,9 +249,7 @@ private:
 
     extend_write::decision decision_ = extend_write::decision::none;  // being written
     park_write             parking_;
-    std::unique_ptr<extend_write> local_extension_;
-    outcome                local_outcome_;
-    bool                   local_permanent_ = false;
+    std::unique_ptr<in_store> local_;  // while the store does the operation itself
     std::string            pause_reason_;
 };
 

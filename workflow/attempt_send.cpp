@@ -18,6 +18,8 @@ namespace {
 constexpr std::chrono::milliseconds retry_within_attempt{1'000};
 // How long an operation that was asked to stop may take to do so before its attempt ends without it.
 constexpr std::chrono::milliseconds grace_after_timeout{100};
+// An operation that the store does itself holds up all others: past this there is a warning.
+constexpr std::chrono::milliseconds longest_in_store{100};
 
 }  // namespace
 
@@ -114,9 +116,8 @@ void attempt::prepare_local()
         return engine_.hold(*this);
     }
     bool const last = in_phase2_ && is_last_in_phase2();
-    local_extension_ = std::make_unique<extend_write>(extension(extend_write::decision::none, last));
-    local_permanent_ = false;
-    ran_local_ = false;
+    local_ = std::make_unique<in_store>();
+    local_->pending = extension(extend_write::decision::none, last);
     doing_ = doing::writing;
     engine_.count(counters::event::operations);
     engine_.commits().add(local_write{this}, this);
@@ -124,40 +125,36 @@ void attempt::prepare_local()
 
 bool attempt::run(record_writer& writer)
 {
-    auto& w = *local_extension_;
-    if (ran_local_ && writer.applied(w))
+    auto& l = *local_;
+    if (l.ran && writer.applied(l.extension))
         return true;
-    if (!ran_local_)
-    {
-        branch where;
-        where.gid = gid_;
-        where.id = current_id_;
-        where.name = current_->name;
-        where.op = op_;
-        where.send = row_->sends + 1;
-        local_outcome_ = current_->run_local(op_, where, writer, local_permanent_);
-        if (local_outcome_.what != outcome::kind::success)
-            return false;
-        entry e{.id = current_id_, .op = op_, .at = std::max(last_at_, engine_.now_ms()), .ended = &local_outcome_};
-        if (!in_phase2_ && !current_intent_)
-            e.call = current_.get();
-        if (!w.entries.empty() || (open_entries_ > 0 && w.seal_part == 0))
-            w.entries += ',';
-        append_entry(w.entries, e);
-        ++w.entry_count;
-        last_at_ = e.at;
-        ran_local_ = true;
-        return writer.record(w);
-    }
-    // The batch is applied again and this part of it was not: the business again, with the same entry.
+    // What an earlier run did has been undone with its batch, and what it said counts no more.
+    l.ran = false;
     branch where;
     where.gid = gid_;
     where.id = current_id_;
     where.name = current_->name;
     where.op = op_;
-    bool       permanent = false;
-    auto const again = current_->run_local(op_, where, writer, permanent);
-    return again == local_outcome_ && writer.record(w);
+    where.send = row_->sends + 1;
+    auto const from = engine_.time().since_boot();
+    l.said = current_->run_local(op_, where, writer, l.permanent);
+    auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.time().since_boot() - from);
+    if (auto* log = engine_.log(); log && took > longest_in_store)
+        log->warn("gid={} branch={}: \"{}\" took {} ms in the store's own transaction; every write of this engine waited", gid_, current_id_,
+                  current_->name, took.count());
+    if (l.said.what != outcome::kind::success)
+        return false;
+    auto& w = l.extension = l.pending;
+    entry e{.id = current_id_, .op = op_, .at = std::max(last_at_, engine_.now_ms()), .ended = &l.said};
+    if (!in_phase2_ && !current_intent_)
+        e.call = current_.get();
+    if (!w.entries.empty() || (open_entries_ > 0 && w.seal_part == 0))
+        w.entries += ',';
+    append_entry(w.entries, e);
+    ++w.entry_count;
+    last_at_ = e.at;
+    l.ran = true;
+    return writer.record(w);
 }
 
 void attempt::send_now()

@@ -75,7 +75,14 @@ void attempt::on_written(write_result const& r, write& w)
     if (doing_ != doing::writing)
         return;  // abandoned meanwhile
     doing_ = doing::nothing;
-    bool const local = std::holds_alternative<local_write>(w);
+    auto const local = std::exchange(local_, nullptr);
+    if (local && r.what == written::refused)
+    {
+        // The business was rolled back, and so were the entries that went with it: they go with the next write.
+        auto const& pending = local->pending;
+        entry_count_ = pending.entry_count;
+        entries_ = pending.entries.empty() ? std::string() : pending.entries.front() == ',' ? pending.entries : ',' + pending.entries;
+    }
     switch (r.what)
     {
     case written::done: break;
@@ -112,28 +119,23 @@ void attempt::on_written(write_result const& r, write& w)
 
     if (local)
     {
-        auto const extension = std::move(*local_extension_);
-        local_extension_.reset();
         if (r.what == written::refused)
         {
-            if (local_outcome_.what == outcome::kind::success)
+            if (local->said.what == outcome::kind::success)
             {
                 engine_.count(counters::event::fenced);
                 return end(ended_as::fenced);
             }
-            // The business was rolled back, and so were the entries that went with it: they go with the next write.
-            entry_count_ = extension.entry_count;
-            entries_ = extension.entries.empty() ? std::string() : extension.entries.front() == ',' ? extension.entries : ',' + extension.entries;
             ++row_->sends;
-            return answered(std::move(local_outcome_), local_permanent_);
+            return answered(std::move(local->said), local->permanent);
         }
-        extended(extension);
+        extended(local->extension);
         row_->sends = 0;
         resent_ = false;
         if (in_phase2_)
         {
             second_->second = recorded_branch::phase2::done;
-            if (extension.finish)
+            if (local->extension.finish)
                 return end(ended_as::finished);
             return next_in_phase2();
         }
@@ -141,7 +143,7 @@ void attempt::on_written(write_result const& r, write& w)
             u->is = recorded_branch::state::succeeded;
         else if (current_->has_undo())
             register_undo(recorded_branch::state::succeeded);
-        current_->answer = std::move(local_outcome_);
+        current_->answer = std::move(local->said);
         current_->recorded = nullptr;
         if (cancelled_)
             return cancel_rollback();

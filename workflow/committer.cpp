@@ -75,9 +75,10 @@ void committer::stop()
         std::lock_guard lock(mutex_);
         waiting_.clear();
     }
-    for (auto const& sink : std::exchange(sinks_, {}))
+    for (auto const& sink : sinks_)
         if (sink)
             sink->on_stopped();
+    // They stay until the batch under way has come back: the store may be at work on what they own.
 }
 
 void committer::start()
@@ -135,7 +136,7 @@ void committer::apply(bool repeated)
 void committer::applied(batch done)
 {
     if (stopped_)
-        return;
+        return sinks_.clear();
     failures_ = 0;
     engine_.count(counters::event::batches);
     engine_.count(counters::event::writes, done.writes.size());

@@ -1,11 +1,14 @@
 // Operations in the store's own database: business, barrier and journal entry are one commit, wherever the process dies.
 #include "tests/simulation/sqlite_backend.hpp"
 
+#include <weft/host.hpp>
 #include <weft/sql.hpp>
 #include <weft/testing/environment.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
@@ -59,11 +62,51 @@ void hide_the_end(soci::session& sql, std::string what)
     }
 }
 
+// Another number each time that it runs, though what it did before was undone.
+int numbers = 0;
+int number(soci::session& sql, std::string what)
+{
+    enter(sql, what);
+    return ++numbers;
+}
+weft::workflow<int> gets_a_number(weft::context& wf, weft::database& db, std::string what)
+{
+    co_return co_await wf.step("number", weft::sql(db, &number), what);
+}
+
+// Takes its time, on the virtual clock.
+weft::testing::virtual_clock* slow_clock = nullptr;
+void                          dawdle(soci::session& sql, std::string what)
+{
+    enter(sql, what);
+    slow_clock->advance(std::chrono::milliseconds(150));
+}
+weft::workflow<void> dawdles(weft::context& wf, weft::database& db, std::string what)
+{
+    co_await wf.step("dawdle", weft::sql(db, &dawdle), what);
+}
+
 // An operation that ends the store's transaction, among others that share it.
 using wrong_operation = void (*)(soci::session&, std::string);
 weft::workflow<int> goes_wrong(weft::context& wf, weft::database& db, wrong_operation const& wrong, std::string what)
 {
     co_await wf.step("wrong", weft::sql(db, wrong), what);
+    co_return 1;
+}
+int says_no()
+{
+    throw weft::failure("no");
+}
+weft::workflow<int> goes_wrong_after_a_no(weft::context& wf, weft::database& db, std::string what)
+{
+    try
+    {
+        co_await wf.step("asked", &says_no);
+    }
+    catch (weft::failure const&)
+    {
+    }
+    co_await wf.step("wrong", weft::sql(db, &commit_everything), what);
     co_return 1;
 }
 weft::workflow<int> goes_right(weft::context& wf, weft::database& db, std::string what)
@@ -176,10 +219,99 @@ TEST_P(SameDatabaseEnded, ByAnOperationPausesItAndTheOthersDoNotNotice)
     EXPECT_THAT(s.ledger(), ::testing::UnorderedElementsAre("g1", "g3"));
 }
 
+TEST(SameDatabase, KeepsWhatWasRecordedBeforeAnOperationThatPausesIt)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment env(options);
+    shop        s;
+    s.open(env);
+    env.add("goes-wrong", &goes_wrong_after_a_no, std::ref(*s.db));
+    env.submit("goes-wrong", "g1", std::string("g1"));
+    env.settle();
+    auto const row = env.query("g1").value();
+    EXPECT_THAT(row.paused_reason, ::testing::HasSubstr("ended while it ran"));
+    EXPECT_THAT(row.journal, ::testing::HasSubstr("\"asked\"")) << "its outcome was known before";
+}
+
+// On real threads: the store is at work on the operation when its engine stops and goes.
+std::atomic<bool> asleep{false};
+void              oversleep(soci::session& sql, std::string what)
+{
+    enter(sql, what);
+    asleep = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+}
+weft::workflow<void> oversleeps(weft::context& wf, weft::database& db, std::string what)
+{
+    co_await wf.step("oversleep", weft::sql(db, &oversleep), what);
+}
+
+TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
+{
+    auto const store = simulation::open_sqlite(weft::system_clock());
+    auto const described = store->describe();
+    weft::database db("sqlite://" + described.substr(described.find(' ') + 1));
+    db.run([](soci::session& sql) { sql << "CREATE TABLE ledger (id INTEGER PRIMARY KEY, what TEXT)"; });
+    {
+        weft::host host(*store);
+        host.engine().add("oversleeps", &oversleeps, std::ref(db));
+        host.start();
+        host.engine().submit("oversleeps", "g1", std::string("g1"), weft::blocking);
+        for (int i = 0; i < 1'000 && !asleep; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        ASSERT_TRUE(asleep);
+        host.stop(std::chrono::milliseconds(0));
+    }
+    auto const row = store->find("g1", true).value();
+    auto const entered = db.read([](soci::session& sql) {
+        int n = 0;
+        sql << "SELECT count(*) FROM ledger", soci::into(n);
+        return n;
+    });
+    EXPECT_EQ(entered, row.journal.find("oversleep") == std::string::npos ? 0 : 1) << "both or neither";
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryWay, SameDatabaseEnded,
                          ::testing::Values(std::pair("Commit", &commit_everything), std::pair("Rollback", &roll_back_everything),
                                            std::pair("WorkAfterARollback", &escape), std::pair("HiddenCommit", &hide_the_end)),
                          [](auto const& way) { return std::string(way.param.first); });
+
+TEST(SameDatabase, RecordsWhatAnOperationSaidWhenItWasDoneAgainWithoutTheOneThatBrokeTheBatch)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment     env(options);
+    shop            s;
+    wrong_operation wrong = &commit_everything;
+    s.open(env);
+    env.add("goes-wrong", &goes_wrong, std::ref(*s.db), std::cref(wrong));
+    env.add("gets-a-number", &gets_a_number, std::ref(*s.db));
+    numbers = 0;
+    env.submit("gets-a-number", "g1", std::string("g1"));
+    env.submit("goes-wrong", "g2", std::string("g2"));
+    env.settle();
+    ASSERT_EQ(numbers, 2) << "it ran in a batch that was undone, and again";
+    auto const row = env.query("g1").value();
+    EXPECT_EQ(row.status, weft::status::succeed);
+    EXPECT_EQ(row.result, "2");
+    EXPECT_THAT(s.ledger(), ElementsAre("g1"));
+}
+
+TEST(SameDatabase, WarnsOfAnOperationThatKeepsAllOthersWaiting)
+{
+    std::ostringstream                 log;
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    options.engine.logger = std::make_shared<spdlog::logger>("weft", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
+    environment env(options);
+    shop        s;
+    s.open(env);
+    slow_clock = &env.clock();
+    env.add("dawdles", &dawdles, std::ref(*s.db));
+    env.execute<void>("dawdles", "g1", std::string("g1"));
+    EXPECT_THAT(log.str(), ::testing::HasSubstr("gid=g1 branch=01: \"dawdle\" took 150 ms in the store's own transaction"));
+}
 
 TEST(SameDatabase, DoesEverythingOnceWhereverItCrashes)
 {
