@@ -60,12 +60,10 @@ class send final : public performance
 {
 public:
     send(std::shared_ptr<answers_way> way, boost::intrusive_ptr<branch_call> call) : way_(std::move(way)), call_(std::move(call)) { }
-    ~send() override;
-
     boost::asio::any_io_executor executor() const override;
     void                         answer(outcome o, bool permanent) noexcept override;
 
-    class attempt* waiting = nullptr;  // strand only; null once the attempt does not wait any more
+    class attempt* waiting = nullptr;  // strand only, or while the engine goes; null once the attempt does not wait any more
 
 private:
     std::shared_ptr<answers_way>      way_;
@@ -178,6 +176,7 @@ private:
     bool taken_by_store();
     void prepare_local();
     void send_now();
+    void make_recordable(outcome& o, bool& permanent) const;
     void answered(outcome o, bool permanent);
     void record(outcome const& o);
     void no_answer(outcome const& o, bool permanent);
@@ -235,7 +234,7 @@ private:
     std::size_t                       phase2_next_ = 0;  // how far phase 2 has come
     undoable*                         second_ = nullptr; // the branch under way in phase 2
     operation                         op_ = operation::action;
-    class send*                       send_ = nullptr;   // owned by whoever answers it, so that no circle keeps the engine alive
+    boost::intrusive_ptr<class send>  send_;             // until it has answered
     std::uint64_t                     asked_ = 0;
     std::uint64_t                     uuids_ = 0, randoms_ = 0;
 

@@ -23,13 +23,6 @@ constexpr std::chrono::milliseconds longest_in_store{100};
 
 }  // namespace
 
-// Only with the executor's context does an answer go unheard.
-send::~send()
-{
-    if (waiting)
-        waiting->send_ = nullptr;
-}
-
 boost::asio::any_io_executor send::executor() const
 {
     boost::asio::any_io_executor executor = boost::asio::system_executor();  // once the engine is gone nothing waits for it
@@ -39,8 +32,6 @@ boost::asio::any_io_executor send::executor() const
 
 void send::answer(outcome o, bool permanent) noexcept
 {
-    if (o.what == outcome::kind::failure)
-        o.text = readable(std::move(o.text));
     boost::intrusive_ptr<send> self(this);
     way_->enter([&](std::shared_ptr<engine_core> const& engine) {
         boost::asio::post(engine->strand(), [engine, self = std::move(self), o = std::move(o), permanent]() mutable {
@@ -137,7 +128,9 @@ bool attempt::run(record_writer& writer)
     where.op = op_;
     where.send = row_->sends + 1;
     auto const from = engine_.time().since_boot();
+    l.permanent = false;
     l.said = current_->run_local(op_, where, writer, l.permanent);
+    make_recordable(l.said, l.permanent);
     auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.time().since_boot() - from);
     if (auto* log = engine_.log(); log && took > longest_in_store)
         log->warn("gid={} branch={}: \"{}\" took {} ms in the store's own transaction; every write of this engine waited", gid_, current_id_,
@@ -193,15 +186,11 @@ void attempt::send_now()
             ran = current_->run_inline(op_, where, o, permanent);
         }
         if (ran)
-        {
-            if (o.what == outcome::kind::failure)
-                o.text = readable(std::move(o.text));
             return answered(std::move(o), permanent);
-        }
     }
 
     boost::intrusive_ptr<class send> const sent(new class send(engine_.way(), current_));
-    send_ = sent.get();
+    send_ = sent;
     send_->where = std::move(where);
     if (!named_where)
         send_->where = branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends};
@@ -237,15 +226,22 @@ void attempt::on_answer(outcome o, bool permanent)
     answered(std::move(o), permanent);
 }
 
+// A reason is UTF-8; a result that is too long is an error that asking again cannot mend.
+void attempt::make_recordable(outcome& o, bool& permanent) const
+{
+    if (o.what == outcome::kind::failure)
+        o.text = readable(std::move(o.text));
+    if (o.what != outcome::kind::success || o.text.size() <= engine_.options().payload_limit)
+        return;
+    o = outcome::error("its result takes " + std::to_string(o.text.size()) + " bytes, the limit is " +
+                       std::to_string(engine_.options().payload_limit));
+    permanent = true;
+}
+
 void attempt::answered(outcome o, bool permanent)
 {
     doing_ = doing::nothing;
-    if (o.what == outcome::kind::success && o.text.size() > engine_.options().payload_limit)
-    {
-        o = outcome::error("its result takes " + std::to_string(o.text.size()) + " bytes, the limit is " +
-                           std::to_string(engine_.options().payload_limit));
-        permanent = true;
-    }
+    make_recordable(o, permanent);
     if (o.unknown())
         return no_answer(o, permanent);
     record(o);

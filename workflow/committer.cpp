@@ -78,7 +78,7 @@ void committer::stop()
     for (auto const& sink : sinks_)
         if (sink)
             sink->on_stopped();
-    // They stay until the batch under way has come back: the store may be at work on what they own.
+    // They stay, and go with the engine: the store may be at work on what they own.
 }
 
 void committer::start()
@@ -136,17 +136,19 @@ void committer::apply(bool repeated)
 void committer::applied(batch done)
 {
     if (stopped_)
-        return sinks_.clear();
+        return;
     failures_ = 0;
     engine_.count(counters::event::batches);
     engine_.count(counters::event::writes, done.writes.size());
-    for (std::size_t i = 0; i < done.writes.size() && !stopped_; ++i)
-    {
-        auto const sink = std::move(sinks_.front());
-        sinks_.pop_front();
-        if (sink)
-            sink->on_written(done.results[i], done.writes[i]);
-    }
+    std::vector<boost::intrusive_ptr<write_sink>> sinks(done.writes.size());
+    auto const                                    end = sinks_.begin() + static_cast<std::ptrdiff_t>(sinks.size());
+    std::move(sinks_.begin(), end, sinks.begin());
+    sinks_.erase(sinks_.begin(), end);
+    for (std::size_t i = 0; i < sinks.size(); ++i)
+        if (sinks[i] && !stopped_)
+            sinks[i]->on_written(done.results[i], done.writes[i]);
+        else if (sinks[i])
+            sinks[i]->on_stopped();
     if (!busy())
         engine_.committer_idle();
 }

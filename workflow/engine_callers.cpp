@@ -72,6 +72,7 @@ void engine_core::submission::on_written(write_result const& r, write& w)
     {
     case written::done:
         engine.count(counters::event::created);
+        engine.join_waiter(gid, waiting);
         if (submitted)
             std::exchange(submitted, nullptr)->complete(nullptr, {});
         if (first && ours)
@@ -221,6 +222,7 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                      std::exchange(s->submitted, nullptr)->complete(nullptr, {});
                  if (s->waiting == 0)
                      return;
+                 join_waiter(s->gid, s->waiting);
                  if (running_.contains(s->gid))
                  {
                      // It answers when it ends; but what it decided before is not said again.
@@ -272,12 +274,19 @@ void engine_core::answer_waiters(transaction const& row)
     auto const found = waiters_.find(row.gid);
     if (found == waiters_.end())
         return;
-    std::erase_if(found->second, [&](waiter& w) { return answer_from(row, w.until, *w.to); });
+    std::erase_if(found->second, [&](waiter& w) { return w.joined && answer_from(row, w.until, *w.to); });
     if (found->second.empty())
     {
         waiters_.erase(found);
         watched_.erase(row.gid);
     }
+}
+
+void engine_core::join_waiter(std::string const& gid, std::uint64_t number)
+{
+    if (auto const found = waiters_.find(gid); found != waiters_.end())
+        for (auto& w : found->second)
+            w.joined = w.joined || w.number == number;
 }
 
 void engine_core::drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error)

@@ -122,6 +122,22 @@ void engine_core::decided(attempt& a)
     answer_waiters(a.row());
 }
 
+// A callback of the user's; what it throws must not keep others from their answers.
+void engine_core::tell(std::function<void(transaction const&)> const& callback, transaction const& row)
+{
+    if (!callback)
+        return;
+    try
+    {
+        callback(row);
+    }
+    catch (...)
+    {
+        if (auto* l = log())
+            l->error("gid={}: a callback of the engine threw: {}", row.gid, outcome_of_current_exception().text);
+    }
+}
+
 void engine_core::ended(attempt& a, ended_as how)
 {
     boost::intrusive_ptr<attempt> const keep(&a);
@@ -132,8 +148,7 @@ void engine_core::ended(attempt& a, ended_as how)
     case ended_as::finished:
         count(row.status == status::succeed ? counters::event::committed : counters::event::rolled_back);
         answer_waiters(row);
-        if (options_.on_finished)
-            options_.on_finished(row);
+        tell(options_.on_finished, row);
         break;
     case ended_as::parked:
         if (row.paused_reason.empty())
@@ -150,13 +165,14 @@ void engine_core::ended(attempt& a, ended_as how)
             answer_waiters(row);
             if (!a.parked_cancelled())
                 look_for_late_cancel(row.gid);
-            if (options_.on_paused)
-                options_.on_paused(row);
+            tell(options_.on_paused, row);
         }
         break;
     case ended_as::fenced:
         if (waiters_.contains(row.gid))
             watch(row.gid);
+        claim_in_doubt_ = true;  // should the row be this engine's all the same, nobody else would take it
+        claim();
         break;
     }
     check_stopped();

@@ -190,14 +190,17 @@ private:
     {
         std::uint64_t                   number;
         wait                            until;
+        bool                            joined = false;  // the transaction is known to be the one that was asked for
         done<std::string>               to;
         std::unique_ptr<deadline_timer> deadline;
     };
+    void join_waiter(std::string const& gid, std::uint64_t number);
     void drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error);
     void drop_waiters(std::string const& gid, std::exception_ptr error);
     void write_submission(boost::intrusive_ptr<submission> s);
     void when_alive(std::function<void()> f);
     void forget(attempt& a);
+    void tell(std::function<void(transaction const&)> const& callback, transaction const& row);
 
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     engine_options                                    options_;

@@ -27,6 +27,12 @@ void engine_core::enlist()
 
 void engine_core::enlisted(std::exception_ptr error)
 {
+    if (stopped_)
+    {
+        if (!error)
+            on_store([this] { store_.resign(incarnation_); }, [](std::exception_ptr) { });
+        return;
+    }
     if (error)
     {
         count(counters::event::store_errors);
@@ -131,7 +137,9 @@ void engine_core::lost_incarnation()
         a->abandon();
     }
     transactions_in_memory_.store(0, std::memory_order_relaxed);
-    parked_.clear();
+    for (auto const& [gid, row] : std::exchange(parked_, {}))
+        if (waiters_.contains(gid))
+            watch(gid);
     held_.clear();
     asking_.clear();
     if (stopping_)

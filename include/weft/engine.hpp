@@ -82,7 +82,7 @@ struct engine_options
 
     bool replay_always = false;  ///< replay the body from the journal after every write, as after a crash
 
-    /// Where blocking calls of the store run. Empty: a thread of the engine's own.
+    /// Where blocking calls of the store run, one after the other: a thread pool of one thread, or a strand. Empty: a thread of the engine's own.
     boost::asio::any_io_executor store_executor;
 
     /// Seeds the jitter of retries and the incarnation's id; 0: from the machine.

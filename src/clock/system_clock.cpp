@@ -3,6 +3,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
 #include <time.h>
 
 namespace weft {
@@ -15,18 +16,26 @@ class timer_alarm final : public alarm
 public:
     explicit timer_alarm(boost::asio::any_io_executor executor) : timer_(std::move(executor)) { }
 
+    ~timer_alarm() override { ++*setting_; }
+
     void set(std::chrono::nanoseconds after, std::function<void()> wake) override
     {
         timer_.expires_after(after);
-        timer_.async_wait([wake = std::move(wake)](boost::system::error_code ec) {
-            if (!ec)
+        timer_.async_wait([wake = std::move(wake), setting = setting_, mine = ++*setting_](boost::system::error_code ec) {
+            if (!ec && *setting == mine)
                 wake();
         });
     }
-    void cancel() override { timer_.cancel(); }
+    void cancel() override
+    {
+        ++*setting_;
+        timer_.cancel();
+    }
 
 private:
     boost::asio::steady_timer timer_;
+    // Which `set` counts: a timer that has expired already cannot be cancelled any more.
+    std::shared_ptr<std::atomic<std::uint64_t>> setting_ = std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 class machine_clock final : public clock

@@ -203,6 +203,8 @@ weft::barrier_options const& database::barrier() const noexcept { return impl_->
 
 bool database::holds(std::string const& nonce)
 {
+    if (impl_->options.foreign_keys)
+        return false;  // a setting of the connection, and the store's own has another
     return read([&](soci::session& sql) {
         int tables = 0;
         sql << "select count(*) from sqlite_master where type = 'table' and name = 'kv'", soci::into(tables);

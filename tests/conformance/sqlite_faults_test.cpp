@@ -322,6 +322,63 @@ TEST_F(SqliteFaults, AFileDamagedInTheMiddleIsNamedAndWhatCanBeReadIsLeft)
     host.stop(1s);
 }
 
+// Ends the store's transaction each time; the second time, another process has the database before the next one begins.
+struct breaks_the_batch final : weft::local_operation
+{
+    explicit breaks_the_batch(std::string f) : file(std::move(f)) { }
+    bool run(weft::record_writer& writer) override
+    {
+        *std::any_cast<soci::session*>(writer.connection()) << "ROLLBACK";
+        if (++runs == 2)
+        {
+            other.open(soci::sqlite3, "dbname=" + file);
+            other << "BEGIN IMMEDIATE";
+        }
+        return false;
+    }
+
+    std::string   file;
+    int           runs = 0;
+    soci::session other;
+};
+
+TEST_F(SqliteFaults, ABatchOfWhichSomeIsWrittenIsInDoubt)
+{
+    auto const                     store = weft::open_store(url(), {.busy_timeout = 50ms});
+    std::vector<std::string> const names{"three-steps"};
+    store->enlist("e1", names);
+    weft::create_write create;
+    create.gid = "g1";
+    create.workflow = "three-steps";
+    create.owner = "e1";
+    weft::write const created(create);
+    ASSERT_EQ(store->apply(std::span(&created, 1), false).front().what, weft::written::done);
+
+    weft::extend_write extend;
+    extend.gid = "g1";
+    extend.owner = "e1";
+    extend.entries = R"({"id":"01"})";
+    extend.entry_count = 1;
+    create.gid = "g2";
+    breaks_the_batch               breaks(file());
+    std::vector<weft::write> const batch{extend, weft::local_write{&breaks}, create};
+    try
+    {
+        store->apply(batch, false);
+        FAIL() << "another process has the database";
+    }
+    catch (weft::store_error const& e)
+    {
+        EXPECT_TRUE(e.in_doubt()) << e.what();
+    }
+    EXPECT_EQ(store->find("g1", false)->position, 1) << "this much was written";
+    breaks.other << "ROLLBACK";
+    auto const again = store->apply(batch, true);
+    EXPECT_EQ(again[0].what, weft::written::done);
+    EXPECT_EQ(again[1].what, weft::written::refused);
+    EXPECT_EQ(again[2].what, weft::written::done);
+}
+
 TEST_F(SqliteFaults, AJournalEditedByHandPausesItsTransactionAndNoOther)
 {
     auto const store = weft::open_store(url());

@@ -219,6 +219,63 @@ TEST_P(SameDatabaseEnded, ByAnOperationPausesItAndTheOthersDoNotNotice)
     EXPECT_THAT(s.ledger(), ::testing::UnorderedElementsAre("g1", "g3"));
 }
 
+void says_no_in_latin_1(soci::session&)
+{
+    throw weft::failure("caf\xe9");
+}
+weft::workflow<std::string> hears_no_in_latin_1(weft::context& wf, weft::database& db)
+{
+    std::string reason;
+    try
+    {
+        co_await wf.step("no", weft::sql(db, &says_no_in_latin_1));
+    }
+    catch (weft::failure const& no)
+    {
+        reason = no.reason();
+    }
+    co_return reason;
+}
+
+TEST(SameDatabase, MakesAReasonReadable)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    options.engine.replay_always = true;
+    environment env(options);
+    shop        s;
+    s.open(env);
+    env.add("hears-no", &hears_no_in_latin_1, std::ref(*s.db));
+    EXPECT_EQ(env.execute<std::string>("hears-no", "g1").value(), "caf?");
+}
+
+void add_child(soci::session& sql)
+{
+    sql << "INSERT INTO child VALUES (77)";
+}
+weft::workflow<void> adds_child(weft::context& wf, weft::database& db)
+{
+    auto const once = weft::retry_policy{.attempts = 1, .then = weft::retry_policy::exhausted::roll_back};
+    co_await wf.step(weft::named("child").retry(once), weft::sql(db, &add_child));
+}
+
+TEST(SameDatabase, EnforcesForeignKeysWhereThatWasAskedFor)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment    env(options);
+    auto const     described = env.store().describe();
+    weft::database db("sqlite://" + described.substr(described.find(' ') + 1) + "?foreign_keys=on");
+    db.run([](soci::session& sql) {
+        sql << "CREATE TABLE parent (id INTEGER PRIMARY KEY)";
+        sql << "CREATE TABLE child (parent INTEGER REFERENCES parent(id))";
+    });
+    env.add("adds-child", &adds_child, std::ref(db));
+    auto const result = env.execute<void>("adds-child", "g1");
+    ASSERT_FALSE(result);
+    EXPECT_THAT(result.error().reason(), ::testing::HasSubstr("FOREIGN KEY"));
+}
+
 TEST(SameDatabase, KeepsWhatWasRecordedBeforeAnOperationThatPausesIt)
 {
     weft::testing::environment_options options;

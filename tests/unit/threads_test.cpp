@@ -3,12 +3,14 @@
 
 #include <weft/host.hpp>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <atomic>
 #include <future>
 #include <mutex>
 #include <sstream>
@@ -53,6 +55,124 @@ TEST(Host, MayBeCalledFromManyThreads)
         }));
     for (auto& s : sums)
         EXPECT_EQ(s.get(), 49 * 50 / 2);
+}
+
+// The second caller may come before, at, or after the end of the first one's transaction.
+TEST(Host, NeverAnswersAnotherInputWithTheResultOfTheFirst)
+{
+    auto const store = weft::make_memory_store();
+    weft::host host(*store);
+    host.engine().add("works", &works);
+    host.start();
+    std::atomic<int> left{2 * 400}, wrong{0}, refused{0};
+    for (int i = 0; i < 400; ++i)
+    {
+        auto const gid = "g" + std::to_string(i);
+        host.engine().execute<int>("works", gid, 1, [&](std::exception_ptr, int) { --left; });
+        auto const until = std::chrono::steady_clock::now() + std::chrono::microseconds(i);
+        while (std::chrono::steady_clock::now() < until)
+        {
+        }
+        host.engine().execute<int>("works", gid, 2, [&](std::exception_ptr error, int) {
+            ++(error ? refused : wrong);
+            --left;
+        });
+    }
+    for (int i = 0; i < 2'000 && left > 0; ++i)
+        std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(left, 0);
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(refused, 400);
+}
+
+TEST(Engine, GoesThoughItsTimerHasExpiredAlready)
+{
+    boost::asio::io_context io(1);
+    auto                    work = boost::asio::make_work_guard(io);
+    auto const              store = weft::make_memory_store();
+    std::thread             runs([&] { io.run(); });
+    {
+        weft::engine engine(io, *store, {.poll = 20ms});
+        engine.add("works", &works);
+        EXPECT_EQ(engine.execute<int>("works", "g1", 5, weft::blocking), 5);
+        boost::asio::post(io, [] { std::this_thread::sleep_for(100ms); });  // the timer expires meanwhile, and the engine goes
+        std::this_thread::sleep_for(20ms);
+    }
+    std::this_thread::sleep_for(150ms);
+    work.reset();
+    runs.join();
+}
+
+// An adapter that leaves its call to the test.
+struct kept_call
+{
+    using weft_operation = void;
+    template <class...>
+    using result = void;
+    void start(weft::operation_call call) const
+    {
+        kept->emplace(std::move(call));
+        *there = true;
+    }
+
+    std::optional<weft::operation_call>* kept;
+    std::atomic<bool>*                   there;
+};
+weft::workflow<void> leaves_a_call(weft::context& wf, kept_call const& operation)
+{
+    co_await wf.step("left", operation);
+}
+
+TEST(Engine, GoesWhileAnOperationAnswers)
+{
+    for (int i = 0; i < 150; ++i)
+    {
+        boost::asio::io_context             io(1);
+        auto                                work = boost::asio::make_work_guard(io);
+        auto const                          store = weft::make_memory_store();
+        std::optional<weft::operation_call> kept;
+        std::atomic<bool>                   there{false};
+        kept_call const                     operation{&kept, &there};
+        std::thread                         runs([&] { io.run(); });
+        auto                                engine = std::make_unique<weft::engine>(io, *store);
+        engine->add("leaves-a-call", &leaves_a_call, std::cref(operation));
+        engine->submit("leaves-a-call", "g1", [](std::exception_ptr) { });
+        while (!there)
+            std::this_thread::yield();
+        std::thread answers([&] {
+            for (std::atomic<int> k = (i * 137) % 3'000; k > 0; --k)
+            {
+            }
+            std::move(*kept).answer(weft::outcome::success());
+            kept.reset();
+        });
+        engine.reset();
+        answers.join();
+        work.reset();
+        runs.join();
+    }
+}
+
+TEST(Engine, AnswersEverybodyThoughACallbackThrows)
+{
+    auto const           store = weft::make_memory_store();
+    weft::engine_options options;
+    options.on_finished = [](weft::transaction const& t) {
+        if (t.gid == "g1")
+            throw std::runtime_error("the callback's own trouble");
+    };
+    weft::host host(*store, options);
+    host.engine().add("works", &works);
+    host.start();
+    std::vector<std::future<int>> answers;
+    for (int i = 0; i < 5; ++i)
+        answers.push_back(host.engine().execute<int>("works", "g" + std::to_string(i), i, boost::asio::use_future));
+    for (int i = 0; i < 5; ++i)
+    {
+        ASSERT_EQ(answers[static_cast<std::size_t>(i)].wait_for(10s), std::future_status::ready) << i;
+        EXPECT_EQ(answers[static_cast<std::size_t>(i)].get(), i);
+    }
+    EXPECT_EQ(host.engine().execute<int>("works", "later", 77, weft::blocking), 77);
 }
 
 struct own_engine

@@ -62,13 +62,17 @@ public:
         catch (std::exception const&)
         {
             // One of them cannot be written, whatever we do: the others go each by itself.
+            bool some = false;
             for (std::size_t i = 0; i < writes.size(); ++i)
                 try
                 {
                     in_transaction([&](connections& c) { results[i] = apply_one(c, writes[i], repeated); });
+                    some = true;
                 }
-                catch (store_error const&)
+                catch (store_error const& e)
                 {
+                    if (some)
+                        throw store_error(e.what(), store_error::certainty::in_doubt);  // of the batch, not of this one
                     throw;
                 }
                 catch (std::exception const& e)
