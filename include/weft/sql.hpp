@@ -29,7 +29,7 @@ inline namespace v0 {
 /// Throwing weft::failure rolls its work back and fails the branch; weft::ongoing and any other exception roll back, too, and it is
 /// asked again. If it ends its local transaction all the same, all of it is undone, and that counts as an exception.
 ///
-/// In the engine's own database (seen by itself), operation and journal entry are one commit. `f` then runs on the thread that
+/// In the engine's own database (seen by itself; not with `foreign_keys` set), operation and journal entry are one commit. `f` then runs on the thread that
 /// writes the journal, and past 100 ms there is a warning; if it ends that transaction, the workflow pauses.
 ///
 /// Thread safety: `f` runs on a thread of the database, one operation at a time. Lifetimes: `db` outlives the engine.
