@@ -283,7 +283,8 @@ TEST_F(SqliteFaults, AFileDamagedInTheMiddleIsNamedAndWhatCanBeReadIsLeft)
             weft::create_write w;
             w.gid = "g" + std::to_string(i);
             w.workflow = "three-steps";
-            w.input = '"' + std::string(1'000, 'x') + '"';
+            w.input.assign(1'002, 'x');
+            w.input.front() = w.input.back() = '"';
             weft::write const write(w);
             store->apply(std::span(&write, 1), false);
         }
