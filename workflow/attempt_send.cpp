@@ -196,7 +196,7 @@ void attempt::send_now()
         send_->where = branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends};
     send_->waiting = this;
     doing_ = doing::performing;
-    engine_.operation_began(gid_);
+    engine_.operation_began();
     auto const limit = current_->timeout.value_or(engine_.options().operation_timeout);
     if (limit.count() > 0)
         engine_.timers().set(*this, limit);
@@ -301,7 +301,7 @@ void attempt::no_answer(outcome const& o, bool permanent)
         --row_->sends;
     else if (p.attempts > 0 && row_->sends >= p.attempts)
     {
-        why += " (sent " + std::to_string(row_->sends) + " times)";
+        why += row_->sends == 1 ? " (sent once)" : " (sent " + std::to_string(row_->sends) + " times)";
         if (!in_phase2_ && p.then == retry_policy::exhausted::roll_back)
             return decide(extend_write::decision::roll_back, std::move(why));
         row_->sends = 0;

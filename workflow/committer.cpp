@@ -176,9 +176,9 @@ void committer::failed(std::exception_ptr error)
     {
         seen = e;
     }
-    catch (std::exception const& e)
+    catch (...)
     {
-        seen = store_error(e.what(), store_error::certainty::in_doubt);
+        seen = store_error(detail::what_of(error), store_error::certainty::in_doubt);
     }
     retry_->in_doubt = retry_->in_doubt || seen.in_doubt();
     auto const delay = std::min(longest_retry, first_retry * (1 << std::min(failures_ - 1, 6u)));

@@ -30,6 +30,10 @@ std::string what_of(std::exception_ptr const& error)
     {
         return e.what();
     }
+    catch (...)
+    {
+        return "something that is no std::exception";
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -176,11 +180,6 @@ void engine_core::ended(attempt& a, ended_as how)
         break;
     }
     check_stopped();
-}
-
-void engine_core::operation_began(std::string const&)
-{
-    operations_in_flight_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void engine_core::operation_orphaned(std::string const& gid)

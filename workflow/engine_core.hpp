@@ -95,7 +95,7 @@ public:
     void ended(attempt& a, ended_as how);
 
     // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it.
-    void operation_began(std::string const& gid);
+    void operation_began() noexcept { operations_in_flight_.fetch_add(1, std::memory_order_relaxed); }
     void operation_orphaned(std::string const& gid);
     void operation_returned(std::string const& gid, bool orphan);
 
@@ -196,7 +196,6 @@ private:
     };
     void join_waiter(std::string const& gid, std::uint64_t number);
     void drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error);
-    void drop_waiters(std::string const& gid, std::exception_ptr error);
     void write_submission(boost::intrusive_ptr<submission> s);
     void when_alive(std::function<void()> f);
     void forget(attempt& a);

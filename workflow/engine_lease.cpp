@@ -189,13 +189,13 @@ void engine_core::claim()
         return claim_in(options_.poll);
     claiming_ = true;
     auto const room = claiming_room_ = std::min(options_.claim_batch, options_.max_in_flight - taken);
-    on_store([this, id = incarnation_, room, owned_too = claim_in_doubt_] { return store_.claim(id, names_, room, owned_too); },
+    on_store([this, id = incarnation_, room, owned_too = std::exchange(claim_in_doubt_, false)] { return store_.claim(id, names_, room, owned_too); },
              [this, id = incarnation_, room](std::exception_ptr error, claimed c) {
                  claiming_ = false;
                  claiming_room_ = 0;
-                 claim_in_doubt_ = static_cast<bool>(error);
                  if (error)
                  {
+                     claim_in_doubt_ = true;
                      count(counters::event::store_errors);
                      if (auto* l = log())
                          l->error("nothing can be claimed: {}", what_of(error));

@@ -1,4 +1,6 @@
 // What can be wrong with a SQLite file, before and while weft uses it.
+#include "tests/support/temporary_directory.hpp"
+
 #include <weft/errors.hpp>
 #include <weft/open_store.hpp>
 #include <weft/weft.hpp>
@@ -29,15 +31,6 @@ using ::testing::Not;
 class SqliteFaults : public ::testing::Test
 {
 protected:
-    SqliteFaults()
-    {
-        auto pattern = (std::filesystem::temp_directory_path() / "weft_faults_XXXXXX").string();
-        if (!::mkdtemp(pattern.data()))
-            throw std::runtime_error("no temporary directory");
-        directory = pattern;
-    }
-    ~SqliteFaults() override { std::filesystem::remove_all(directory); }
-
     std::string file() const { return (directory / "weft.db").string(); }
     std::string url() const { return "sqlite://" + file(); }
 
@@ -67,7 +60,8 @@ protected:
         return false;
     }
 
-    std::filesystem::path directory;
+    temporary_directory         own;
+    std::filesystem::path const directory = own.path();
 };
 
 int one()

@@ -1,5 +1,7 @@
 // What the statements of the SQLite store visit. Finished transactions stay in the table for ever as far as they are concerned: no
 // statement of the daily work may walk over them.
+#include "tests/support/temporary_directory.hpp"
+
 #include <weft/open_store.hpp>
 #include <weft/store.hpp>
 
@@ -7,9 +9,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
-#include <filesystem>
 #include <map>
-#include <unistd.h>
 
 namespace {
 
@@ -111,14 +111,9 @@ void daily_work(weft::store& store)
 
 TEST(SqlitePlans, NoStatementWalksOverFinishedTransactions)
 {
-    auto pattern = (std::filesystem::temp_directory_path() / "weft_plans_XXXXXX").string();
-    ASSERT_TRUE(::mkdtemp(pattern.data()));
-    visits const counted;
-    {
-        auto const store = weft::open_store("sqlite://" + pattern + "/weft.db");
-        daily_work(*store);
-    }
-    std::filesystem::remove_all(pattern);
+    temporary_directory const directory;
+    visits const              counted;
+    daily_work(*weft::open_store(directory.url("weft.db")));
     ASSERT_GT(visits::steps().size(), 20u) << "the statements of the store were not seen";
     for (auto const& [text, steps] : visits::steps())
         EXPECT_LT(steps, finished / 10) << text;

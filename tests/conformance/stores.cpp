@@ -2,9 +2,6 @@
 
 #include <weft/open_store.hpp>
 
-#include <cstdlib>
-#include <stdexcept>
-
 namespace conformance {
 
 std::vector<std::string> const& kinds()
@@ -16,20 +13,8 @@ std::vector<std::string> const& kinds()
 fresh_store::fresh_store(std::string const& kind) : kind_(kind)
 {
     if (kind_ == "sqlite")
-    {
-        auto pattern = (std::filesystem::temp_directory_path() / "weft_conformance_XXXXXX").string();
-        if (!::mkdtemp(pattern.data()))
-            throw std::runtime_error("no temporary directory");
-        directory_ = pattern;
-    }
+        directory_.emplace();
     reopen();
-}
-
-fresh_store::~fresh_store()
-{
-    store_.reset();
-    if (!directory_.empty())
-        std::filesystem::remove_all(directory_);
 }
 
 void fresh_store::reopen()
@@ -41,7 +26,7 @@ void fresh_store::reopen()
         return;
     }
     store_.reset();
-    store_ = weft::open_store("sqlite://" + (directory_ / "weft.db").string(), {.clock = clock_});
+    store_ = weft::open_store(directory_->url("weft.db"), {.clock = clock_});
 }
 
 }  // namespace conformance

@@ -1,12 +1,14 @@
 // Every store that there is, each fresh, on a clock moved by hand.
 #pragma once
 
+#include "tests/support/temporary_directory.hpp"
+
 #include <weft/store.hpp>
 #include <weft/testing/virtual_clock.hpp>
 
-#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,6 @@ class fresh_store
 {
 public:
     explicit fresh_store(std::string const& kind);
-    ~fresh_store();
     fresh_store(fresh_store const&) = delete;
 
     weft::store&                  operator*() const { return *store_; }
@@ -29,7 +30,7 @@ public:
 
 private:
     std::string                                   kind_;
-    std::filesystem::path                         directory_;
+    std::optional<temporary_directory>            directory_;
     std::shared_ptr<weft::testing::virtual_clock> clock_ = std::make_shared<weft::testing::virtual_clock>();
     std::unique_ptr<weft::store>                  store_;
 };

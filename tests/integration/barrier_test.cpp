@@ -1,7 +1,7 @@
 // The barrier's algorithm, once over each adapter: the same behaviour whatever the connection.
 #include "tests/integration/open_sqlite.hpp"
 #include "tests/integration/plain_sqlite.hpp"
-#include "tests/integration/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 #include <weft/barrier.hpp>
 #include <weft/barrier_sqlite3.hpp>

@@ -1,6 +1,6 @@
 // A participant's database: opening it, and work that is done there on request.
 #include "tests/integration/plain_sqlite.hpp"
-#include "tests/integration/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/sql.hpp>

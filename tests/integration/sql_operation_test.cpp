@@ -1,7 +1,7 @@
 // Operations in a database: weft::sql(db, f).
 #include "tests/integration/plain_sqlite.hpp"
 #include "tests/integration/sent_operation.hpp"
-#include "tests/integration/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/sql.hpp>

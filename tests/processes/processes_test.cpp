@@ -1,5 +1,6 @@
 // Real processes on one SQLite file.
 #include "tests/processes/process.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 #include <weft/open_store.hpp>
 
@@ -23,20 +24,11 @@ class Processes : public ::testing::Test
 protected:
     Processes()
     {
-        auto pattern = (std::filesystem::temp_directory_path() / "weft_processes_XXXXXX").string();
-        if (!::mkdtemp(pattern.data()))
-            throw std::runtime_error("no temporary directory");
-        directory_ = pattern;
-        store = weft::open_store("sqlite://" + database());
-    }
-    ~Processes() override
-    {
-        store.reset();
-        std::filesystem::remove_all(directory_);
+        store = weft::open_store(directory_.url("weft.db"));
     }
 
-    std::string              database() const { return (directory_ / "weft.db").string(); }
-    std::string              effects_file() const { return (directory_ / "effects").string(); }
+    std::string              database() const { return directory_.file("weft.db"); }
+    std::string              effects_file() const { return directory_.file("effects"); }
     std::vector<std::string> worker(std::string const& command, int number = 0) const
     {
         return {WEFT_WORKER, database(), effects_file(), command, std::to_string(number)};
@@ -75,7 +67,7 @@ protected:
         }
     }
 
-    std::filesystem::path        directory_;
+    temporary_directory          directory_;
     std::unique_ptr<weft::store> store;
 };
 

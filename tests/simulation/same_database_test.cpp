@@ -5,10 +5,14 @@
 #include <weft/sql.hpp>
 #include <weft/testing/environment.hpp>
 
+#include <boost/asio/use_future.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
+
+#include <future>
+#include <thread>
 
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
@@ -291,17 +295,17 @@ TEST(SameDatabase, KeepsWhatWasRecordedBeforeAnOperationThatPausesIt)
     EXPECT_THAT(row.journal, ::testing::HasSubstr("\"asked\"")) << "its outcome was known before";
 }
 
-// On real threads: the store is at work on the operation when its engine stops and goes.
-std::atomic<bool> asleep{false};
-void              oversleep(soci::session& sql, std::string what)
+// On real threads: the store is at work on the operation when its engine stops and forgets it.
+std::promise<void> begun, let_go;
+void               linger(soci::session& sql, std::string what)
 {
     enter(sql, what);
-    asleep = true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    begun.set_value();
+    let_go.get_future().wait_for(std::chrono::seconds(20));
 }
-weft::workflow<void> oversleeps(weft::context& wf, weft::database& db, std::string what)
+weft::workflow<void> lingers(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.step("oversleep", weft::sql(db, &oversleep), what);
+    co_await wf.step("linger", weft::sql(db, &linger), what);
 }
 
 TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
@@ -312,13 +316,17 @@ TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
     db.run([](soci::session& sql) { sql << "CREATE TABLE ledger (id INTEGER PRIMARY KEY, what TEXT)"; });
     {
         weft::host host(*store);
-        host.engine().add("oversleeps", &oversleeps, std::ref(db));
+        host.engine().add("lingers", &lingers, std::ref(db));
         host.start();
-        host.engine().submit("oversleeps", "g1", std::string("g1"), weft::blocking);
-        for (int i = 0; i < 1'000 && !asleep; ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        ASSERT_TRUE(asleep);
-        host.stop(std::chrono::milliseconds(0));
+        host.engine().submit("lingers", "g1", std::string("g1"), weft::blocking);
+        ASSERT_EQ(begun.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+        auto stopped = host.engine().stop(std::chrono::milliseconds(0), boost::asio::use_future);
+        for (auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+             host.engine().in_flight().transactions > 0 && std::chrono::steady_clock::now() < until;)
+            std::this_thread::yield();
+        EXPECT_EQ(host.engine().in_flight().transactions, 0u) << "it waits for nothing";
+        let_go.set_value();
+        EXPECT_EQ(stopped.wait_for(std::chrono::seconds(20)), std::future_status::ready);
     }
     auto const row = store->find("g1", true).value();
     auto const entered = db.read([](soci::session& sql) {
@@ -326,7 +334,7 @@ TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
         sql << "SELECT count(*) FROM ledger", soci::into(n);
         return n;
     });
-    EXPECT_EQ(entered, row.journal.find("oversleep") == std::string::npos ? 0 : 1) << "both or neither";
+    EXPECT_EQ(entered, row.journal.find("linger") == std::string::npos ? 0 : 1) << "both or neither";
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryWay, SameDatabaseEnded,

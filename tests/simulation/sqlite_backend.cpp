@@ -1,46 +1,28 @@
 #include "tests/simulation/sqlite_backend.hpp"
 
+#include "tests/support/temporary_directory.hpp"
+
 #include <weft/open_store.hpp>
 
-#include <cstdlib>
 #include <filesystem>
-#include <stdexcept>
 
 namespace simulation {
 
 namespace {
 
-class directory
+// In memory where there is such a place: thousands of cases would wait for the disk, and none of them pulls the plug.
+std::filesystem::path where()
 {
-public:
-    directory()
-    {
-        // In memory where there is such a place: thousands of cases would wait for the disk, and none of them pulls the plug.
-        std::filesystem::path const memory = "/dev/shm";
-        auto const                  where = std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
-        auto pattern = (where / "weft_simulation_XXXXXX").string();
-        if (!::mkdtemp(pattern.data()))
-            throw std::runtime_error("no temporary directory");
-        path_ = pattern;
-    }
-    ~directory()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    directory(directory const&) = delete;
-    std::string database() const { return (path_ / "weft.db").string(); }
-
-private:
-    std::filesystem::path path_;
-};
+    std::filesystem::path const memory = "/dev/shm";
+    return std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+}
 
 // Forwards everything, and owns the directory.
 class store_in_a_directory final : public weft::store
 {
 public:
     explicit store_in_a_directory(std::shared_ptr<weft::clock> clock)
-        : store_(weft::open_store("sqlite://" + directory_.database(), {.clock = std::move(clock)}))
+        : store_(weft::open_store(directory_.url("weft.db"), {.clock = std::move(clock)}))
     {
     }
 
@@ -61,7 +43,7 @@ public:
     std::string                      describe() const override { return store_->describe(); }
 
 private:
-    directory                    directory_;
+    temporary_directory          directory_{where()};
     std::unique_ptr<weft::store> store_;
 };
 

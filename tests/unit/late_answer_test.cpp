@@ -1,46 +1,31 @@
 // Operations answer when they like: also when their engine is gone, and its executor's context with it.
+#include "tests/unit/workshop.hpp"
+
 #include <weft/weft.hpp>
 
 #include <boost/asio/io_context.hpp>
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <thread>
 
 namespace {
 
-using namespace std::chrono_literals;
+using namespace workshop;
 
-// An operation that keeps its call.
-class unanswered
+weft::workflow<void> waits(weft::context& wf, left_to_the_test const& operation)
 {
-public:
-    using weft_operation = void;
-    template <class... Args>
-    using result = void;
-
-    explicit unanswered(std::deque<weft::operation_call>& kept) : kept_(&kept) { }
-    void start(weft::operation_call call) const { kept_->push_back(std::move(call)); }
-
-private:
-    std::deque<weft::operation_call>* kept_;
-};
-
-weft::workflow<void> waits(weft::context& wf, std::deque<weft::operation_call>& kept)
-{
-    unanswered const operation(kept);
     co_await wf.step("wait", operation);
 }
 
 // Runs until the operation is under way, and then everything but the operation goes.
-void leave_behind(weft::store& store, std::deque<weft::operation_call>& kept, bool stop_first)
+void leave_behind(weft::store& store, left_to_the_test const& operation, bool stop_first)
 {
     boost::asio::io_context io{1};
     weft::engine            engine(io, store);
-    engine.add("waits", &waits, std::ref(kept));
+    engine.add("waits", &waits, std::cref(operation));
     engine.submit("waits", "g1", [](std::exception_ptr) { });
-    while (kept.empty())
+    while (operation.waiting() == 0)
         io.run_one();
     if (!stop_first)
         return;
@@ -54,15 +39,15 @@ TEST(LateAnswer, ToADestroyedEngineGoesUnheard)
 {
     for (bool const stop_first : {false, true})
     {
-        auto const                       store = weft::make_memory_store();
-        std::deque<weft::operation_call> kept;
-        leave_behind(*store, kept, stop_first);
-        ASSERT_EQ(kept.size(), 1u);
+        auto const             store = weft::make_memory_store();
+        left_to_the_test const operation;
+        leave_behind(*store, operation, stop_first);
+        ASSERT_EQ(operation.waiting(), 1u);
         std::thread elsewhere([&] {
-            EXPECT_EQ(kept.front().where().gid, "g1");
-            kept.front().get_executor();
-            std::move(kept.front()).answer(weft::outcome::success());
-            kept.clear();
+            auto call = operation.take();
+            EXPECT_EQ(call.where().gid, "g1");
+            call.get_executor();
+            std::move(call).answer(weft::outcome::success());
         });
         elsewhere.join();
         EXPECT_EQ(store->find("g1", true)->position, 0) << "the next engine sends it again";
@@ -71,10 +56,10 @@ TEST(LateAnswer, ToADestroyedEngineGoesUnheard)
 
 TEST(LateAnswer, MayNeverCome)
 {
-    auto const                       store = weft::make_memory_store();
-    std::deque<weft::operation_call> kept;
-    leave_behind(*store, kept, false);
-    kept.clear();  // destroyed without an answer
+    auto const             store = weft::make_memory_store();
+    left_to_the_test const operation;
+    leave_behind(*store, operation, false);
+    operation.take();  // destroyed without an answer
 }
 
 }  // namespace

@@ -111,6 +111,48 @@ TEST_F(StoreTrouble, AClaimWhoseAnswerWasLostIsMadeUpFor)
     EXPECT_EQ(slow.query("g1")->result, "3") << "it was leased, and nobody ran it";
 }
 
+TEST_F(StoreTrouble, ATransactionThatWasFencedButIsStillOursGoesOn)
+{
+    env.engine();
+    env.settle();
+    control->fence = "g1";
+    env.submit("works", "g1");
+    env.finish();
+    EXPECT_EQ(control->fence, "") << "it happened";
+    EXPECT_EQ(env.query("g1")->result, "3");
+}
+
+weft::workflow<int> leaves_a_call(weft::context& wf, left_to_the_test const& operation)
+{
+    co_await wf.step("left", operation);
+    co_return co_await wf.step("then", &same, 1);
+}
+
+TEST_F(StoreTrouble, ATransactionThatWasFencedWhileAClaimWasUnderWayGoesOn)
+{
+    left_to_the_test const operation;
+    env.add("leaves-a-call", &leaves_a_call, std::cref(operation));
+    env.submit("leaves-a-call", "g1");
+    env.settle();
+    ASSERT_EQ(operation.waiting(), 1u);
+    control->fence = "g1";
+    // Together in one batch, in this order: a request, whose answer makes the engine claim, and the extension.
+    control->seen = [&, first = true](weft::write const&) mutable {
+        if (!std::exchange(first, false))
+            return;
+        env.engine().resume("g1", [](std::exception_ptr) { });
+        operation.take().answer(weft::outcome::success());
+    };
+    env.submit("works", "g2");
+    env.settle();
+    EXPECT_EQ(control->fence, "") << "it happened";
+    env.advance(100ms);
+    ASSERT_EQ(operation.waiting(), 1u) << "the next attempt sends again what was not recorded";
+    operation.take().answer(weft::outcome::success());
+    env.finish();
+    EXPECT_EQ(env.query("g1")->result, "1");
+}
+
 TEST_F(StoreTrouble, HeartbeatsThatFailKeepTheEngineFromSending)
 {
     environment two(wrapped_store::options(control));

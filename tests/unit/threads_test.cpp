@@ -1,4 +1,5 @@
-// Real threads and the machine's clock: the host, blocking calls, the watchdog. Bounded, and without sleeps but the one that is the point.
+// Real threads and the machine's clock: the host, blocking calls, the watchdog, engines that go. Bounded; it sleeps only where the machine's
+// own timer has to expire.
 #include "tests/unit/workshop.hpp"
 
 #include <weft/host.hpp>
@@ -64,25 +65,21 @@ TEST(Host, NeverAnswersAnotherInputWithTheResultOfTheFirst)
     weft::host host(*store);
     host.engine().add("works", &works);
     host.start();
-    std::atomic<int> left{2 * 400}, wrong{0}, refused{0};
+    std::vector<std::future<int>> first, second;
     for (int i = 0; i < 400; ++i)
     {
         auto const gid = "g" + std::to_string(i);
-        host.engine().execute<int>("works", gid, 1, [&](std::exception_ptr, int) { --left; });
+        first.push_back(host.engine().execute<int>("works", gid, 1, boost::asio::use_future));
         auto const until = std::chrono::steady_clock::now() + std::chrono::microseconds(i);
         while (std::chrono::steady_clock::now() < until)
         {
         }
-        host.engine().execute<int>("works", gid, 2, [&](std::exception_ptr error, int) {
-            ++(error ? refused : wrong);
-            --left;
-        });
+        second.push_back(host.engine().execute<int>("works", gid, 2, boost::asio::use_future));
     }
-    for (int i = 0; i < 2'000 && left > 0; ++i)
-        std::this_thread::sleep_for(5ms);
-    EXPECT_EQ(left, 0);
-    EXPECT_EQ(wrong, 0);
-    EXPECT_EQ(refused, 400);
+    for (auto& f : first)
+        EXPECT_EQ(f.get(), 1);
+    for (auto& s : second)
+        EXPECT_THROW(s.get(), weft::misuse);
 }
 
 TEST(Engine, GoesThoughItsTimerHasExpiredAlready)
@@ -90,35 +87,23 @@ TEST(Engine, GoesThoughItsTimerHasExpiredAlready)
     boost::asio::io_context io(1);
     auto                    work = boost::asio::make_work_guard(io);
     auto const              store = weft::make_memory_store();
+    std::promise<void>      busy;
     std::thread             runs([&] { io.run(); });
     {
         weft::engine engine(io, *store, {.poll = 20ms});
         engine.add("works", &works);
         EXPECT_EQ(engine.execute<int>("works", "g1", 5, weft::blocking), 5);
-        boost::asio::post(io, [] { std::this_thread::sleep_for(100ms); });  // the timer expires meanwhile, and the engine goes
-        std::this_thread::sleep_for(20ms);
+        boost::asio::post(io, [&busy] {
+            busy.set_value();
+            std::this_thread::sleep_for(100ms);  // the timer expires meanwhile, and the engine goes
+        });
+        busy.get_future().wait();
     }
-    std::this_thread::sleep_for(150ms);
     work.reset();
     runs.join();
 }
 
-// An adapter that leaves its call to the test.
-struct kept_call
-{
-    using weft_operation = void;
-    template <class...>
-    using result = void;
-    void start(weft::operation_call call) const
-    {
-        kept->emplace(std::move(call));
-        *there = true;
-    }
-
-    std::optional<weft::operation_call>* kept;
-    std::atomic<bool>*                   there;
-};
-weft::workflow<void> leaves_a_call(weft::context& wf, kept_call const& operation)
+weft::workflow<void> leaves_a_call(weft::context& wf, left_to_the_test const& operation)
 {
     co_await wf.step("left", operation);
 }
@@ -127,24 +112,21 @@ TEST(Engine, GoesWhileAnOperationAnswers)
 {
     for (int i = 0; i < 150; ++i)
     {
-        boost::asio::io_context             io(1);
-        auto                                work = boost::asio::make_work_guard(io);
-        auto const                          store = weft::make_memory_store();
-        std::optional<weft::operation_call> kept;
-        std::atomic<bool>                   there{false};
-        kept_call const                     operation{&kept, &there};
-        std::thread                         runs([&] { io.run(); });
-        auto                                engine = std::make_unique<weft::engine>(io, *store);
+        boost::asio::io_context io(1);
+        auto                    work = boost::asio::make_work_guard(io);
+        auto const              store = weft::make_memory_store();
+        left_to_the_test const  operation;
+        std::thread             runs([&] { io.run(); });
+        auto                    engine = std::make_unique<weft::engine>(io, *store);
         engine->add("leaves-a-call", &leaves_a_call, std::cref(operation));
         engine->submit("leaves-a-call", "g1", [](std::exception_ptr) { });
-        while (!there)
+        while (operation.waiting() == 0)
             std::this_thread::yield();
         std::thread answers([&] {
             for (std::atomic<int> k = (i * 137) % 3'000; k > 0; --k)
             {
             }
-            std::move(*kept).answer(weft::outcome::success());
-            kept.reset();
+            operation.take().answer(weft::outcome::success());
         });
         engine.reset();
         answers.join();

@@ -8,6 +8,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,6 +43,41 @@ inline int ask(flaky& f)
         throw std::runtime_error("down");
     return 7;
 }
+
+// An operation that the test answers: its calls pile up here. From any thread.
+class left_to_the_test
+{
+public:
+    using weft_operation = void;
+    template <class...>
+    using result = void;
+
+    void start(weft::operation_call call) const
+    {
+        std::lock_guard lock(calls_->mutex);
+        calls_->waiting.push_back(std::move(call));
+    }
+    std::size_t waiting() const
+    {
+        std::lock_guard lock(calls_->mutex);
+        return calls_->waiting.size();
+    }
+    weft::operation_call take() const
+    {
+        std::lock_guard lock(calls_->mutex);
+        auto            call = std::move(calls_->waiting.front());
+        calls_->waiting.pop_front();
+        return call;
+    }
+
+private:
+    struct calls
+    {
+        std::mutex                       mutex;
+        std::deque<weft::operation_call> waiting;
+    };
+    std::shared_ptr<calls> calls_ = std::make_shared<calls>();
+};
 
 // Which version of a workflow's code is deployed.
 struct deployed

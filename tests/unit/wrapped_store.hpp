@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace workshop {
@@ -19,6 +20,7 @@ public:
         bool                                     deaf = false;      // … after doing what it was asked to
         int                                      lost_claims = 0;   // so many claims that bring something do it, and throw
         int                                      calls_while_down = 0;
+        std::string                              fence;             // the next extension of this gid is refused as if by another owner
         std::function<void(weft::transaction&)>  tamper = [](weft::transaction&) { };  // with rows on their way to the engine
         std::function<void(weft::write const&)>  seen = [](weft::write const&) { };    // writes, before they are applied
         std::function<void()>                    applied = [] { };
@@ -31,7 +33,7 @@ public:
         check();
         for (auto const& w : writes)
             control_->seen(w);
-        auto results = base_->apply(writes, repeated);
+        auto results = apply_unfenced(writes, repeated);
         control_->applied();
         hear();
         return results;
@@ -103,6 +105,22 @@ public:
     }
 
 private:
+    std::vector<weft::write_result> apply_unfenced(std::span<weft::write const> writes, bool repeated)
+    {
+        std::vector<weft::write> others;
+        std::optional<std::size_t> fenced;
+        for (auto const& w : writes)
+            if (auto const* e = std::get_if<weft::extend_write>(&w); e && e->gid == control_->fence && !fenced)
+                fenced = others.size();
+            else
+                others.push_back(w);
+        if (!fenced)
+            return base_->apply(writes, repeated);
+        control_->fence.clear();
+        auto results = base_->apply(others, repeated);
+        results.insert(results.begin() + static_cast<std::ptrdiff_t>(*fenced), weft::write_result{weft::written::fenced, {}, {}});
+        return results;
+    }
     void check() const
     {
         if (!control_->down)

@@ -255,7 +255,6 @@ private:
                 std::lock_guard lock(read_mutex_);
                 open(false);
             }
-            
             f(*connections_);
         }
         catch (std::exception const& e)

@@ -42,7 +42,6 @@ private:
     bool seal(extend_write const& w, std::int64_t now);
     bool execute(extend_write const& w, std::int64_t now);
 
-    struct statement;
     struct head
     {
         std::string  owner, status, ext_data, workflow, custom_data;

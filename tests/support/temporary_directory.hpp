@@ -9,9 +9,9 @@
 class temporary_directory
 {
 public:
-    temporary_directory()
+    explicit temporary_directory(std::filesystem::path const& under = std::filesystem::temp_directory_path())
     {
-        auto pattern = (std::filesystem::temp_directory_path() / "weft-XXXXXX").string();
+        auto pattern = (under / "weft-XXXXXX").string();
         if (!::mkdtemp(pattern.data()))
             throw std::runtime_error("cannot make a temporary directory");
         path_ = pattern;
