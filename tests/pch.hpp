@@ -3,7 +3,6 @@
 #include <boost/asio.hpp>
 #include <boost/describe.hpp>
 #include <boost/json.hpp>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

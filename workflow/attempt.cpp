@@ -24,10 +24,7 @@ std::string file_name(char const* path)
     return slash ? slash + 1 : path;
 }
 
-std::string hex(std::uint64_t n)
-{
-    return fmt::format("{:016x}", n);
-}
+std::string hex(std::uint64_t n) { return fmt::format("{:016x}", n); }
 
 }  // namespace
 
@@ -49,10 +46,7 @@ std::string describe(verb v, std::string const& name, bool has_arguments, std::u
 // ---------------------------------------------------------------------------------------------------------------------------------
 // beginning and ending
 
-attempt::~attempt()
-{
-    abandon();
-}
+attempt::~attempt() { abandon(); }
 
 void attempt::prepare(program const& p, std::string_view input)
 {
@@ -80,8 +74,9 @@ void attempt::begin(program const& p, transaction row)
     engine_.count(counters::event::attempts);
     last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(row_->created.time_since_epoch()).count();
     if (row_->attempts > engine_.options().attempt_limit)
-        return pause("attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
-                     (row_->last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row_->last_error));
+        return pause(
+            "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
+            (row_->last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row_->last_error));
     try
     {
         auto journal = read_journal(*row_);
@@ -147,10 +142,7 @@ void attempt::end(ended_as how)
     engine_.ended(*this, how);
 }
 
-std::string attempt::where() const
-{
-    return "branch " + current_id_ + " \"" + current_->name + "\", " + std::string(to_string(op_));
-}
+std::string attempt::where() const { return "branch " + current_id_ + " \"" + current_->name + "\", " + std::string(to_string(op_)); }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
 // what the body sees
@@ -244,7 +236,9 @@ bool attempt::replay(branch_call& call, recorded_branch const& recorded)
         call.answer = outcome::success();
         call.recorded = recorded.data;
         break;
-    case recorded_branch::state::failed: call.answer = outcome::failure(recorded.reason); break;
+    case recorded_branch::state::failed:
+        call.answer = outcome::failure(recorded.reason);
+        break;
     }
     last_at_ = recorded.at;
     return true;

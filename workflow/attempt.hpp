@@ -168,41 +168,41 @@ private:
     void on_written(write_result const&, write&) override;
     void on_timer() override;
 
-    bool replay(branch_call& call, recorded_branch const& recorded);
-    void mismatch(branch_call const* asked, recorded_branch const* recorded);
-    void drive(std::coroutine_handle<> body);
-    void body_ended();
-    void prepare_send();
-    bool taken_by_store();
-    void prepare_local();
-    void send_now();
-    void make_recordable(outcome& o, bool& permanent) const;
-    void answered(outcome o, bool permanent);
-    void record(outcome const& o);
-    void no_answer(outcome const& o, bool permanent);
-    void retry();
-    void decide(extend_write::decision d, std::string text);
-    void collected();
-    void begin_phase2();
-    void next_in_phase2();
-    bool needs_phase2(undoable const& u) const noexcept;
-    operation phase2_operation(undoable const& u) const noexcept;
-    bool      rolling_back() const noexcept;
-    bool      is_last_in_phase2() const noexcept;
-    std::string where() const;
-    void write_entries(after_write then, extend_write::decision d = extend_write::decision::none, bool finish = false);
-    extend_write extension(extend_write::decision d, bool finish);
-    void extended(extend_write const& w);
-    void pause(std::string reason);
-    void park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error);
-    void write_park();
-    void end(ended_as how);
-    void drop_body() noexcept;
-    void orphan_send() noexcept;
-    void append(entry e);
-    void cancel_rollback();
-    undoable*          undo_of_current() noexcept;
-    void               register_undo(recorded_branch::state s);
+    bool                replay(branch_call& call, recorded_branch const& recorded);
+    void                mismatch(branch_call const* asked, recorded_branch const* recorded);
+    void                drive(std::coroutine_handle<> body);
+    void                body_ended();
+    void                prepare_send();
+    bool                taken_by_store();
+    void                prepare_local();
+    void                send_now();
+    void                make_recordable(outcome& o, bool& permanent) const;
+    void                answered(outcome o, bool permanent);
+    void                record(outcome const& o);
+    void                no_answer(outcome const& o, bool permanent);
+    void                retry();
+    void                decide(extend_write::decision d, std::string text);
+    void                collected();
+    void                begin_phase2();
+    void                next_in_phase2();
+    bool                needs_phase2(undoable const& u) const noexcept;
+    operation           phase2_operation(undoable const& u) const noexcept;
+    bool                rolling_back() const noexcept;
+    bool                is_last_in_phase2() const noexcept;
+    std::string         where() const;
+    void                write_entries(after_write then, extend_write::decision d = extend_write::decision::none, bool finish = false);
+    extend_write        extension(extend_write::decision d, bool finish);
+    void                extended(extend_write const& w);
+    void                pause(std::string reason);
+    void                park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error);
+    void                write_park();
+    void                end(ended_as how);
+    void                drop_body() noexcept;
+    void                orphan_send() noexcept;
+    void                append(entry e);
+    void                cancel_rollback();
+    undoable*           undo_of_current() noexcept;
+    void                register_undo(recorded_branch::state s);
     retry_policy const& policy() const noexcept;
 
     engine_core&                 engine_;
@@ -220,8 +220,8 @@ private:
     bool                         parked_cancelled_ = false;
     bool                         stopping_ = false;
     bool                         timed_out_ = false;
-    bool                         orphaned_ = false;  // a send of this attempt has not returned: not again in this attempt
-    bool                         refused_ = false;   // an operation of phase 2 was refused
+    bool                         orphaned_ = false;        // a send of this attempt has not returned: not again in this attempt
+    bool                         refused_ = false;         // an operation of phase 2 was refused
     bool                         current_intent_ = false;  // the branch under way is in the journal as an intent
     bool                         resent_ = false;          // an earlier send of it may have happened
 
@@ -229,12 +229,12 @@ private:
     std::size_t                       next_recorded_ = 0;
 
     std::vector<undoable>             undoables_;
-    boost::intrusive_ptr<branch_call> current_;     // the branch under way
+    boost::intrusive_ptr<branch_call> current_;  // the branch under way
     std::string                       current_id_;
-    std::size_t                       phase2_next_ = 0;  // how far phase 2 has come
-    undoable*                         second_ = nullptr; // the branch under way in phase 2
+    std::size_t                       phase2_next_ = 0;   // how far phase 2 has come
+    undoable*                         second_ = nullptr;  // the branch under way in phase 2
     operation                         op_ = operation::action;
-    boost::intrusive_ptr<class send>  send_;             // until it has answered
+    boost::intrusive_ptr<class send>  send_;  // until it has answered
     std::uint64_t                     asked_ = 0;
     std::uint64_t                     uuids_ = 0, randoms_ = 0;
 
@@ -246,10 +246,10 @@ private:
     std::uint32_t parts_ = 0;
     std::int64_t  last_at_ = 0;
 
-    extend_write::decision decision_ = extend_write::decision::none;  // being written
-    park_write             parking_;
+    extend_write::decision    decision_ = extend_write::decision::none;  // being written
+    park_write                parking_;
     std::unique_ptr<in_store> local_;  // while the store does the operation itself
-    std::string            pause_reason_;
+    std::string               pause_reason_;
 };
 
 }  // namespace detail

@@ -1,6 +1,5 @@
 // The decision, and what follows from it: confirmations on, compensations back.
 #include "workflow/attempt.hpp"
-
 #include "workflow/engine_core.hpp"
 
 #include <weft/detail/fault.hpp>
@@ -11,22 +10,13 @@ namespace detail {
 
 namespace {
 
-bool undone_by_rollback(recorded_branch::state is, bool maybe) noexcept
-{
-    return is != recorded_branch::state::failed || maybe;
-}
+bool undone_by_rollback(recorded_branch::state is, bool maybe) noexcept { return is != recorded_branch::state::failed || maybe; }
 
 }  // namespace
 
-void attempt::cancel_rollback()
-{
-    decide(extend_write::decision::roll_back, std::string(cancelled_reason));
-}
+void attempt::cancel_rollback() { decide(extend_write::decision::roll_back, std::string(cancelled_reason)); }
 
-bool attempt::rolling_back() const noexcept
-{
-    return decision_ == extend_write::decision::roll_back || row_->status == status::aborting;
-}
+bool attempt::rolling_back() const noexcept { return decision_ == extend_write::decision::roll_back || row_->status == status::aborting; }
 
 bool attempt::needs_phase2(undoable const& u) const noexcept
 {
@@ -69,10 +59,10 @@ void attempt::collected()
         for (auto i = next_recorded_; i < recorded_->branches.size(); ++i)
         {
             auto const& b = recorded_->branches[i];
-            bool const  needs = b.what != verb::step && b.second != recorded_branch::phase2::done &&
-                               (row_->status == status::submitted
-                                    ? b.what != verb::saga || (b.is == recorded_branch::state::failed && b.maybe)
-                                    : undone_by_rollback(b.is, b.maybe));
+            bool const  needs =
+                b.what != verb::step && b.second != recorded_branch::phase2::done &&
+                (row_->status == status::submitted ? b.what != verb::saga || (b.is == recorded_branch::state::failed && b.maybe)
+                                                   : undone_by_rollback(b.is, b.maybe));
             if (needs)
                 return pause("branch " + b.id + ", " + describe(b.what, b.name, b.has_arguments, b.arguments) +
                              ", has to be finished, but the workflow no longer asks for it" +

@@ -1,6 +1,5 @@
 // An operation of the branch that the body waits for: its intent, its sends, its answers, its retries.
 #include "workflow/attempt.hpp"
-
 #include "workflow/engine_core.hpp"
 
 #include <weft/detail/fault.hpp>
@@ -133,8 +132,8 @@ bool attempt::run(record_writer& writer)
     make_recordable(l.said, l.permanent);
     auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.time().since_boot() - from);
     if (auto* log = engine_.log(); log && took > longest_in_store)
-        log->warn("gid={} branch={}: \"{}\" took {} ms in the store's own transaction; every write of this engine waited", gid_, current_id_,
-                  current_->name, took.count());
+        log->warn("gid={} branch={}: \"{}\" took {} ms in the store's own transaction; every write of this engine waited", gid_,
+                  current_id_, current_->name, took.count());
     if (l.said.what != outcome::kind::success)
         return false;
     auto& w = l.extension = l.pending;
@@ -204,7 +203,8 @@ void attempt::send_now()
     try
     {
         if (scripted)
-            participants->perform(operation_call(sent), [call = current_, op = op_](operation_call to) { call->perform(op, std::move(to)); });
+            participants->perform(operation_call(sent),
+                                  [call = current_, op = op_](operation_call to) { call->perform(op, std::move(to)); });
         else
             current_->start(op_, operation_call(sent));
     }
@@ -222,7 +222,8 @@ void attempt::on_answer(outcome o, bool permanent)
         return;
     timer::cancel();
     if (timed_out_ && o.unknown())
-        o = outcome::error("no answer within " + std::to_string(current_->timeout.value_or(engine_.options().operation_timeout).count()) + " ms");
+        o = outcome::error("no answer within " + std::to_string(current_->timeout.value_or(engine_.options().operation_timeout).count()) +
+                           " ms");
     answered(std::move(o), permanent);
 }
 
@@ -321,7 +322,8 @@ void attempt::on_timer()
 {
     switch (doing_)
     {
-    case doing::waiting_to_retry: return retry();
+    case doing::waiting_to_retry:
+        return retry();
     case doing::performing:
         if (!timed_out_)
         {
@@ -337,7 +339,8 @@ void attempt::on_timer()
                                         std::to_string(current_->timeout.value_or(engine_.options().operation_timeout).count()) +
                                         " ms, and it has not returned"),
                          false);
-    default: return;
+    default:
+        return;
     }
 }
 
@@ -387,10 +390,7 @@ void attempt::stop()
         go_on();
 }
 
-retry_policy const& attempt::policy() const noexcept
-{
-    return current_->retry ? *current_->retry : engine_.options().retry;
-}
+retry_policy const& attempt::policy() const noexcept { return current_->retry ? *current_->retry : engine_.options().retry; }
 
 }  // namespace detail
 }  // namespace v0

@@ -1,6 +1,5 @@
 // What an attempt writes, and where it goes on once that is durable, or refused.
 #include "workflow/attempt.hpp"
-
 #include "workflow/engine_core.hpp"
 
 #include <spdlog/spdlog.h>
@@ -85,7 +84,8 @@ void attempt::on_written(write_result const& r, write& w)
     }
     switch (r.what)
     {
-    case written::done: break;
+    case written::done:
+        break;
     case written::cancel_requested:
     {
         // The decision to commit met a request to cancel: the same entries, the other decision.
@@ -172,9 +172,12 @@ void attempt::on_written(write_result const& r, write& w)
             engine_.decided(*this);
         }
         return next_in_phase2();
-    case after_write::finished: return end(ended_as::finished);
-    case after_write::park: return write_park();
-    case after_write::parked: return end(ended_as::parked);
+    case after_write::finished:
+        return end(ended_as::finished);
+    case after_write::park:
+        return write_park();
+    case after_write::parked:
+        return end(ended_as::parked);
     }
 }
 

@@ -49,7 +49,8 @@ void check_numbers(boost::json::value const& v)
         for (auto const& e : v.get_object())
             check_numbers(e.value());
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -111,11 +112,21 @@ void append_json_string(std::string& out, std::string_view s)
     for (unsigned char const c : s)
         switch (c)
         {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
+        case '"':
+            out += "\\\"";
+            break;
+        case '\\':
+            out += "\\\\";
+            break;
+        case '\n':
+            out += "\\n";
+            break;
+        case '\r':
+            out += "\\r";
+            break;
+        case '\t':
+            out += "\\t";
+            break;
         default:
             if (c < 0x20)
             {

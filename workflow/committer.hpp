@@ -7,6 +7,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include <deque>
 #include <exception>
 #include <memory>
@@ -74,7 +75,7 @@ private:
     class retry_timer;
     std::shared_ptr<retry_timer> retry_;
 
-    std::mutex         mutex_;            // of these two
+    std::mutex         mutex_;  // of these two
     std::vector<write> waiting_;
     bool               working_ = false;  // a batch is under way, or waits to be tried again
     std::vector<write> under_way_;        // the store's side has it while working_; while it waits to be tried again, nobody

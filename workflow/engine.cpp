@@ -16,7 +16,7 @@ engine::~engine()
     core_->join_threads();
     // What is left goes on the strand, where its handlers run, or with them if nothing runs them any more.
     auto const strand = core_->strand();
-    boost::asio::post(strand, [core = std::move(core_)] { });
+    boost::asio::post(strand, [core = std::move(core_)] {});
 }
 
 void engine::add_program(std::string name, std::unique_ptr<detail::program> program)
@@ -24,10 +24,7 @@ void engine::add_program(std::string name, std::unique_ptr<detail::program> prog
     core_->add_program(std::move(name), std::move(program));
 }
 
-void engine::declare(std::string name)
-{
-    core_->declare(std::move(name));
-}
+void engine::declare(std::string name) { core_->declare(std::move(name)); }
 
 void engine::start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
                            done<std::string> answer)
@@ -83,10 +80,7 @@ void engine::refuse_own_thread() const
         throw misuse(misuse::code::wrong_thread, "a blocking call on the engine's own thread would wait for itself");
 }
 
-boost::asio::any_io_executor engine::outer_executor() const
-{
-    return core_->outer_;
-}
+boost::asio::any_io_executor engine::outer_executor() const { return core_->outer_; }
 
 engine::load engine::in_flight() const noexcept
 {

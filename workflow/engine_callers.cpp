@@ -26,9 +26,9 @@ public:
     void on_written(write_result const& r, write&) override;
     void on_store_trouble(store_error const& trouble) override
     {
-        fail(std::make_exception_ptr(store_error(
-            trouble.what() + std::string("; whether the transaction exists is not known: ask again with the same gid"),
-            store_error::certainty::in_doubt)));
+        fail(std::make_exception_ptr(
+            store_error(trouble.what() + std::string("; whether the transaction exists is not known: ask again with the same gid"),
+                        store_error::certainty::in_doubt)));
     }
     void on_stopped() override { fail(stopped_error(gid)); }
     ~submission() override { uncount(); }
@@ -53,14 +53,14 @@ public:
             engine.drop_waiter(gid, std::exchange(waiting, 0), error);
     }
 
-    engine_core&                   engine;
-    std::string                    name, gid, input;
-    program const*                 code = nullptr;  // null: another process runs it
-    boost::intrusive_ptr<attempt>  first;
-    done<std::string>              submitted;    // submit: answered once durable
-    std::uint64_t                  waiting = 0;  // execute: the waiter's number
-    wait                           until = wait::finished;
-    bool                           counted = false;
+    engine_core&                  engine;
+    std::string                   name, gid, input;
+    program const*                code = nullptr;  // null: another process runs it
+    boost::intrusive_ptr<attempt> first;
+    done<std::string>             submitted;    // submit: answered once durable
+    std::uint64_t                 waiting = 0;  // execute: the waiter's number
+    wait                          until = wait::finished;
+    bool                          counted = false;
 };
 
 void engine_core::submission::on_written(write_result const& r, write& w)
@@ -89,13 +89,16 @@ void engine_core::submission::on_written(write_result const& r, write& w)
         else if (waiting != 0)
             engine.watch(gid);
         return;
-    case written::exists: return engine.join(this);
+    case written::exists:
+        return engine.join(this);
     case written::fenced:
         // The incarnation it was to belong to is gone. Nothing was written: again with the new one.
         if (ours)
             engine.lost_incarnation();
         return engine.write_submission(this);
-    default: fail(std::make_exception_ptr(store_error("the store refused the transaction: " + r.why))); return;
+    default:
+        fail(std::make_exception_ptr(store_error("the store refused the transaction: " + r.why)));
+        return;
     }
 }
 
@@ -135,7 +138,8 @@ void engine_core::deadline_timer::on_timer()
 // ---------------------------------------------------------------------------------------------------------------------------------
 // ways in
 
-void engine_core::execute(std::string name, std::string gid, std::string input, execute_options o, bool wait_for_end, done<std::string> answer)
+void engine_core::execute(std::string name, std::string gid, std::string input, execute_options o, bool wait_for_end,
+                          done<std::string> answer)
 {
     auto const refuse = [&](misuse::code code, std::string const& what) {
         answer->complete(std::make_exception_ptr(misuse(code, what, gid)), {});
@@ -144,7 +148,7 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     {
         auto const size = gid.size();
         gid.clear();  // what() and gid() of an exception are text
-        return refuse(misuse::code::bad_gid, size == 0         ? "a gid cannot be empty"
+        return refuse(misuse::code::bad_gid, size == 0          ? "a gid cannot be empty"
                                              : size > gid_limit ? "a gid has at most 128 bytes, this one has " + std::to_string(size)
                                                                 : "a gid has to be UTF-8");
     }
@@ -155,8 +159,8 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     if (!p && !declared_.contains(name))
         return refuse(misuse::code::unknown_workflow, "no workflow \"" + name + "\" is registered with this engine");
     if (input.size() > options_.payload_limit)
-        return refuse(misuse::code::bad_value, "the input takes " + std::to_string(input.size()) + " bytes, the limit is " +
-                                                   std::to_string(options_.payload_limit));
+        return refuse(misuse::code::bad_value,
+                      "the input takes " + std::to_string(input.size()) + " bytes, the limit is " + std::to_string(options_.payload_limit));
     if (p && p->takes_input() == input.empty())
         return refuse(misuse::code::bad_value, "workflow \"" + name + (input.empty() ? "\" takes an input" : "\" takes no input"));
 
@@ -174,9 +178,10 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
         }
         catch (...)
         {
-            return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
-                                                                   "the input does not convert: " + outcome_of_current_exception().text, s->gid)),
-                                    {});
+            return answer->complete(
+                std::make_exception_ptr(
+                    misuse(misuse::code::bad_value, "the input does not convert: " + outcome_of_current_exception().text, s->gid)),
+                {});
         }
     if (wait_for_end)
         s->waiting = await_end(s->gid, o, std::move(answer));

@@ -10,14 +10,12 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-std::string random_token(std::mt19937_64& random)
-{
-    return fmt::format("{:015x}", random() >> 4);
-}
+std::string random_token(std::mt19937_64& random) { return fmt::format("{:015x}", random() >> 4); }
 
 std::exception_ptr stopped_error(std::string const& gid)
 {
-    return std::make_exception_ptr(unfinished(unfinished::why::stopped, "the engine stopped; the transaction goes on with the next one", gid));
+    return std::make_exception_ptr(
+        unfinished(unfinished::why::stopped, "the engine stopped; the transaction goes on with the next one", gid));
 }
 
 std::string what_of(std::exception_ptr const& error)
@@ -40,7 +38,11 @@ std::string what_of(std::exception_ptr const& error)
 // birth and death
 
 engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
-    : store_(store), outer_(executor), strand_(boost::asio::make_strand(executor)), options_(std::move(options)), committer_(*this)
+    : store_(store)
+    , outer_(executor)
+    , strand_(boost::asio::make_strand(executor))
+    , options_(std::move(options))
+    , committer_(*this)
 {
     if (!options_.clock)
         options_.clock = system_clock();
@@ -53,8 +55,9 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
         store_executor_ = pool_->get_executor();
         watchdog_ = std::make_unique<watchdog>([this](std::string const& gid, std::string const& branch_id) {
             if (auto* l = log())
-                l->warn("gid={} branch={}: user code has been blocking the engine's strand for a second; every workflow of this engine waits",
-                        gid, branch_id);
+                l->warn(
+                    "gid={} branch={}: user code has been blocking the engine's strand for a second; every workflow of this engine waits",
+                    gid, branch_id);
         });
     }
     beat_timer_.wake = [this] { beat(); };
@@ -97,10 +100,7 @@ void engine_core::add_program(std::string name, std::unique_ptr<program> p)
     names_.push_back(std::move(name));
 }
 
-void engine_core::declare(std::string name)
-{
-    declared_.insert(std::move(name));
-}
+void engine_core::declare(std::string name) { declared_.insert(std::move(name)); }
 
 void engine_core::start()
 {
@@ -121,10 +121,7 @@ void engine_core::forget(attempt& a)
     a.abandon();
 }
 
-void engine_core::decided(attempt& a)
-{
-    answer_waiters(a.row());
-}
+void engine_core::decided(attempt& a) { answer_waiters(a.row()); }
 
 // A callback of the user's; what it throws must not keep others from their answers.
 void engine_core::tell(std::function<void(transaction const&)> const& callback, transaction const& row)
@@ -182,10 +179,7 @@ void engine_core::ended(attempt& a, ended_as how)
     check_stopped();
 }
 
-void engine_core::operation_orphaned(std::string const& gid)
-{
-    ++orphans_[gid];
-}
+void engine_core::operation_orphaned(std::string const& gid) { ++orphans_[gid]; }
 
 void engine_core::operation_returned(std::string const& gid, bool orphan)
 {

@@ -62,7 +62,7 @@ public:
     // Where answers come in; once, by the façade.
     void                                open_way() { way_ = std::make_shared<answers_way>(shared_from_this()); }
     std::shared_ptr<answers_way> const& way() const noexcept { return way_; }
-    void join_threads();
+    void                                join_threads();
 
     // --- what attempts use
     committer&            commits() noexcept { return committer_; }
@@ -155,27 +155,26 @@ private:
         gone
     };
 
-    void start();
-    void enlist();
-    void enlisted(std::exception_ptr error);
-    void schedule_beat();
-    void beat();
-    void lost_incarnation();
-    void poll();
-    void claim();
-    void claim_in(std::chrono::milliseconds delay);
-    void claimed_rows(claimed c);
-    void begin(transaction row);
-    void look_for_cancels();
-    void look_for_watched();
-    void look_for_late_cancel(std::string const& gid);
-    void watch(std::string const& gid);
-    void join(boost::intrusive_ptr<submission> s);
+    void          start();
+    void          enlist();
+    void          enlisted(std::exception_ptr error);
+    void          beat();
+    void          lost_incarnation();
+    void          poll();
+    void          claim();
+    void          claim_in(std::chrono::milliseconds delay);
+    void          claimed_rows(claimed c);
+    void          begin(transaction row);
+    void          look_for_cancels();
+    void          look_for_watched();
+    void          look_for_late_cancel(std::string const& gid);
+    void          watch(std::string const& gid);
+    void          join(boost::intrusive_ptr<submission> s);
     std::uint64_t await_end(std::string const& gid, execute_options, done<std::string>);
-    void answer_waiters(transaction const& row);
-    static bool answer_from(transaction const& row, wait w, completion<std::string>& to);
-    void check_stopped();
-    void finish_stop();
+    void          answer_waiters(transaction const& row);
+    static bool   answer_from(transaction const& row, wait w, completion<std::string>& to);
+    void          check_stopped();
+    void          finish_stop();
 
     struct deadline_timer final : timer
     {
@@ -205,15 +204,15 @@ private:
     engine_options                                    options_;
     // From start to stop: while the store works, nothing else would keep the executor's context running.
     std::optional<boost::asio::executor_work_guard<boost::asio::any_io_executor>> work_;
-    std::shared_ptr<boost::asio::thread_pool>         pool_;
-    boost::asio::any_io_executor                      store_executor_;
-    std::unique_ptr<schedule>                         schedule_;
-    std::size_t                                       creating_ = 0;       // transactions on their way into the store, to run here
-    std::size_t                                       claiming_room_ = 0;  // as many may come with the claim under way
-    committer                                         committer_;
-    std::mt19937_64                                   random_;
-    std::atomic<bool>                                 abandoned_{false};
-    std::shared_ptr<answers_way>                      way_;
+    std::shared_ptr<boost::asio::thread_pool>                                     pool_;
+    boost::asio::any_io_executor                                                  store_executor_;
+    std::unique_ptr<schedule>                                                     schedule_;
+    std::size_t                  creating_ = 0;       // transactions on their way into the store, to run here
+    std::size_t                  claiming_room_ = 0;  // as many may come with the claim under way
+    committer                    committer_;
+    std::mt19937_64              random_;
+    std::atomic<bool>            abandoned_{false};
+    std::shared_ptr<answers_way> way_;
 
     std::unordered_map<std::string, std::unique_ptr<program>> programs_;
     std::unordered_set<std::string>                           declared_;
@@ -223,25 +222,25 @@ private:
     std::string              incarnation_;
     std::chrono::nanoseconds last_beat_{0};
     std::uint64_t            seen_version_ = 0;
-    bool                     look_again_ = false;      // whatever the version says
+    bool                     look_again_ = false;  // whatever the version says
     bool                     claiming_ = false;
     bool                     claim_again_ = false;
     bool                     claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs
     bool                     stopping_ = false;
     bool                     stopped_ = false;
 
-    std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;   // key: the attempt's own gid
-    std::unordered_map<std::string, std::vector<waiter>>                waiters_;   // gid → who waits for its end
-    std::unordered_set<std::string>                                     watched_;   // those of them that do not run here
-    std::unordered_map<std::string, unsigned>                           orphans_;   // gid → sends that have not returned
-    std::unordered_map<std::string, transaction>                        parked_;    // claimed, but an orphan has not returned
-    std::vector<boost::intrusive_ptr<attempt>>                          held_;      // wait for a beat
+    std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;  // key: the attempt's own gid
+    std::unordered_map<std::string, std::vector<waiter>>                waiters_;  // gid → who waits for its end
+    std::unordered_set<std::string>                                     watched_;  // those of them that do not run here
+    std::unordered_map<std::string, unsigned>                           orphans_;  // gid → sends that have not returned
+    std::unordered_map<std::string, transaction>                        parked_;   // claimed, but an orphan has not returned
+    std::vector<boost::intrusive_ptr<attempt>>                          held_;     // wait for a beat
     std::unordered_map<participant_database*, bool>                     same_database_;
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
-    std::vector<std::function<void()>>                                  before_alive_;
-    std::vector<done<std::monostate>>                                   runs_;
-    std::vector<done<std::monostate>>                                   stops_;
-    std::uint64_t                                                       next_waiter_ = 1;
+    std::vector<std::function<void()>>                                                    before_alive_;
+    std::vector<done<std::monostate>>                                                     runs_;
+    std::vector<done<std::monostate>>                                                     stops_;
+    std::uint64_t                                                                         next_waiter_ = 1;
 
     struct call_timer final : timer
     {

@@ -30,7 +30,7 @@ void engine_core::enlisted(std::exception_ptr error)
     if (stopped_)
     {
         if (!error)
-            on_store([this] { store_.resign(incarnation_); }, [](std::exception_ptr) { });
+            on_store([this] { store_.resign(incarnation_); }, [](std::exception_ptr) {});
         return;
     }
     if (error)
@@ -66,15 +66,9 @@ void engine_core::when_alive(std::function<void()> f)
     start();
 }
 
-bool engine_core::may_act()
-{
-    return life_ == life::alive && time().since_boot() - last_beat_ < options_.expiry;
-}
+bool engine_core::may_act() { return life_ == life::alive && time().since_boot() - last_beat_ < options_.expiry; }
 
-void engine_core::hold(attempt& a)
-{
-    held_.emplace_back(&a);
-}
+void engine_core::hold(attempt& a) { held_.emplace_back(&a); }
 
 // Once a beat: says that this engine lives, and releases what dead ones owned.
 void engine_core::beat()
@@ -189,7 +183,8 @@ void engine_core::claim()
         return claim_in(options_.poll);
     claiming_ = true;
     auto const room = claiming_room_ = std::min(options_.claim_batch, options_.max_in_flight - taken);
-    on_store([this, id = incarnation_, room, owned_too = std::exchange(claim_in_doubt_, false)] { return store_.claim(id, names_, room, owned_too); },
+    on_store([this, id = incarnation_, room,
+              owned_too = std::exchange(claim_in_doubt_, false)] { return store_.claim(id, names_, room, owned_too); },
              [this, id = incarnation_, room](std::exception_ptr error, claimed c) {
                  claiming_ = false;
                  claiming_room_ = 0;

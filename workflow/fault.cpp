@@ -11,15 +11,9 @@ namespace {
 std::atomic<planted> switched_on{planted::none};
 }
 
-void plant(planted p) noexcept
-{
-    switched_on = p;
-}
+void plant(planted p) noexcept { switched_on = p; }
 
-bool fault(planted p) noexcept
-{
-    return switched_on.load(std::memory_order_relaxed) == p;
-}
+bool fault(planted p) noexcept { return switched_on.load(std::memory_order_relaxed) == p; }
 
 }  // namespace detail
 }  // namespace v0

@@ -71,9 +71,9 @@ public:
 
     void part(std::string_view text, std::string const& where)
     {
-        boost::json::parser    parser(boost::json::make_shared_resource<boost::json::monotonic_resource>(text.size() * 2 + 256));
+        boost::json::parser     parser(boost::json::make_shared_resource<boost::json::monotonic_resource>(text.size() * 2 + 256));
         boost::json::error_code ec;
-        auto const             read = parser.write_some(text.data(), text.size(), ec);
+        auto const              read = parser.write_some(text.data(), text.size(), ec);
         if (ec || read != text.size())
             throw journal_error(where + " is not valid JSON from byte " + std::to_string(read) + " on");
         auto const& document = to_.documents.emplace_back(parser.release());
@@ -85,7 +85,8 @@ public:
         to_.sealed_entries = static_cast<std::uint64_t>(number_of(*object, "entries", 0));
         if ((to_.sealed_entries != to_.entries || to_.parts != seen_) && !detail::fault(detail::planted::seal_count))
             throw journal_error(where + " follows " + std::to_string(to_.parts) + " parts with " + std::to_string(to_.sealed_entries) +
-                                " entries, but " + std::to_string(seen_) + " parts with " + std::to_string(to_.entries) + " entries are there");
+                                " entries, but " + std::to_string(seen_) + " parts with " + std::to_string(to_.entries) +
+                                " entries are there");
         for (auto const& e : entries->get_array())
             try
             {

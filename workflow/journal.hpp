@@ -13,6 +13,7 @@
 #include <weft/store.hpp>
 
 #include <boost/json/value.hpp>
+
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -24,10 +25,10 @@ struct entry
 {
     std::string_view           id;
     operation                  op = operation::action;
-    detail::branch_call const* call = nullptr;  // set where the entry names the branch: its first one
-    std::int64_t               at = 0;          // milliseconds since 1970, UTC
-    unsigned                   send = 1;        // xa only: which send this intent is for
-    outcome const*             ended = nullptr; // null: an intent
+    detail::branch_call const* call = nullptr;   // set where the entry names the branch: its first one
+    std::int64_t               at = 0;           // milliseconds since 1970, UTC
+    unsigned                   send = 1;         // xa only: which send this intent is for
+    outcome const*             ended = nullptr;  // null: an intent
     bool                       maybe = false;
 };
 
@@ -48,7 +49,7 @@ struct recorded_branch
 {
     enum class state : std::uint8_t
     {
-        sent,     // an intent and no outcome
+        sent,  // an intent and no outcome
         succeeded,
         failed
     };

@@ -42,15 +42,13 @@ outcome outcome_of_current_exception() noexcept
 
 std::chrono::milliseconds retry_policy::interval(std::uint32_t sends) const noexcept
 {
-    double const grown = static_cast<double>(initial.count()) * std::pow(std::max(factor, 1.0), static_cast<double>(std::max(sends, 1u) - 1));
+    double const grown =
+        static_cast<double>(initial.count()) * std::pow(std::max(factor, 1.0), static_cast<double>(std::max(sends, 1u) - 1));
     double const capped = std::min(grown, static_cast<double>(cap.count()));
     return std::chrono::milliseconds(static_cast<std::int64_t>(capped));
 }
 
-void detail::throw_failure(branch_call const& call)
-{
-    throw failure(call.answer.text, *call.gid, *call.id);
-}
+void detail::throw_failure(branch_call const& call) { throw failure(call.answer.text, *call.gid, *call.id); }
 
 void detail::throw_unreadable(branch_call const& call, char const* what)
 {

@@ -13,10 +13,10 @@ class timer : public boost::intrusive::set_base_hook<boost::intrusive::link_mode
 {
 public:
     virtual ~timer() = default;
-    virtual void on_timer() = 0;
-    bool         is_set() const noexcept { return is_linked(); }
+    virtual void             on_timer() = 0;
+    bool                     is_set() const noexcept { return is_linked(); }
     std::chrono::nanoseconds due() const noexcept { return due_; }
-    void         cancel() noexcept { unlink(); }
+    void                     cancel() noexcept { unlink(); }
 
 private:
     friend class schedule;
@@ -68,9 +68,9 @@ private:
         arm();
     }
 
-    clock&                 clock_;
-    std::unique_ptr<alarm> alarm_;
-    bool                   firing_ = false;
+    clock&                                                                         clock_;
+    std::unique_ptr<alarm>                                                         alarm_;
+    bool                                                                           firing_ = false;
     boost::intrusive::multiset<timer, boost::intrusive::constant_time_size<false>> timers_;
 };
 

@@ -13,12 +13,10 @@ constexpr int                       looks_before_warning = 4;
 
 }  // namespace
 
-watchdog::watchdog(std::function<void(std::string const&, std::string const&)> warn) : warn_(std::move(warn)), thread_([this] { watch(); }) { }
+watchdog::watchdog(std::function<void(std::string const&, std::string const&)> warn) : warn_(std::move(warn)), thread_([this] { watch(); })
+{ }
 
-watchdog::~watchdog()
-{
-    stop();
-}
+watchdog::~watchdog() { stop(); }
 
 void watchdog::stop()
 {

@@ -10,13 +10,20 @@ std::string_view to_string(operation op) noexcept
 {
     switch (op)
     {
-    case operation::action: return "action";
-    case operation::compensate: return "compensate";
-    case operation::try_: return "try";
-    case operation::confirm: return "confirm";
-    case operation::cancel: return "cancel";
-    case operation::commit: return "commit";
-    case operation::rollback: return "rollback";
+    case operation::action:
+        return "action";
+    case operation::compensate:
+        return "compensate";
+    case operation::try_:
+        return "try";
+    case operation::confirm:
+        return "confirm";
+    case operation::cancel:
+        return "cancel";
+    case operation::commit:
+        return "commit";
+    case operation::rollback:
+        return "rollback";
     }
     return "?";
 }
@@ -25,11 +32,16 @@ std::string_view to_string(status s) noexcept
 {
     switch (s)
     {
-    case status::prepared: return "prepared";
-    case status::submitted: return "submitted";
-    case status::aborting: return "aborting";
-    case status::succeed: return "succeed";
-    case status::failed: return "failed";
+    case status::prepared:
+        return "prepared";
+    case status::submitted:
+        return "submitted";
+    case status::aborting:
+        return "aborting";
+    case status::succeed:
+        return "succeed";
+    case status::failed:
+        return "failed";
     }
     return "?";
 }
@@ -46,10 +58,14 @@ std::string_view detail::to_string(verb v) noexcept
 {
     switch (v)
     {
-    case verb::step: return "step";
-    case verb::saga: return "saga";
-    case verb::tcc: return "tcc";
-    case verb::xa: return "xa";
+    case verb::step:
+        return "step";
+    case verb::saga:
+        return "saga";
+    case verb::tcc:
+        return "tcc";
+    case verb::xa:
+        return "xa";
     }
     return "?";
 }

@@ -22,9 +22,9 @@ using effects = std::map<std::string, effects_of_transaction>;
 
 effects read_ledger(soci::session& sql)
 {
-    effects all;
-    std::string gid, branch, operation;
-    std::int64_t amount = 0;
+    effects         all;
+    std::string     gid, branch, operation;
+    std::int64_t    amount = 0;
     soci::statement rows = (sql.prepare << "select gid, branch, operation, amount from ledger", soci::into(gid), soci::into(branch),
                             soci::into(operation), soci::into(amount));
     for (rows.execute(); rows.fetch();)
@@ -52,8 +52,8 @@ private:
     void expect(std::string const& what, std::int64_t is, std::int64_t should_be)
     {
         if (is != should_be)
-            differs(what + ": is " + std::to_string(is) + ", should be " + std::to_string(should_be) + " (" + (is > should_be ? "+" : "")
-                    + std::to_string(is - should_be) + ")");
+            differs(what + ": is " + std::to_string(is) + ", should be " + std::to_string(should_be) + " (" + (is > should_be ? "+" : "") +
+                    std::to_string(is - should_be) + ")");
     }
 
     void read_transactions()
@@ -61,8 +61,8 @@ private:
         for (auto& t : transactions_.list({.limit = std::numeric_limits<std::int32_t>::max()}))
         {
             if (!is_final(t.status) && ++unfinished_ <= 3)
-                differs("order " + t.gid + " is not finished: "
-                        + (t.paused_reason.empty() ? std::string(to_string(t.status)) : "paused: " + t.paused_reason));
+                differs("order " + t.gid +
+                        " is not finished: " + (t.paused_reason.empty() ? std::string(to_string(t.status)) : "paused: " + t.paused_reason));
             (t.status == weft::status::succeed ? report_.committed : report_.rolled_back) += is_final(t.status);
             status_.emplace(t.gid, t.status);
         }
@@ -82,8 +82,8 @@ private:
             {
                 ++report_.effects;
                 if (times.size() != 1)
-                    differs(database + ": " + key.second + " of branch " + key.first + " of order " + gid + " happened "
-                            + std::to_string(times.size()) + " times");
+                    differs(database + ": " + key.second + " of branch " + key.first + " of order " + gid + " happened " +
+                            std::to_string(times.size()) + " times");
             }
         }
     }
@@ -95,7 +95,7 @@ private:
         static effects_of_transaction const none;
         for (auto const& [gid, status] : status_)
         {
-            auto const found = all.find(gid);
+            auto const  found = all.find(gid);
             auto const& of = found == all.end() ? none : found->second;
             if (status == weft::status::succeed)
             {
@@ -108,8 +108,8 @@ private:
             else if (status == weft::status::failed)
                 for (auto const& [key, times] : of)
                     if (!of.contains({key.first, key.second == done ? undone : done}))
-                        differs(database + ": order " + gid + " rolled back, and branch " + key.first + " has its " + key.second
-                                + " alone");
+                        differs(database + ": order " + gid + " rolled back, and branch " + key.first + " has its " + key.second +
+                                " alone");
         }
     }
 
@@ -123,15 +123,15 @@ private:
             check_ends("orders", all, "action", "compensate", {"action"});
 
             std::map<std::string, std::int64_t> receipts;
-            std::string id, state, article, customer;
-            std::int64_t quantity = 0, cents = 0;
-            soci::statement paid =
+            std::string                         id, state, article, customer;
+            std::int64_t                        quantity = 0, cents = 0;
+            soci::statement                     paid =
                 (sql.prepare << "select order_id from receipts natural join (select id as order_id, cents from orders)", soci::into(id));
             for (paid.execute(); paid.fetch();)
                 ++receipts[id];
 
             std::set<std::string> seen;
-            soci::statement rows = (sql.prepare << "select id, state, article, quantity, customer, cents from orders", soci::into(id),
+            soci::statement       rows = (sql.prepare << "select id, state, article, quantity, customer, cents from orders", soci::into(id),
                                     soci::into(state), soci::into(article), soci::into(quantity), soci::into(customer), soci::into(cents));
             for (rows.execute(); rows.fetch();)
             {
@@ -164,8 +164,8 @@ private:
             check_ledger("stock", all);
             check_ends("stock", all, "try", "cancel", {"try", "confirm"});
 
-            std::string article;
-            std::int64_t on_hand = 0, reserved = 0, sold = 0, opening = 0, all_reserved = 0, reserved_by_ledger = 0;
+            std::string     article;
+            std::int64_t    on_hand = 0, reserved = 0, sold = 0, opening = 0, all_reserved = 0, reserved_by_ledger = 0;
             soci::statement rows = (sql.prepare << "select article, on_hand, reserved, sold, opening from stock", soci::into(article),
                                     soci::into(on_hand), soci::into(reserved), soci::into(sold), soci::into(opening));
             for (rows.execute(); rows.fetch();)
@@ -198,8 +198,8 @@ private:
                    number(sql, "select sum(opening) from accounts"));
             expect("accounts: till against the ledger, in cents", report_.taken,
                    number(sql, "select coalesce(sum(amount), 0) from ledger"));
-            std::string customer;
-            std::int64_t balance = 0, opening = 0;
+            std::string     customer;
+            std::int64_t    balance = 0, opening = 0;
             soci::statement rows = (sql.prepare << "select customer, balance, opening from accounts", soci::into(customer),
                                     soci::into(balance), soci::into(opening));
             for (rows.execute(); rows.fetch();)
@@ -213,11 +213,11 @@ private:
         });
     }
 
-    weft::store& transactions_;
-    shop& our_;
-    audit_report report_;
+    weft::store&                        transactions_;
+    shop&                               our_;
+    audit_report                        report_;
     std::map<std::string, weft::status> status_;
-    std::int64_t unfinished_ = 0;
+    std::int64_t                        unfinished_ = 0;
     std::map<std::string, std::int64_t> sold_;   // by article, from the orders that committed
     std::map<std::string, std::int64_t> spent_;  // by customer, likewise
 };

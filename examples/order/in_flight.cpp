@@ -18,7 +18,7 @@ using operation_key = std::pair<std::string, std::string>;  // branch, operation
 void read_effects(weft::database& db, std::map<std::string, std::set<operation_key>>& to)
 {
     db.read([&](soci::session& sql) {
-        std::string gid, branch, operation;
+        std::string     gid, branch, operation;
         soci::statement rows =
             (sql.prepare << "select gid, branch, operation from ledger", soci::into(gid), soci::into(branch), soci::into(operation));
         for (rows.execute(); rows.fetch();)

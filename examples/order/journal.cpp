@@ -45,9 +45,9 @@ private:
             made.name = name;
             made.operation = op;
         }
-        auto& o = operations_[found->second];
+        auto&         o = operations_[found->second];
         instant const at{std::chrono::milliseconds(e.at("at").to_number<std::int64_t>())};
-        auto const status = text(e, "status");
+        auto const    status = text(e, "status");
         if (status == "prepared")
         {
             o.intended = at;
@@ -59,7 +59,7 @@ private:
         o.maybe = e.contains("maybe");
     }
 
-    std::vector<recorded_operation> operations_;
+    std::vector<recorded_operation>                            operations_;
     std::map<std::pair<std::string, std::string>, std::size_t> index_;
     std::map<std::string, std::pair<std::string, std::string>> branches_;
 };

@@ -20,15 +20,15 @@ struct recorded_operation
         failure
     };
 
-    std::string branch;               // "02"
-    std::string verb;                 // "tcc"
-    std::string name;                 // "deduct-stock"
-    std::string operation;            // "try"
-    std::optional<instant> intended;  // a step has no intent
+    std::string            branch;     // "02"
+    std::string            verb;       // "tcc"
+    std::string            name;       // "deduct-stock"
+    std::string            operation;  // "try"
+    std::optional<instant> intended;   // a step has no intent
     std::optional<instant> ended;
-    ending how = ending::none;
-    std::string reason;  // why it failed
-    bool maybe = false;  // failed, but an earlier send of it may have happened
+    ending                 how = ending::none;
+    std::string            reason;         // why it failed
+    bool                   maybe = false;  // failed, but an earlier send of it may have happened
 
     bool in_phase_2() const { return operation != "action" && operation != "try"; }
 };

@@ -162,8 +162,8 @@ private:
         std::string text =
             counted(static_cast<std::int64_t>(orders_.size()), "order") + ", " + std::to_string(options_.in_flight) + " at a time";
         if (earlier_ + begun_ > 0)
-            text += "; an earlier run finished " + grouped(static_cast<std::int64_t>(earlier_)) + " of them and began "
-                    + grouped(static_cast<std::int64_t>(begun_)) + " more";
+            text += "; an earlier run finished " + grouped(static_cast<std::int64_t>(earlier_)) + " of them and began " +
+                    grouped(static_cast<std::int64_t>(begun_)) + " more";
         say(text);
     }
 
@@ -187,15 +187,14 @@ private:
             why += (why.empty() ? " (" : ", ") + grouped(static_cast<std::int64_t>(n)) + ' ' + reason;
         }
         auto const fresh = done_ - std::min(earlier_, done_);
-        say(grouped(static_cast<std::int64_t>(committed_)) + " committed, " + grouped(static_cast<std::int64_t>(refused)) + " rolled back"
-            + why + (why.empty() ? "" : ")"));
+        say(grouped(static_cast<std::int64_t>(committed_)) + " committed, " + grouped(static_cast<std::int64_t>(refused)) + " rolled back" +
+            why + (why.empty() ? "" : ")"));
         if (fresh == 0 && !asked_)
             say("all of them were finished before");
         else
-            say(counted(static_cast<std::int64_t>(fresh), "order") + " in "
-                + span(std::chrono::duration_cast<std::chrono::milliseconds>(time)) + ": "
-                + grouped(static_cast<std::int64_t>(static_cast<double>(fresh) / std::chrono::duration<double>(time).count()))
-                + " orders/s");
+            say(counted(static_cast<std::int64_t>(fresh), "order") + " in " +
+                span(std::chrono::duration_cast<std::chrono::milliseconds>(time)) + ": " +
+                grouped(static_cast<std::int64_t>(static_cast<double>(fresh) / std::chrono::duration<double>(time).count())) + " orders/s");
         if (asked_)
         {
             say("stopped with " + grouped(static_cast<std::int64_t>(orders_.size() - done_)) + " orders left: the same command goes on");
@@ -207,20 +206,20 @@ private:
     }
 
     std::vector<order> const& orders_;
-    load_options options_;
-    asio::io_context io_{1};
-    weft::engine engine_;
-    asio::signal_set signals_;
-    asio::steady_timer ticks_;
-    progress progress_;
+    load_options              options_;
+    asio::io_context          io_{1};
+    weft::engine              engine_;
+    asio::signal_set          signals_;
+    asio::steady_timer        ticks_;
+    progress                  progress_;
 
     std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
-    std::size_t next_ = 0, callers_ = 0, waiting_ = 0;
-    std::size_t earlier_ = 0, begun_ = 0;  // by an earlier run: ended, left in the middle
-    std::size_t done_ = 0, committed_ = 0, paused_ = 0, broken_ = 0;
-    std::map<std::string, std::size_t> refused_;  // by reason
-    bool stopping_ = false, stopped_ = false, asked_ = false;
-    std::exception_ptr unexpected_;
+    std::size_t                           next_ = 0, callers_ = 0, waiting_ = 0;
+    std::size_t                           earlier_ = 0, begun_ = 0;  // by an earlier run: ended, left in the middle
+    std::size_t                           done_ = 0, committed_ = 0, paused_ = 0, broken_ = 0;
+    std::map<std::string, std::size_t>    refused_;  // by reason
+    bool                                  stopping_ = false, stopped_ = false, asked_ = false;
+    std::exception_ptr                    unexpected_;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 struct load_options
 {
-    std::size_t in_flight = 256;                 // orders at a time
+    std::size_t               in_flight = 256;   // orders at a time
     std::chrono::milliseconds every{1'000};      // between two lines of progress
     std::chrono::milliseconds patience{10'000};  // for operations in flight, when asked to stop
 };

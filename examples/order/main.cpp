@@ -51,7 +51,7 @@ public:
     }
 
     po::options_description_easy_init add() { return options_.add_options(); }
-    void positional(char const* option) { positional_.add(option, 1); }
+    void                              positional(char const* option) { positional_.add(option, 1); }
 
     // False: help was asked for and given.
     bool parse(std::vector<std::string> const& arguments)
@@ -69,7 +69,7 @@ public:
     }
 
     std::filesystem::path dir() const { return get<std::string>("dir"); }
-    bool has(char const* option) const { return values_.contains(option); }
+    bool                  has(char const* option) const { return values_.contains(option); }
 
     template <class T>
     T get(char const* option) const
@@ -80,10 +80,10 @@ public:
     }
 
 private:
-    std::string name_;
-    po::options_description options_;
+    std::string                        name_;
+    po::options_description            options_;
     po::positional_options_description positional_;
-    po::variables_map values_;
+    po::variables_map                  values_;
 };
 
 weft::transaction find(weft::store& transactions, std::string const& id)
@@ -112,7 +112,7 @@ int place(command_line& line, std::vector<std::string> const& arguments)
 
     auto const store = open_transactions(line.dir(), if_missing::make);
     //[order_place
-    shop our(line.dir());
+    shop       our(line.dir());
     weft::host host(*store);
     host.engine().add("place-order", &place_order, std::ref(our));
     try
@@ -146,7 +146,7 @@ int load_file(command_line& line, std::vector<std::string> const& arguments)
     if (line.has("limit"))
         orders.resize(std::min(orders.size(), line.get<std::size_t>("limit")));
     auto const store = open_transactions(line.dir(), if_missing::make);
-    shop our(line.dir());
+    shop       our(line.dir());
     return load(*store, our, orders, options);
 }
 
@@ -197,7 +197,7 @@ int status(command_line& line, std::vector<std::string> const& arguments)
     if (!line.parse(arguments))
         return all_well;
     auto const store = open_transactions(line.dir(), if_missing::refuse);
-    shop our(line.dir());
+    shop       our(line.dir());
     auto const s = take_stock(*store, our);
     json ? print_standing_json(std::cout, s) : print_standing(std::cout, s);
     return all_well;
@@ -208,7 +208,7 @@ int audit_all(command_line& line, std::vector<std::string> const& arguments)
     if (!line.parse(arguments))
         return all_well;
     auto const store = open_transactions(line.dir(), if_missing::refuse);
-    shop our(line.dir());
+    shop       our(line.dir());
     auto const report = audit(*store, our);
     for (auto const& d : report.differences)
         std::cout << d << '\n';
@@ -254,7 +254,7 @@ int run(std::vector<std::string> arguments)
     };
     constexpr command commands[] = {{"place", &place},   {"load", &load_file},  {"show", &show},    {"list", &list},
                                     {"status", &status}, {"audit", &audit_all}, {"resume", &resume}};
-    auto const name = arguments[0];
+    auto const        name = arguments[0];
     arguments.erase(arguments.begin());
     for (auto const& c : commands)
         if (name == c.name)

@@ -9,9 +9,9 @@
 //[order_structs
 struct order
 {
-    std::string id;
-    std::string customer;
-    std::string article;
+    std::string  id;
+    std::string  customer;
+    std::string  article;
     std::int64_t quantity = 0;
     std::int64_t cents = 0;  // for all of them together
 };
@@ -19,7 +19,7 @@ BOOST_DESCRIBE_STRUCT(order, (), (id, customer, article, quantity, cents))
 
 struct receipt
 {
-    std::string order_id;
+    std::string  order_id;
     std::int64_t number = 0;
     std::int64_t cents = 0;
 };

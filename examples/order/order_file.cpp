@@ -17,7 +17,7 @@ constexpr std::int64_t most = 1'000'000'000;  // of anything: sums of them stay 
 order parsed(std::string const& line)
 {
     boost::json::error_code ec;
-    auto const value = boost::json::parse(line, ec);
+    auto const              value = boost::json::parse(line, ec);
     if (ec)
         throw bad_input("not JSON: " + ec.message());
     auto const* object = value.if_object();
@@ -66,9 +66,9 @@ std::vector<order> read_orders(std::filesystem::path const& file)
     if (!in)
         throw bad_input("cannot read " + file.string() + ": " + std::strerror(errno));
 
-    std::vector<order> orders;
+    std::vector<order>                           orders;
     std::unordered_map<std::string, std::size_t> lines;
-    std::string line;
+    std::string                                  line;
     for (std::size_t number = 1; std::getline(in, line); ++number)
     {
         if (!line.empty() && line.back() == '\r')

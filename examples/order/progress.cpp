@@ -50,10 +50,10 @@ void progress::show(figures const& f)
 
 void progress::draw(figures const& f, double per_second)
 {
-    bool const pretty = unicode();
-    std::string const text = "  " + grouped(static_cast<std::int64_t>(f.done)) + " / " + grouped(static_cast<std::int64_t>(f.of)) + "   "
-                             + padded_left(grouped(static_cast<std::int64_t>(per_second)), 6) + " orders/s   " + std::to_string(f.in_flight)
-                             + " in flight";
+    bool const        pretty = unicode();
+    std::string const text = "  " + grouped(static_cast<std::int64_t>(f.done)) + " / " + grouped(static_cast<std::int64_t>(f.of)) + "   " +
+                             padded_left(grouped(static_cast<std::int64_t>(per_second)), 6) + " orders/s   " + std::to_string(f.in_flight) +
+                             " in flight";
     auto const room = columns();
     auto const length = room > text.size() + 14 ? std::min<std::size_t>(40, room - text.size() - 4) : 10;
     auto const full = f.of ? length * f.done / f.of : 0;

@@ -30,8 +30,8 @@ private:
     void draw(figures const&, double per_second);
 
     using clock = std::chrono::steady_clock;
-    bool bar_, lines_;
-    bool drawn_ = false;
+    bool                      bar_, lines_;
+    bool                      drawn_ = false;
     std::chrono::milliseconds every_;
-    clock::time_point began_ = clock::now(), last_drawn_{}, last_line_{};
+    clock::time_point         began_ = clock::now(), last_drawn_{}, last_line_{};
 };

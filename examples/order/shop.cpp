@@ -20,29 +20,26 @@ struct customer
 
 // orders.jsonl asks for more teapots, kettles and lamps than there are.
 constexpr std::array opening_stock{
-    article{"mug", 1900},   article{"teapot", 850}, article{"plate", 1300}, article{"bowl", 1200}, article{"kettle", 480},  article{"spoon", 900},
-    article{"candle", 800}, article{"lamp", 350},   article{"vase", 700},   article{"clock", 600}, article{"blanket", 500}, article{"basket", 500},
+    article{"mug", 1900},   article{"teapot", 850}, article{"plate", 1300},  article{"bowl", 1200},
+    article{"kettle", 480}, article{"spoon", 900},  article{"candle", 800},  article{"lamp", 350},
+    article{"vase", 700},   article{"clock", 600},  article{"blanket", 500}, article{"basket", 500},
 };
 
 // The last five have expensive tastes.
 constexpr std::array opening_balances{
-    customer{"ada", 2'000'000},    customer{"alan", 2'000'000},   customer{"barbara", 2'000'000}, customer{"bjarne", 2'000'000},
-    customer{"carol", 2'000'000},  customer{"dennis", 2'000'000}, customer{"dorothy", 2'000'000}, customer{"donald", 2'000'000},
-    customer{"edsger", 2'000'000}, customer{"emmy", 2'000'000},   customer{"frances", 2'000'000}, customer{"grace", 2'000'000},
-    customer{"hedy", 2'000'000},   customer{"ida", 2'000'000},    customer{"james", 2'000'000},   customer{"jean", 2'000'000},
-    customer{"joan", 2'000'000},   customer{"john", 2'000'000},   customer{"karen", 2'000'000},   customer{"katherine", 2'000'000},
-    customer{"ken", 2'000'000},    customer{"leslie", 2'000'000}, customer{"lise", 2'000'000},    customer{"lynn", 2'000'000},
-    customer{"margaret", 2'000'000}, customer{"mary", 2'000'000}, customer{"maurice", 2'000'000}, customer{"niklaus", 2'000'000},
-    customer{"radia", 2'000'000},  customer{"rosalind", 2'000'000}, customer{"shafi", 2'000'000}, customer{"sophie", 2'000'000},
-    customer{"stephen", 2'000'000}, customer{"tim", 2'000'000},   customer{"tony", 2'000'000},
-    customer{"oliver", 90'000},    customer{"paula", 110'000},    customer{"quentin", 70'000},    customer{"ursula", 130'000},
-    customer{"victor", 100'000},
+    customer{"ada", 2'000'000},      customer{"alan", 2'000'000},     customer{"barbara", 2'000'000}, customer{"bjarne", 2'000'000},
+    customer{"carol", 2'000'000},    customer{"dennis", 2'000'000},   customer{"dorothy", 2'000'000}, customer{"donald", 2'000'000},
+    customer{"edsger", 2'000'000},   customer{"emmy", 2'000'000},     customer{"frances", 2'000'000}, customer{"grace", 2'000'000},
+    customer{"hedy", 2'000'000},     customer{"ida", 2'000'000},      customer{"james", 2'000'000},   customer{"jean", 2'000'000},
+    customer{"joan", 2'000'000},     customer{"john", 2'000'000},     customer{"karen", 2'000'000},   customer{"katherine", 2'000'000},
+    customer{"ken", 2'000'000},      customer{"leslie", 2'000'000},   customer{"lise", 2'000'000},    customer{"lynn", 2'000'000},
+    customer{"margaret", 2'000'000}, customer{"mary", 2'000'000},     customer{"maurice", 2'000'000}, customer{"niklaus", 2'000'000},
+    customer{"radia", 2'000'000},    customer{"rosalind", 2'000'000}, customer{"shafi", 2'000'000},   customer{"sophie", 2'000'000},
+    customer{"stephen", 2'000'000},  customer{"tim", 2'000'000},      customer{"tony", 2'000'000},    customer{"oliver", 90'000},
+    customer{"paula", 110'000},      customer{"quentin", 70'000},     customer{"ursula", 130'000},    customer{"victor", 100'000},
 };
 
-void make_ledger(soci::session& sql)
-{
-    sql << "create table ledger (gid text, branch text, operation text, subject text, amount integer)";
-}
+void make_ledger(soci::session& sql) { sql << "create table ledger (gid text, branch text, operation text, subject text, amount integer)"; }
 
 // One local transaction each: a process killed in here leaves a database that has not been begun.
 bool is_new(soci::session& sql)
@@ -106,7 +103,9 @@ std::string url_of(std::filesystem::path const& file)
 }  // namespace
 
 shop::shop(std::filesystem::path const& directory)
-    : orders(url_of(directory / "orders.db")), stock(url_of(directory / "stock.db")), accounts(url_of(directory / "accounts.db"))
+    : orders(url_of(directory / "orders.db"))
+    , stock(url_of(directory / "stock.db"))
+    , accounts(url_of(directory / "accounts.db"))
 {
     orders.run(&set_up_orders);
     stock.run(&set_up_stock);
@@ -117,8 +116,8 @@ std::unique_ptr<weft::store> open_transactions(std::filesystem::path const& dire
 {
     std::error_code ignored;
     if (!std::filesystem::exists(directory, ignored))
-        throw bad_input("there is no directory " + directory.string()
-                        + (what == if_missing::make ? " (mkdir it, and the shop's databases will be made in it)" : ""));
+        throw bad_input("there is no directory " + directory.string() +
+                        (what == if_missing::make ? " (mkdir it, and the shop's databases will be made in it)" : ""));
     if (!std::filesystem::is_directory(directory, ignored))
         throw bad_input(directory.string() + " is not a directory");
     auto const file = directory / "weft.db";

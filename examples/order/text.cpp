@@ -19,7 +19,7 @@ std::string counted(std::int64_t n, std::string const& what) { return grouped(n)
 std::string money(std::int64_t cents)
 {
     auto const magnitude = cents < 0 ? -cents : cents;
-    char rest[8];
+    char       rest[8];
     std::snprintf(rest, sizeof rest, ".%02d", static_cast<int>(magnitude % 100));
     return (cents < 0 ? "-" : "") + grouped(magnitude / 100) + rest;
 }
@@ -27,9 +27,9 @@ std::string money(std::int64_t cents)
 std::string clock_time(std::chrono::system_clock::time_point t)
 {
     using namespace std::chrono;
-    auto const ms = duration_cast<milliseconds>(t.time_since_epoch()).count();
+    auto const  ms = duration_cast<milliseconds>(t.time_since_epoch()).count();
     std::time_t seconds = static_cast<std::time_t>(ms / 1000);
-    std::tm parts{};
+    std::tm     parts{};
     gmtime_r(&seconds, &parts);
     char date[32], text[48];
     std::strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &parts);

@@ -18,7 +18,7 @@ using ending = recorded_operation::ending;
 void print_business(std::ostream& out, weft::transaction const& t)
 {
     boost::json::error_code ec;
-    auto const input = boost::json::parse(t.input, ec);
+    auto const              input = boost::json::parse(t.input, ec);
     if (!ec)
         if (auto const o = boost::json::try_value_to<order>(input))
             out << "  " << o->customer << " orders " << o->quantity << " x " << o->article << " for " << money(o->cents) << '\n';
@@ -69,9 +69,9 @@ private:
         out_ << padded_left("+" + span(since), 12) << "  " << what << '\n';
     }
 
-    std::ostream& out_;
+    std::ostream&            out_;
     weft::transaction const& t_;
-    std::string dash_;
+    std::string              dash_;
 };
 
 }  // namespace
@@ -89,7 +89,7 @@ void print_timeline(std::ostream& out, weft::transaction const& t)
     bool const decided = t.status != weft::status::prepared;
     bool const commits = t.status == weft::status::submitted || t.status == weft::status::succeed;
     auto const decision = [&] { rows.decision(commits ? "decision: commit" : "decision: roll back, " + t.reason); };
-    bool told = false;
+    bool       told = false;
     for (auto const& o : operations)
     {
         if (o.in_phase_2() && !std::exchange(told, true))

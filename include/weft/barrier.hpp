@@ -82,8 +82,8 @@ struct barrier_options
 /// What the barrier found when an operation came.
 struct barrier_entry
 {
-    bool first = false;                   ///< run the business; else skip it: it was done before, or must not be done any more
-    std::optional<std::string> recorded;  ///< not first: what the first call returned, as JSON; none for void and for a skipped undo
+    bool                       first = false;  ///< run the business; else skip it: it was done before, or must not be done any more
+    std::optional<std::string> recorded;       ///< not first: what the first call returned, as JSON; none for void and for a skipped undo
 };
 
 /// Guards the operation `where` of one branch. One object per request; a request that changes several databases calls it once for
@@ -158,15 +158,15 @@ public:
                               std::size_t limit = 10'000);
 
 private:
-    bool insert(barrier_connection&, operation which);
+    bool              insert(barrier_connection&, operation which);
     [[noreturn]] void throw_nothing_recorded() const;
 
-    std::string gid_;
-    std::string branch_id_;
-    operation op_;
+    std::string     gid_;
+    std::string     branch_id_;
+    operation       op_;
     barrier_options options_;
-    unsigned calls_ = 0;
-    std::string barrier_id_;
+    unsigned        calls_ = 0;
+    std::string     barrier_id_;
 };
 
 }  // namespace v0

@@ -63,7 +63,7 @@ private:
         sqlite3_stmt* made = nullptr;
         check(sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &made, nullptr));
         statement s(made);
-        int position = 0;
+        int       position = 0;
         for (auto const p : parameters)
             check(sqlite3_bind_text64(made, ++position, p.data() ? p.data() : "", p.size(), SQLITE_STATIC, SQLITE_UTF8));
         return s;

@@ -34,11 +34,11 @@ constexpr bool is_undo(operation op) noexcept
 /// Lifetimes: valid until the operation has answered.
 struct branch
 {
-    std::string     gid;        ///< the transaction
-    std::string     id;         ///< "01", "02", …; nested "01.01"
-    std::string     name;       ///< what the workflow calls it: "deduct-stock"
+    std::string     gid;   ///< the transaction
+    std::string     id;    ///< "01", "02", …; nested "01.01"
+    std::string     name;  ///< what the workflow calls it: "deduct-stock"
     weft::operation op = weft::operation::action;
-    unsigned        send = 1;   ///< the how-manieth send of this operation, as far as the journal knows
+    unsigned        send = 1;  ///< the how-manieth send of this operation, as far as the journal knows
 };
 
 }  // namespace v0

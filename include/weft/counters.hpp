@@ -14,20 +14,20 @@ class counters
 public:
     enum class event : std::uint8_t
     {
-        created,          ///< transactions created here
-        committed,        ///< transactions that reached `succeed` here
-        rolled_back,      ///< transactions that reached `failed` here
-        paused,           ///< transactions that now wait for a person
-        attempts,         ///< attempts begun
-        claimed,          ///< transactions claimed from the store
-        taken_over,       ///< transactions released from dead engines by this one
-        operations,       ///< operations sent
-        retries,          ///< operations sent again
-        unknown_outcomes, ///< operations that answered `ongoing` or `error`
-        batches,          ///< database transactions of the committer
-        writes,           ///< writes in them
-        fenced,           ///< writes refused because somebody else goes on
-        store_errors      ///< times the store could not be reached
+        created,           ///< transactions created here
+        committed,         ///< transactions that reached `succeed` here
+        rolled_back,       ///< transactions that reached `failed` here
+        paused,            ///< transactions that now wait for a person
+        attempts,          ///< attempts begun
+        claimed,           ///< transactions claimed from the store
+        taken_over,        ///< transactions released from dead engines by this one
+        operations,        ///< operations sent
+        retries,           ///< operations sent again
+        unknown_outcomes,  ///< operations that answered `ongoing` or `error`
+        batches,           ///< database transactions of the committer
+        writes,            ///< writes in them
+        fenced,            ///< writes refused because somebody else goes on
+        store_errors       ///< times the store could not be reached
     };
     static constexpr std::size_t event_count = 14;
 

@@ -14,6 +14,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -71,12 +72,12 @@ struct engine_options
 
     // How much at once
 
-    std::uint32_t attempt_limit = 10;          ///< attempts that end in disorder, without one journal entry, before a pause
-    std::size_t   claim_batch = 256;           ///< transactions claimed in one go
-    std::size_t   max_in_flight = 1'000'000;   ///< transactions held in memory; further ones wait in the store
-    std::size_t   batch_limit = 4'096;         ///< writes in one database transaction
-    std::size_t   payload_limit = 16u << 20;   ///< bytes of one input, one branch's arguments, or one result, as JSON
-    std::size_t   seal_at = 4'096;             ///< bytes of journal after which it is sealed into a part
+    std::uint32_t attempt_limit = 10;         ///< attempts that end in disorder, without one journal entry, before a pause
+    std::size_t   claim_batch = 256;          ///< transactions claimed in one go
+    std::size_t   max_in_flight = 1'000'000;  ///< transactions held in memory; further ones wait in the store
+    std::size_t   batch_limit = 4'096;        ///< writes in one database transaction
+    std::size_t   payload_limit = 16u << 20;  ///< bytes of one input, one branch's arguments, or one result, as JSON
+    std::size_t   seal_at = 4'096;            ///< bytes of journal after which it is sealed into a part
 
     // For tests
 
@@ -118,15 +119,9 @@ private:
     std::optional<std::chrono::milliseconds> deadline_;
 };
 
-inline execute_options until(wait w) noexcept
-{
-    return execute_options(w);
-}
+inline execute_options until(wait w) noexcept { return execute_options(w); }
 /// `within(5s)`: waits for the end, but no longer than this; then throws unfinished(deadline_passed).
-inline execute_options within(std::chrono::milliseconds t) noexcept
-{
-    return execute_options().within(t);
-}
+inline execute_options within(std::chrono::milliseconds t) noexcept { return execute_options().within(t); }
 
 enum class cancel_answer : std::uint8_t
 {
@@ -151,11 +146,10 @@ public:
     engine(boost::asio::any_io_executor executor, weft::store& store, engine_options options = {});
 
     template <class ExecutionContext>
-        requires std::is_convertible_v<ExecutionContext&, boost::asio::execution_context&>
-    engine(ExecutionContext& context, weft::store& store, engine_options options = {})
+    requires std::is_convertible_v<ExecutionContext&, boost::asio::execution_context&> engine(ExecutionContext& context, weft::store& store,
+                                                                                              engine_options options = {})
         : engine(boost::asio::any_io_executor(context.get_executor()), store, std::move(options))
-    {
-    }
+    { }
 
     ~engine();
     engine(engine const&) = delete;
@@ -294,7 +288,8 @@ private:
     template <class T, class Raw, class Token, class Start, class... Args>
     auto initiate(Token& token, Start start, Args... args)
     {
-        return initiate_with<T, Raw>(token, start, [](Raw raw) { return raw; }, std::move(args)...);
+        return initiate_with<T, Raw>(
+            token, start, [](Raw raw) { return raw; }, std::move(args)...);
     }
 
     template <class T, class Raw, class Token, class Start, class Convert, class... Args>

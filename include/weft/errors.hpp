@@ -9,6 +9,7 @@
 #pragma once
 
 #include <boost/assert/source_location.hpp>
+
 #include <source_location>
 #include <stdexcept>
 #include <string>
@@ -32,9 +33,11 @@ public:
 
 protected:
     explicit error(std::string const& what, std::string gid = {}, std::string branch_id = {}, std::source_location location = {})
-        : std::runtime_error(what), gid_(std::move(gid)), branch_id_(std::move(branch_id)), location_(location)
-    {
-    }
+        : std::runtime_error(what)
+        , gid_(std::move(gid))
+        , branch_id_(std::move(branch_id))
+        , location_(location)
+    { }
 
 private:
     std::string          gid_;
@@ -50,9 +53,9 @@ public:
     /// Shape: `reason` is text for people, UTF-8; it is stored with the transaction.
     explicit failure(std::string reason = {}) : error(reason), reason_(std::move(reason)) { }
     failure(std::string reason, std::string gid, std::string branch_id = {})
-        : error(reason, std::move(gid), std::move(branch_id)), reason_(std::move(reason))
-    {
-    }
+        : error(reason, std::move(gid), std::move(branch_id))
+        , reason_(std::move(reason))
+    { }
 
     std::string const& reason() const noexcept { return reason_; }
 
@@ -61,10 +64,7 @@ private:
 };
 
 /// Lets `boost::system::result<T, failure>::value()` throw the failure itself.
-[[noreturn]] inline void throw_exception_from_error(failure const& says_no, boost::source_location const&)
-{
-    throw says_no;
-}
+[[noreturn]] inline void throw_exception_from_error(failure const& says_no, boost::source_location const&) { throw says_no; }
 
 /// Thrown by an operation that is not done yet: it is asked again after the retry policy's first interval, as often as needed.
 class ongoing : public error
@@ -108,11 +108,10 @@ public:
         wrong_call         ///< anything else: the message says what
     };
 
-    misuse(code which, std::string const& what, std::string gid = {}, std::string branch_id = {},
-           std::source_location location = {})
-        : error(what, std::move(gid), std::move(branch_id), location), which_(which)
-    {
-    }
+    misuse(code which, std::string const& what, std::string gid = {}, std::string branch_id = {}, std::source_location location = {})
+        : error(what, std::move(gid), std::move(branch_id), location)
+        , which_(which)
+    { }
 
     code which() const noexcept { return which_; }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include <utility>
 
 namespace weft {
@@ -59,10 +60,7 @@ public:
     void answer(outcome o) && noexcept { std::exchange(to_, nullptr)->answer(std::move(o), false); }
 
     /// An error that asking again cannot mend, such as a result that cannot be recorded: the transaction pauses at once.
-    void answer_permanent_error(std::string why) && noexcept
-    {
-        std::exchange(to_, nullptr)->answer(outcome::error(std::move(why)), true);
-    }
+    void answer_permanent_error(std::string why) && noexcept { std::exchange(to_, nullptr)->answer(outcome::error(std::move(why)), true); }
 
 private:
     boost::intrusive_ptr<detail::performance> to_;
@@ -74,7 +72,10 @@ private:
 ///     template <class... Args> void start(operation_call, Args const&...) const;
 /// Lifetimes: the arguments stay valid until the call has been answered; the adapter itself too.
 template <class Op>
-concept operation_adapter = requires { typename Op::weft_operation; };
+concept operation_adapter = requires
+{
+    typename Op::weft_operation;
+};
 
 }  // namespace v0
 }  // namespace weft

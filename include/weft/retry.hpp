@@ -17,12 +17,12 @@ struct retry_policy
         roll_back  ///< the workflow rolls back (only before its decision; afterwards it pauses)
     };
 
-    std::chrono::milliseconds initial{200};    ///< before the second send
-    double                    factor = 2.0;    ///< each further interval is this much longer …
-    std::chrono::milliseconds cap{60'000};     ///< … up to this
-    std::uint32_t             attempts = 0;    ///< sends in all; 0: until it answers
+    std::chrono::milliseconds initial{200};  ///< before the second send
+    double                    factor = 2.0;  ///< each further interval is this much longer …
+    std::chrono::milliseconds cap{60'000};   ///< … up to this
+    std::uint32_t             attempts = 0;  ///< sends in all; 0: until it answers
     exhausted                 then = exhausted::pause;
-    double                    jitter = 0.2;    ///< each interval is shortened by up to this share, at random
+    double                    jitter = 0.2;  ///< each interval is shortened by up to this share, at random
 
     /// The interval after `sends` sends without an answer (sends >= 1), before jitter.
     std::chrono::milliseconds interval(std::uint32_t sends) const noexcept;

@@ -26,16 +26,16 @@ public:
 
     soci::session& session() const noexcept { return session_; }
 
-    sql_dialect dialect() const noexcept override { return dialect_; }
-    std::int64_t execute(std::string_view sql, std::span<std::string_view const> parameters) override;
+    sql_dialect        dialect() const noexcept override { return dialect_; }
+    std::int64_t       execute(std::string_view sql, std::span<std::string_view const> parameters) override;
     std::optional<row> query_row(std::string_view sql, std::span<std::string_view const> parameters, std::size_t columns) override;
 
 private:
     struct prepared;
     class statement_cache;
 
-    soci::session& session_;
-    sql_dialect dialect_;
+    soci::session&                   session_;
+    sql_dialect                      dialect_;
     std::unique_ptr<statement_cache> statements_;
 };
 

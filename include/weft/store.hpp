@@ -32,28 +32,25 @@ enum class status : std::uint8_t
 
 std::string_view      to_string(status) noexcept;
 std::optional<status> status_from(std::string_view) noexcept;
-constexpr bool        is_final(status s) noexcept
-{
-    return s == status::succeed || s == status::failed;
-}
+constexpr bool        is_final(status s) noexcept { return s == status::succeed || s == status::failed; }
 
 /// One transaction as stored.
 struct transaction
 {
-    std::string    gid;
-    std::string    trans_type;  ///< "workflow"; others belong to dtm's patterns
-    std::string    workflow;    ///< the registered name
-    std::string    input;       ///< JSON; empty if the workflow takes none
-    weft::status   status = weft::status::prepared;
-    std::string    owner;         ///< the incarnation that leases it; empty if nobody does
-    std::int64_t   position = 0;  ///< facts recorded: journal entries, the decision, the end
-    std::uint32_t  attempts = 0;  ///< claims since the last journal entry or orderly end of an attempt
-    std::uint32_t  sends = 0;     ///< sends of the operation under way since the last journal entry
-    std::string    result;        ///< JSON; set with the decision to commit
-    std::string    reason;        ///< why it rolls back; set with that decision
-    std::string    last_error;    ///< why the last attempt ended without an end
-    std::string    paused_reason; ///< non-empty: waits for a person
-    bool           cancel_requested = false;
+    std::string   gid;
+    std::string   trans_type;  ///< "workflow"; others belong to dtm's patterns
+    std::string   workflow;    ///< the registered name
+    std::string   input;       ///< JSON; empty if the workflow takes none
+    weft::status  status = weft::status::prepared;
+    std::string   owner;          ///< the incarnation that leases it; empty if nobody does
+    std::int64_t  position = 0;   ///< facts recorded: journal entries, the decision, the end
+    std::uint32_t attempts = 0;   ///< claims since the last journal entry or orderly end of an attempt
+    std::uint32_t sends = 0;      ///< sends of the operation under way since the last journal entry
+    std::string   result;         ///< JSON; set with the decision to commit
+    std::string   reason;         ///< why it rolls back; set with that decision
+    std::string   last_error;     ///< why the last attempt ended without an end
+    std::string   paused_reason;  ///< non-empty: waits for a person
+    bool          cancel_requested = false;
 
     std::chrono::system_clock::time_point created{};
     std::chrono::system_clock::time_point updated{};
@@ -86,13 +83,13 @@ struct extend_write
 
     std::string   gid;
     std::string   owner;
-    std::int64_t  position = 0;   ///< the position that this extends
+    std::int64_t  position = 0;  ///< the position that this extends
     std::uint32_t entry_count = 0;
-    std::string   entries;        ///< JSON objects joined by commas, with a leading comma unless the journal part is empty
+    std::string   entries;  ///< JSON objects joined by commas, with a leading comma unless the journal part is empty
     decision      decide = decision::none;
-    bool          finish = false;  ///< the final status; with or after the decision
-    bool          commits = false; ///< which final status: succeed or failed
-    std::string   text;            ///< with a decision: the result as JSON, or the reason
+    bool          finish = false;   ///< the final status; with or after the decision
+    bool          commits = false;  ///< which final status: succeed or failed
+    std::string   text;             ///< with a decision: the result as JSON, or the reason
 
     /// Before extending, move the journal so far into part `seal_part` (from 1), which then holds all entries before
     /// `seal_entries`. 0: do not seal.
@@ -100,10 +97,7 @@ struct extend_write
     std::uint64_t seal_entries = 0;
 
     /// The position after this write.
-    std::int64_t position_after() const noexcept
-    {
-        return position + entry_count + (decide != decision::none) + finish;
-    }
+    std::int64_t position_after() const noexcept { return position + entry_count + (decide != decision::none) + finish; }
 };
 
 /// Ends an attempt without an end: gives the lease back and says when the transaction is due again, or why it is paused.
@@ -140,7 +134,7 @@ enum class written : std::uint8_t
     cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
     too_late,          ///< a request to cancel met a decision
     unknown_gid,
-    refused            ///< the store refused this write alone (see `why`); nothing of it was written
+    refused  ///< the store refused this write alone (see `why`); nothing of it was written
 };
 
 struct write_result
@@ -188,8 +182,8 @@ using write = std::variant<create_write, extend_write, park_write, request_write
 /// What a claim brought.
 struct claimed
 {
-    std::vector<transaction>                 rows;      ///< leased to the claimer now, journals included
-    std::optional<std::chrono::milliseconds> next_due;  ///< when the next row of these workflows will be due; none if there is none
+    std::vector<transaction>                 rows;          ///< leased to the claimer now, journals included
+    std::optional<std::chrono::milliseconds> next_due;      ///< when the next row of these workflows will be due; none if there is none
     bool                                     alive = true;  ///< false: the claimer's own heartbeat row is gone
 };
 
@@ -201,7 +195,7 @@ struct list_filter
     bool                        no_worker = false;   ///< only those due whose workflow no live engine has registered
     std::string                 workflow;            ///< only this one; empty: all
     std::size_t                 limit = 100;
-    std::string                 after;               ///< gid of the last one seen, to go on from there; oldest due first otherwise
+    std::string                 after;  ///< gid of the last one seen, to go on from there; oldest due first otherwise
 };
 
 /// Keeps transactions, journals, and the heartbeats of engines. Blocking: the engine calls it on threads of its own.

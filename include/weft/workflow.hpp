@@ -125,8 +125,8 @@ public:
     template <class F, class G, class H, class... Args>
     auto tcc(named name, F try_, G confirm, H cancel, Args&&... args)
     {
-        return make<F>(detail::verb::tcc, std::move(name),
-                       std::tuple<F, H, G>(std::move(try_), std::move(cancel), std::move(confirm)), std::forward<Args>(args)...);
+        return make<F>(detail::verb::tcc, std::move(name), std::tuple<F, H, G>(std::move(try_), std::move(cancel), std::move(confirm)),
+                       std::forward<Args>(args)...);
     }
 
     /// Does `f(args...)` in a prepared transaction of `resource`, committed or rolled back with the workflow.
@@ -202,7 +202,9 @@ public:
     void start(operation_call call, Args const&... args) const
     {
         using operation = plain_operation<F, std::reference_wrapper<Service>, Args...>;
-        auto run = [&]() -> decltype(auto) { return operation::call(f_, call.where(), std::reference_wrapper<Service>(*service_), args...); };
+        auto run = [&]() -> decltype(auto) {
+            return operation::call(f_, call.where(), std::reference_wrapper<Service>(*service_), args...);
+        };
         if constexpr (operation::is_awaitable)
         {
             auto awaitable = run();

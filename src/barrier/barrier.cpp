@@ -53,8 +53,7 @@ bool barrier::insert(barrier_connection& c, operation which)
     auto const op = to_string(which);
     auto const reason = to_string(op_);
     return c.execute(detail::insert_statement(c.dialect(), options_.table),
-                     std::array<std::string_view, 6>{options_.trans_type, gid_, branch_id_, op, barrier_id_, reason})
-           > 0;
+                     std::array<std::string_view, 6>{options_.trans_type, gid_, branch_id_, op, barrier_id_, reason}) > 0;
 }
 
 barrier_entry barrier::enter(barrier_connection& c)
@@ -69,8 +68,8 @@ barrier_entry barrier::enter(barrier_connection& c)
         return {.first = !nothing_to_undo, .recorded = std::nullopt};
 
     auto const op = to_string(op_);
-    auto row = c.query_row(detail::read_statement(c.dialect(), options_.table),
-                           std::array<std::string_view, 4>{gid_, branch_id_, op, barrier_id_}, 2);
+    auto       row = c.query_row(detail::read_statement(c.dialect(), options_.table),
+                                 std::array<std::string_view, 4>{gid_, branch_id_, op, barrier_id_}, 2);
     if (!row)
         throw std::runtime_error("the barrier's row of this " + std::string(op) + " went away while it was looked at");
     auto const& reason = row->at(0);
@@ -85,15 +84,14 @@ void barrier::record(barrier_connection& c, std::string_view json)
 {
     auto const op = to_string(op_);
     if (c.execute(detail::record_statement(c.dialect(), options_.table),
-                  std::array<std::string_view, 5>{json, gid_, branch_id_, op, barrier_id_})
-        != 1)
+                  std::array<std::string_view, 5>{json, gid_, branch_id_, op, barrier_id_}) != 1)
         throw std::runtime_error("the barrier's row of this " + std::string(op) + " is gone: the business must not delete it");
 }
 
 void barrier::throw_nothing_recorded() const
 {
-    throw std::runtime_error("the " + std::string(to_string(op_)) + " of branch " + branch_id_
-                             + " was done before, but the barrier's row holds no result to return");
+    throw std::runtime_error("the " + std::string(to_string(op_)) + " of branch " + branch_id_ +
+                             " was done before, but the barrier's row holds no result to return");
 }
 
 }  // namespace v0

@@ -31,8 +31,8 @@ bool is_identifier(std::string_view s)
 {
     auto const letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
     auto const digit = [](char c) { return c >= '0' && c <= '9'; };
-    return !s.empty() && s.size() <= 63 && letter(s.front())
-           && std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || digit(c); });
+    return !s.empty() && s.size() <= 63 && letter(s.front()) &&
+           std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || digit(c); });
 }
 
 }  // namespace
@@ -50,9 +50,9 @@ void check_table_name(std::string_view name)
 std::string insert_statement(sql_dialect d, std::string const& table)
 {
     auto const t = now(d);
-    auto const rest = "into " + table
-                      + " (trans_type, gid, branch_id, op, barrier_id, reason, create_time, update_time) values (?, ?, ?, ?, ?, ?, " + t
-                      + ", " + t + ")";
+    auto const rest = "into " + table +
+                      " (trans_type, gid, branch_id, op, barrier_id, reason, create_time, update_time) values (?, ?, ?, ?, ?, ?, " + t +
+                      ", " + t + ")";
     // Not SQLite's "insert or ignore": that forgives every constraint, and only this one may be forgiven.
     return d == sql_dialect::mysql ? "insert ignore " + rest
                                    : "insert " + rest + " on conflict (gid, branch_id, op, barrier_id) do nothing";
@@ -61,10 +61,10 @@ std::string insert_statement(sql_dialect d, std::string const& table)
 std::string read_statement(sql_dialect d, std::string const& table)
 {
     // A locking read sees what the insert collided with, even in a transaction that reads from an older snapshot.
-    return "select reason, result from " + table + identity
-           + (d == sql_dialect::mysql      ? " lock in share mode"
-              : d == sql_dialect::postgres ? " for share"
-                                           : "");
+    return "select reason, result from " + table + identity +
+           (d == sql_dialect::mysql      ? " lock in share mode"
+            : d == sql_dialect::postgres ? " for share"
+                                         : "");
 }
 
 std::string record_statement(sql_dialect d, std::string const& table)
@@ -78,11 +78,11 @@ std::string purge_statement(sql_dialect d, std::string const& table, std::size_t
     switch (d)
     {
     case sql_dialect::sqlite:
-        return "delete from " + table + " where id in (select id from " + table
-               + " where create_time < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || ? || ' seconds') order by create_time limit " + n + ")";
+        return "delete from " + table + " where id in (select id from " + table +
+               " where create_time < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || ? || ' seconds') order by create_time limit " + n + ")";
     case sql_dialect::postgres:
-        return "delete from " + table + " where id in (select id from " + table
-               + " where create_time < now() - make_interval(secs => cast(? as double precision)) order by create_time limit " + n + ")";
+        return "delete from " + table + " where id in (select id from " + table +
+               " where create_time < now() - make_interval(secs => cast(? as double precision)) order by create_time limit " + n + ")";
     case sql_dialect::mysql:
         return "delete from " + table + " where create_time < now(3) - interval ? second order by create_time limit " + n;
     }

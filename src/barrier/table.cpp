@@ -33,16 +33,16 @@ std::vector<std::string> creation(sql_dialect d, std::string const& table, table
     switch (d)
     {
     case sql_dialect::sqlite:
-        return {start + " (id integer primary key, " + columns + "result text, create_time datetime, update_time datetime, " + identity
-                    + ")",
+        return {start + " (id integer primary key, " + columns + "result text, create_time datetime, update_time datetime, " + identity +
+                    ")",
                 "create index if not exists " + parts.schema + parts.name + "_create_time on " + parts.name + " (create_time)"};
     case sql_dialect::postgres:
-        return {start + " (id bigserial primary key, " + columns
-                    + "result text, create_time timestamptz, update_time timestamptz, constraint uniq_" + parts.name + " " + identity + ")",
+        return {start + " (id bigserial primary key, " + columns +
+                    "result text, create_time timestamptz, update_time timestamptz, constraint uniq_" + parts.name + " " + identity + ")",
                 "create index if not exists " + parts.name + "_create_time on " + table + " (create_time)"};
     case sql_dialect::mysql:
-        return {start + " (id bigint auto_increment primary key, " + columns
-                + "result longtext, create_time datetime(3), update_time datetime(3), key (create_time), " + identity + ")"};
+        return {start + " (id bigint auto_increment primary key, " + columns +
+                "result longtext, create_time datetime(3), update_time datetime(3), key (create_time), " + identity + ")"};
     }
     return {};
 }
@@ -52,19 +52,19 @@ std::vector<std::string> creation(sql_dialect d, std::string const& table, table
 bool barrier::has_table(barrier_connection& c, barrier_options const& options)
 {
     detail::check_table_name(options.table);
-    table_name const parts(options.table);
-    auto const schema = parts.schema_alone();
+    table_name const       parts(options.table);
+    auto const             schema = parts.schema_alone();
     std::string_view const parameters[] = {parts.name, schema};
-    bool const in_schema = !schema.empty();
-    std::string question;
+    bool const             in_schema = !schema.empty();
+    std::string            question;
     if (c.dialect() == sql_dialect::sqlite)
         question = std::string("select count(*) from pragma_table_info(?") + (in_schema ? ", ?" : "") + ") where name = 'result'";
     else
-        question = std::string("select count(*) from information_schema.columns where table_name = ? and table_schema = ")
-                   + (in_schema                           ? "?"
-                      : c.dialect() == sql_dialect::mysql ? "database()"
-                                                          : "current_schema()")
-                   + " and column_name = 'result'";
+        question = std::string("select count(*) from information_schema.columns where table_name = ? and table_schema = ") +
+                   (in_schema                           ? "?"
+                    : c.dialect() == sql_dialect::mysql ? "database()"
+                                                        : "current_schema()") +
+                   " and column_name = 'result'";
     auto const row = c.query_row(question, std::span(parameters).first(in_schema ? 2 : 1), 1);
     return row && row->at(0) != "0";
 }

@@ -58,10 +58,7 @@ public:
 
 }  // namespace
 
-std::shared_ptr<clock> system_clock()
-{
-    return std::make_shared<machine_clock>();
-}
+std::shared_ptr<clock> system_clock() { return std::make_shared<machine_clock>(); }
 
 }  // namespace v0
 }  // namespace weft

@@ -55,8 +55,8 @@ private:
     }
 
     std::function<void(soci::session&)> const& work_;
-    std::exception_ptr error_;
-    std::promise<void> done_;
+    std::exception_ptr                         error_;
+    std::promise<void>                         done_;
 };
 
 std::filesystem::path sqlite_file(detail::database_url const& url)
@@ -132,7 +132,7 @@ struct database::impl
     void write() noexcept
     {
         detail::group_committer committer(*writer);
-        unsigned without_pause = 0;
+        unsigned                without_pause = 0;
         for (;;)
         {
             auto const group = writes.take(options.group_limit);
@@ -184,14 +184,14 @@ struct database::impl
         end.get();
     }
 
-    database_options options;
-    std::filesystem::path file;
-    std::string name;
-    std::unique_ptr<detail::sqlite_session> writer;
+    database_options                                     options;
+    std::filesystem::path                                file;
+    std::string                                          name;
+    std::unique_ptr<detail::sqlite_session>              writer;
     std::vector<std::unique_ptr<detail::sqlite_session>> readers;
-    detail::job_queue writes;
-    detail::job_queue reads;
-    std::vector<std::thread> threads;
+    detail::job_queue                                    writes;
+    detail::job_queue                                    reads;
+    std::vector<std::thread>                             threads;
 };
 
 database::database(std::string_view url, database_options options) : impl_(std::make_unique<impl>(url, std::move(options))) { }

@@ -19,7 +19,7 @@ group_committer::group_committer(sqlite_session& s)
 void group_committer::apply(std::span<std::unique_ptr<sql_job> const> jobs) noexcept
 {
     std::string why;
-    auto const how = attempt(jobs, why);
+    auto const  how = attempt(jobs, why);
     if (how == ended::broken && jobs.size() > 1)
     {
         for (auto const& job : jobs)

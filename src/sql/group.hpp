@@ -36,11 +36,11 @@ private:
     };
 
     ended attempt(std::span<std::unique_ptr<sql_job> const> jobs, std::string& why) noexcept;
-    bool run_under_savepoint(sql_job&);
+    bool  run_under_savepoint(sql_job&);
 
     using statement = sqlite_session::fixed_statement;
     sqlite_session& session_;
-    statement begin_, savepoint_, release_, undo_, commit_, rollback_;
+    statement       begin_, savepoint_, release_, undo_, commit_, rollback_;
 };
 
 }  // namespace detail

@@ -70,10 +70,10 @@ public:
     }
 
 private:
-    mutable std::mutex mutex_;
+    mutable std::mutex      mutex_;
     std::condition_variable filled_;
-    std::deque<job> waiting_;
-    bool closed_ = false;
+    std::deque<job>         waiting_;
+    bool                    closed_ = false;
 };
 
 }  // namespace detail

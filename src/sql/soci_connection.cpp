@@ -50,9 +50,9 @@ struct soci_connection::prepared
         statement.define_and_bind();
     }
 
-    std::vector<std::string> in, out;
+    std::vector<std::string>     in, out;
     std::vector<soci::indicator> is;
-    soci::statement statement;
+    soci::statement              statement;
 };
 
 class soci_connection::statement_cache
@@ -152,7 +152,7 @@ void rethrow_without_parameters()
 
 soci::session& session_of(record_writer& writer)
 {
-    auto const connection = writer.connection();
+    auto const  connection = writer.connection();
     auto* const session = std::any_cast<soci::session*>(&connection);
     if (!session || !*session)
         throw misuse(misuse::code::wrong_call, "weft::sql(db, f) in the store's own database needs a store that uses SOCI");

@@ -21,7 +21,7 @@ sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::m
     , busy_timeout_(busy_timeout)
 {
     std::error_code ignored;
-    auto const directory = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path(".");
+    auto const      directory = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path(".");
     if (!std::filesystem::is_directory(directory, ignored))
         refuse("its directory " + directory.string() + " does not exist");
     if (std::filesystem::is_directory(file_, ignored))
@@ -32,8 +32,8 @@ sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::m
     }
     catch (soci::soci_error const& e)
     {
-        refuse((std::filesystem::exists(file_, ignored) ? "this process may not read and write it: " : "it cannot be created: ")
-               + e.get_error_message());
+        refuse((std::filesystem::exists(file_, ignored) ? "this process may not read and write it: " : "it cannot be created: ") +
+               e.get_error_message());
     }
     raw_ = static_cast<soci::sqlite3_session_backend*>(session_.get_backend())->conn_;
     if (sqlite_api::sqlite3_db_readonly(raw_, "main") == 1)
@@ -120,7 +120,7 @@ int sqlite_session::wait_while_busy(void* self, int times)
 sqlite_session::fixed_statement::fixed_statement(sqlite_session& of, char const* sql) : of_(of)
 {
     sqlite_api::sqlite3_stmt* made = nullptr;
-    int const code = sqlite_api::sqlite3_prepare_v2(of.raw_, sql, -1, &made, nullptr);
+    int const                 code = sqlite_api::sqlite3_prepare_v2(of.raw_, sql, -1, &made, nullptr);
     if (code != SQLITE_OK)
         of.fail(code);
     statement_.reset(made);

@@ -35,7 +35,7 @@ public:
     sqlite_session(sqlite_session const&) = delete;
     sqlite_session& operator=(sqlite_session const&) = delete;
 
-    soci::session& session() noexcept { return session_; }
+    soci::session&   session() noexcept { return session_; }
     soci_connection& connection() noexcept { return *connection_; }
 
     /// WAL, and each commit on disk before it returns.
@@ -65,7 +65,7 @@ public:
         {
             void operator()(sqlite_api::sqlite3_stmt* s) const noexcept { sqlite_api::sqlite3_finalize(s); }
         };
-        sqlite_session& of_;
+        sqlite_session&                                     of_;
         std::unique_ptr<sqlite_api::sqlite3_stmt, finalize> statement_;
     };
 
@@ -74,15 +74,15 @@ public:
 private:
     [[noreturn]] void refuse(std::string const& why) const;
     [[noreturn]] void fail(int code) const;
-    static int wait_while_busy(void* self, int times);
-    static int before_commit(void* self) { return static_cast<sqlite_session*>(self)->refuses_commits_; }
+    static int        wait_while_busy(void* self, int times);
+    static int        before_commit(void* self) { return static_cast<sqlite_session*>(self)->refuses_commits_; }
 
-    std::filesystem::path file_;
-    std::chrono::milliseconds busy_timeout_;
-    std::chrono::milliseconds waited_{0};
-    bool refuses_commits_ = false;
-    soci::session session_;
-    sqlite_api::sqlite3* raw_ = nullptr;
+    std::filesystem::path            file_;
+    std::chrono::milliseconds        busy_timeout_;
+    std::chrono::milliseconds        waited_{0};
+    bool                             refuses_commits_ = false;
+    soci::session                    session_;
+    sqlite_api::sqlite3*             raw_ = nullptr;
     std::unique_ptr<soci_connection> connection_;
 };
 

@@ -70,9 +70,9 @@ database_url parse_database_url(std::string_view url)
 std::chrono::milliseconds parse_duration(std::string_view option, std::string_view text)
 {
     std::int64_t n = -1;
-    auto const end = text.data() + text.size();
-    auto const number = std::from_chars(text.data(), end, n);
-    auto const unit = std::string_view(number.ptr, static_cast<std::size_t>(end - number.ptr));
+    auto const   end = text.data() + text.size();
+    auto const   number = std::from_chars(text.data(), end, n);
+    auto const   unit = std::string_view(number.ptr, static_cast<std::size_t>(end - number.ptr));
     if (number.ec == std::errc() && n >= 0 && n <= 86'400'000)
     {
         if (unit == "ms")

@@ -13,8 +13,8 @@ namespace detail {
 
 struct database_url
 {
-    std::string scheme;
-    std::string path;                                          // between "://" and "?", percent-decoded
+    std::string                                      scheme;
+    std::string                                      path;     // between "://" and "?", percent-decoded
     std::vector<std::pair<std::string, std::string>> options;  // after "?", percent-decoded, in order
 };
 

@@ -1,15 +1,14 @@
-#include <weft/testing/crash_everywhere.hpp>
-
 #include "src/testing/journal_text.hpp"
+
+#include <weft/testing/crash_everywhere.hpp>
 
 #include <charconv>
 #include <cstdlib>
+#include <errno.h>
 #include <iostream>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
-
-#include <errno.h>
 
 namespace weft {
 inline namespace v0 {
@@ -30,15 +29,9 @@ std::optional<crash_mode> mode_from(std::string_view text)
 
 }  // namespace
 
-std::string_view to_string(crash_mode m) noexcept
-{
-    return mode_names[static_cast<std::size_t>(m)];
-}
+std::string_view to_string(crash_mode m) noexcept { return mode_names[static_cast<std::size_t>(m)]; }
 
-std::uint64_t crash_report::cases() const noexcept
-{
-    return std::accumulate(single.begin(), single.end(), pairs);
-}
+std::uint64_t crash_report::cases() const noexcept { return std::accumulate(single.begin(), single.end(), pairs); }
 
 std::ostream& operator<<(std::ostream& out, crash_report const& r)
 {

@@ -1,6 +1,6 @@
-#include <weft/testing/environment.hpp>
-
 #include "src/testing/faulty_store.hpp"
+
+#include <weft/testing/environment.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -44,7 +44,8 @@ class answer_sink final : public detail::performance
 {
 public:
     answer_sink(branch w, boost::asio::any_io_executor e, std::function<void(outcome, bool)> t)
-        : executor_(std::move(e)), then_(std::move(t))
+        : executor_(std::move(e))
+        , then_(std::move(t))
     {
         where = std::move(w);
     }
@@ -56,7 +57,7 @@ public:
     }
 
 private:
-    boost::asio::any_io_executor         executor_;
+    boost::asio::any_io_executor       executor_;
     std::function<void(outcome, bool)> then_;
 };
 
@@ -101,16 +102,19 @@ public:
         auto const b = *next_;
         switch (b.what)
         {
-        case script::kind::succeed: return std::move(call).answer(outcome::success(b.text));
-        case script::kind::fail: return std::move(call).answer(outcome::failure(b.text));
-        case script::kind::ongoing: return std::move(call).answer(outcome::ongoing("ongoing"));
-        case script::kind::error: return std::move(call).answer(outcome::error(b.text));
+        case script::kind::succeed:
+            return std::move(call).answer(outcome::success(b.text));
+        case script::kind::fail:
+            return std::move(call).answer(outcome::failure(b.text));
+        case script::kind::ongoing:
+            return std::move(call).answer(outcome::ongoing("ongoing"));
+        case script::kind::error:
+            return std::move(call).answer(outcome::error(b.text));
         case script::kind::lost:
         {
             auto shared = std::make_shared<operation_call>(std::move(call));
-            return run(call_for(shared->where(), executor_, [shared](outcome, bool) mutable {
-                std::move(*shared).answer(outcome::error("the answer was lost"));
-            }));
+            return run(call_for(shared->where(), executor_,
+                                [shared](outcome, bool) mutable { std::move(*shared).answer(outcome::error("the answer was lost")); }));
         }
         case script::kind::never:
         {
@@ -123,7 +127,9 @@ public:
             });
             return;
         }
-        case script::kind::hang: hold().call.emplace(std::move(call)); return;
+        case script::kind::hang:
+            hold().call.emplace(std::move(call));
+            return;
         case script::kind::twice:
         {
             auto shared = std::make_shared<operation_call>(std::move(call));
@@ -148,7 +154,8 @@ public:
                 answer_if_both(h);
             }));
         }
-        case script::kind::run: break;
+        case script::kind::run:
+            break;
         }
     }
 
@@ -178,7 +185,8 @@ private:
 struct environment::process
 {
     process(environment& e, std::uint64_t seed, std::shared_ptr<fault_plan> plan)
-        : store(*e.base_, std::move(plan)), participants(std::make_shared<scripted>(e, io.get_executor()))
+        : store(*e.base_, std::move(plan))
+        , participants(std::make_shared<scripted>(e, io.get_executor()))
     {
         auto options = e.options_.engine;
         options.clock = e.clock_;
@@ -188,7 +196,7 @@ struct environment::process
         engine.emplace(io, store, std::move(options));
         for (auto const& add : e.registrations_)
             add(*engine);
-        engine->run([](std::exception_ptr) { });
+        engine->run([](std::exception_ptr) {});
     }
     ~process()
     {
@@ -204,7 +212,9 @@ struct environment::process
 };
 
 environment::environment(environment_options options)
-    : options_(std::move(options)), clock_(std::make_shared<testing::virtual_clock>()), plan_(std::make_shared<fault_plan>())
+    : options_(std::move(options))
+    , clock_(std::make_shared<testing::virtual_clock>())
+    , plan_(std::make_shared<fault_plan>())
 {
     base_ = options_.open_store ? options_.open_store(clock_) : make_memory_store(clock_);
     plan_->freeze = [this] { frozen(); };
@@ -229,10 +239,7 @@ weft::engine& environment::engine()
     return *process_->engine;
 }
 
-weft::store& environment::store()
-{
-    return *base_;
-}
+weft::store& environment::store() { return *base_; }
 
 boost::asio::any_io_executor environment::get_executor()
 {
@@ -250,25 +257,13 @@ script& environment::on(std::string branch_name, operation op)
     return *scripts_.emplace_back(std::pair(std::move(branch_name), std::string(to_string(op))), std::make_unique<script>()).second;
 }
 
-void environment::crash()
-{
-    process_.reset();
-}
+void environment::crash() { process_.reset(); }
 
-void environment::plant_crash(std::uint64_t at_write, crash_mode mode)
-{
-    plan_->points.push_back({plan_->writes + at_write, mode});
-}
+void environment::plant_crash(std::uint64_t at_write, crash_mode mode) { plan_->points.push_back({plan_->writes + at_write, mode}); }
 
-std::size_t environment::crashes() const noexcept
-{
-    return plan_->crashes;
-}
+std::size_t environment::crashes() const noexcept { return plan_->crashes; }
 
-std::uint64_t environment::writes() const noexcept
-{
-    return plan_->writes;
-}
+std::uint64_t environment::writes() const noexcept { return plan_->writes; }
 
 // One thing that can happen now. False: nothing can before time moves.
 bool environment::step()
@@ -333,8 +328,7 @@ void environment::settle()
 {
     engine();
     while (process_ && step())
-    {
-    }
+    { }
 }
 
 void environment::advance(std::chrono::milliseconds by)
@@ -359,8 +353,8 @@ void environment::advance(std::chrono::milliseconds by)
 void environment::frozen()
 {
     constexpr std::chrono::minutes enough{1};
-    auto       standing_still = std::move(process_);
-    auto const dead_at = clock_->since_boot() + options_.engine.expiry + 2 * options_.engine.beat;
+    auto                           standing_still = std::move(process_);
+    auto const                     dead_at = clock_->since_boot() + options_.engine.expiry + 2 * options_.engine.beat;
     run_until([&] {
         auto const now = clock_->since_boot();
         return now >= dead_at && (all_ended() || now >= dead_at + enough);
@@ -520,15 +514,9 @@ void environment::resume(std::string gid)
     wait_for<int>([&](weft::engine& e, auto done) { e.resume(gid, [done](std::exception_ptr error) { done(error, 0); }); });
 }
 
-std::optional<transaction> environment::query(std::string gid)
-{
-    return base_->find(gid, true);
-}
+std::optional<transaction> environment::query(std::string gid) { return base_->find(gid, true); }
 
-std::vector<transaction> environment::list(list_filter filter)
-{
-    return base_->list(filter);
-}
+std::vector<transaction> environment::list(list_filter filter) { return base_->list(filter); }
 
 void environment::stop(std::chrono::milliseconds deadline)
 {

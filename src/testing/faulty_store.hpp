@@ -21,10 +21,10 @@ struct fault_plan
         environment::crash_mode mode;
     };
 
-    std::uint64_t         writes = 0;  // so far
-    std::vector<point>    points;      // to come
-    std::size_t           crashes = 0; // that have come
-    std::function<void()> freeze;      // runs another process until everything has ended
+    std::uint64_t         writes = 0;   // so far
+    std::vector<point>    points;       // to come
+    std::size_t           crashes = 0;  // that have come
+    std::function<void()> freeze;       // runs another process until everything has ended
 
     // Counts one write and says what is to happen at it.
     environment::crash_mode next_write()
@@ -53,13 +53,19 @@ public:
         refuse_if_dead();
         switch (plan_->next_write())
         {
-        case environment::crash_mode::before: die();
-        case environment::crash_mode::after: base_.apply(writes, repeated); die();
+        case environment::crash_mode::before:
+            die();
+        case environment::crash_mode::after:
+            base_.apply(writes, repeated);
+            die();
         case environment::crash_mode::answer_lost:
             base_.apply(writes, repeated);
             throw store_error("the answer was lost", store_error::certainty::in_doubt);
-        case environment::crash_mode::frozen: plan_->freeze(); break;
-        case environment::crash_mode::none: break;
+        case environment::crash_mode::frozen:
+            plan_->freeze();
+            break;
+        case environment::crash_mode::none:
+            break;
         }
         return base_.apply(writes, repeated);
     }
@@ -73,10 +79,15 @@ public:
             switch (plan_->next_write())
             {
             case environment::crash_mode::before:
-            case environment::crash_mode::after: die();
-            case environment::crash_mode::answer_lost: throw store_error("the answer was lost", store_error::certainty::in_doubt);
-            case environment::crash_mode::frozen: plan_->freeze(); break;
-            case environment::crash_mode::none: break;
+            case environment::crash_mode::after:
+                die();
+            case environment::crash_mode::answer_lost:
+                throw store_error("the answer was lost", store_error::certainty::in_doubt);
+            case environment::crash_mode::frozen:
+                plan_->freeze();
+                break;
+            case environment::crash_mode::none:
+                break;
             }
         return c;
     }

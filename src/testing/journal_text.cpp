@@ -17,7 +17,7 @@ class auditor
 public:
     void part(std::string const& text, std::size_t parts_before)
     {
-        auto const document = boost::json::parse(text);
+        auto const  document = boost::json::parse(text);
         auto const& object = document.as_object();
         auto const  count = [&](char const* key) { return object.contains(key) ? object.at(key).to_number<std::size_t>() : 0; };
         if (count("parts") != parts_before || count("entries") != entries_)

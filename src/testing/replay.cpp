@@ -1,5 +1,4 @@
 #include <weft/testing/replay.hpp>
-
 #include <weft/testing/virtual_clock.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -17,20 +16,11 @@ namespace testing {
 
 namespace {
 
-[[noreturn]] void refuse(std::string const& what)
-{
-    throw misuse(misuse::code::bad_value, "not an exported journal: " + what);
-}
+[[noreturn]] void refuse(std::string const& what) { throw misuse(misuse::code::bad_value, "not an exported journal: " + what); }
 
-boost::json::value json_or_null(std::string const& text)
-{
-    return text.empty() ? boost::json::value() : detail::parse_json(text);
-}
+boost::json::value json_or_null(std::string const& text) { return text.empty() ? boost::json::value() : detail::parse_json(text); }
 
-std::string text_or_empty(boost::json::value const& v)
-{
-    return v.is_null() ? std::string() : boost::json::serialize(v);
-}
+std::string text_or_empty(boost::json::value const& v) { return v.is_null() ? std::string() : boost::json::serialize(v); }
 
 std::size_t entries_in(std::string const& part)
 {
@@ -256,11 +246,10 @@ replay_result replay_transaction(transaction recorded, std::function<void(engine
         options.seed = 1;
         engine e(io, store, std::move(options));
         add(e);
-        e.run([](std::exception_ptr) { });
+        e.run([](std::exception_ptr) {});
         // Time stands still: everything that matters happens at once.
         while (!store.verdict && io.poll_one() > 0)
-        {
-        }
+        { }
     }
     if (!store.verdict)
         throw misuse(misuse::code::wrong_call, "the workflow does not get anywhere");
@@ -292,11 +281,21 @@ std::ostream& operator<<(std::ostream& out, replay_result const& r)
 {
     switch (r.what)
     {
-    case replay_result::verdict::complete: out << "complete"; break;
-    case replay_result::verdict::asks_for_more: out << "asks for more: "; break;
-    case replay_result::verdict::mismatch: out << "mismatch: "; break;
-    case replay_result::verdict::another_end: out << "another end: "; break;
-    case replay_result::verdict::threw: out << "threw: "; break;
+    case replay_result::verdict::complete:
+        out << "complete";
+        break;
+    case replay_result::verdict::asks_for_more:
+        out << "asks for more: ";
+        break;
+    case replay_result::verdict::mismatch:
+        out << "mismatch: ";
+        break;
+    case replay_result::verdict::another_end:
+        out << "another end: ";
+        break;
+    case replay_result::verdict::threw:
+        out << "threw: ";
+        break;
     }
     return out << r.report << (r.matches() ? "" : " (transaction " + std::string(to_string(r.status)) + ")");
 }

@@ -23,9 +23,9 @@ struct virtual_clock::state
         std::function<void()>        wake;
     };
 
-    std::mutex                                        mutex;
-    std::chrono::nanoseconds                          now{std::chrono::hours(1)};
-    std::uint64_t                                     next_number = 1;
+    std::mutex                                                            mutex;
+    std::chrono::nanoseconds                                              now{std::chrono::hours(1)};
+    std::uint64_t                                                         next_number = 1;
     std::map<std::pair<std::chrono::nanoseconds, std::uint64_t>, waiting> alarms;
 
     class virtual_alarm;
@@ -65,10 +65,10 @@ private:
         key_.reset();
     }
 
-    std::shared_ptr<state>                                           state_;
-    boost::asio::any_io_executor                                     executor_;
+    std::shared_ptr<state>                                            state_;
+    boost::asio::any_io_executor                                      executor_;
     std::optional<std::pair<std::chrono::nanoseconds, std::uint64_t>> key_;
-    std::shared_ptr<std::uint64_t>                                   generation_ = std::make_shared<std::uint64_t>(0);
+    std::shared_ptr<std::uint64_t>                                    generation_ = std::make_shared<std::uint64_t>(0);
 };
 
 virtual_clock::virtual_clock() : state_(std::make_shared<state>()) { }

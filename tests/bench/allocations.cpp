@@ -17,32 +17,11 @@ void* take(std::size_t n)
 }
 }  // namespace
 
-void* operator new(std::size_t n)
-{
-    return take(n);
-}
-void* operator new[](std::size_t n)
-{
-    return take(n);
-}
-void operator delete(void* p) noexcept
-{
-    std::free(p);
-}
-void operator delete[](void* p) noexcept
-{
-    std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept
-{
-    std::free(p);
-}
-void operator delete[](void* p, std::size_t) noexcept
-{
-    std::free(p);
-}
+void* operator new(std::size_t n) { return take(n); }
+void* operator new[](std::size_t n) { return take(n); }
+void  operator delete(void* p) noexcept { std::free(p); }
+void  operator delete[](void* p) noexcept { std::free(p); }
+void  operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void  operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 
-std::uint64_t bench::allocations()
-{
-    return count.load(std::memory_order_relaxed);
-}
+std::uint64_t bench::allocations() { return count.load(std::memory_order_relaxed); }

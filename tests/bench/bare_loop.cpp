@@ -34,17 +34,19 @@ bare_figures run_bare_loop(std::string const& file, std::size_t per_commit, doub
     std::string const extend = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entry || ']}', position = "
                                ":after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
     std::string const mine = " WHERE gid = :gid AND owner = :owner AND position = :position AND status NOT IN ('succeed', 'failed')";
-    soci::statement   outcome = (sql.prepare << extend + mine, soci::use(entry), soci::use(after), soci::use(now), soci::use(gid), soci::use(owner),
-                               soci::use(position));
-    soci::statement   final_outcome = (sql.prepare << extend + ", status = :status, result = :result, finish_time = :finish" + mine +
-                                                        " AND cancel_requested = 0",
-                                     soci::use(entry), soci::use(after), soci::use(now), soci::use(status), soci::use(result),
-                                     soci::use(now, finish), soci::use(gid), soci::use(owner), soci::use(position));
+    soci::statement   outcome = (sql.prepare << extend + mine, soci::use(entry), soci::use(after), soci::use(now), soci::use(gid),
+                               soci::use(owner), soci::use(position));
+    soci::statement   final_outcome =
+        (sql.prepare << extend + ", status = :status, result = :result, finish_time = :finish" + mine + " AND cancel_requested = 0",
+         soci::use(entry), soci::use(after), soci::use(now), soci::use(status), soci::use(result), soci::use(now, finish), soci::use(gid),
+         soci::use(owner), soci::use(position));
     finish = soci::i_ok;
     status = "succeed";
 
-    std::string const first = R"({"id":"01","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
-    std::string const second = R"(,{"id":"02","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
+    std::string const first =
+        R"({"id":"01","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
+    std::string const second =
+        R"(,{"id":"02","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
 
     std::vector<double> latencies;
     auto const          begin = seconds_now();

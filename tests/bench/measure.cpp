@@ -9,10 +9,7 @@
 
 namespace bench {
 
-double seconds_now()
-{
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double cpu_seconds()
 {
@@ -39,15 +36,9 @@ static std::uint64_t status_field(std::string const& wanted)
     return 0;
 }
 
-std::uint64_t resident_bytes()
-{
-    return status_field("VmRSS:");
-}
+std::uint64_t resident_bytes() { return status_field("VmRSS:"); }
 
-std::uint64_t peak_resident_bytes()
-{
-    return status_field("VmHWM:");
-}
+std::uint64_t peak_resident_bytes() { return status_field("VmHWM:"); }
 
 double percentile(std::vector<double>& values, double p)
 {
@@ -58,10 +49,7 @@ double percentile(std::vector<double>& values, double p)
     return values[at];
 }
 
-double median(std::vector<double> values)
-{
-    return percentile(values, 0.5);
-}
+double median(std::vector<double> values) { return percentile(values, 0.5); }
 
 scratch::scratch(std::string const& under)
 {

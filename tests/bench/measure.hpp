@@ -8,9 +8,9 @@
 
 namespace bench {
 
-double        seconds_now();      // monotonic
-double        cpu_seconds();      // of this process, all threads
-std::uint64_t allocations();      // calls of operator new so far
+double        seconds_now();  // monotonic
+double        cpu_seconds();  // of this process, all threads
+std::uint64_t allocations();  // calls of operator new so far
 std::uint64_t resident_bytes();
 std::uint64_t peak_resident_bytes();
 

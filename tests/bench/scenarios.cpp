@@ -9,7 +9,6 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
-
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
@@ -22,10 +21,7 @@ namespace bench {
 
 namespace {
 
-std::string noop()
-{
-    return std::string(100, 'x');
-}
+std::string noop() { return std::string(100, 'x'); }
 
 // Times at which the body got past every thousandth step; for the scenario, not for the workflow.
 std::vector<double> marks;
@@ -66,8 +62,7 @@ boost::asio::awaitable<void> wait_for(weft::engine& engine, std::string gid)
         co_await engine.execute("waits", gid);
     }
     catch (std::exception const&)
-    {
-    }
+    { }
 }
 
 }  // namespace
@@ -117,7 +112,7 @@ static void waiting_here(std::string const& directory, std::size_t count, bool w
     boost::asio::io_context          io{1};
     weft::engine                     engine(io, *store, {.operation_timeout = std::chrono::milliseconds(0)});
     engine.add("waits", &waits_forever, std::ref(kept));
-    engine.submit("waits", "warm", [](std::exception_ptr) { });
+    engine.submit("waits", "warm", [](std::exception_ptr) {});
     while (kept.empty())
         io.run_one();
     auto const before = resident_bytes();
@@ -127,7 +122,7 @@ static void waiting_here(std::string const& directory, std::size_t count, bool w
         if (with_caller)
             boost::asio::co_spawn(io, wait_for(engine, std::move(gid)), boost::asio::detached);
         else
-            engine.submit("waits", std::move(gid), [](std::exception_ptr) { });
+            engine.submit("waits", std::move(gid), [](std::exception_ptr) {});
     }
     while (kept.size() < count + 1)
         io.run_one();
@@ -178,8 +173,10 @@ void finished_rows(std::string const& directory, std::size_t count)
     {
         soci::session sql(soci::sqlite3, "dbname=" + file);
         sql << "PRAGMA synchronous = OFF";
-        sql << "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) INSERT INTO trans_global (gid, trans_type, "
-               "status, workflow, custom_data, owner, ext_data, create_time, update_time, next_cron_time, position, result) SELECT 'done-' || i, "
+        sql << "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) INSERT INTO trans_global (gid, "
+               "trans_type, "
+               "status, workflow, custom_data, owner, ext_data, create_time, update_time, next_cron_time, position, result) SELECT 'done-' "
+               "|| i, "
                "'workflow', 'succeed', 'noop', '{\"name\":\"noop\"}', '0123456789abcde', '{\"journal\":[]}', i, i, i, 2, '1' FROM n",
             soci::use(static_cast<long long>(count));
     }
@@ -197,8 +194,8 @@ void finished_rows(std::string const& directory, std::size_t count)
         host.stop(std::chrono::seconds(5));
         stopping = seconds_now();
     }
-    std::printf("with %zu finished rows: opened in %.3f s, first workflow answered after %.3f s more, stopped in %.3f s\n", count, opened - begin,
-                first_answer - opened, stopping - first_answer);
+    std::printf("with %zu finished rows: opened in %.3f s, first workflow answered after %.3f s more, stopped in %.3f s\n", count,
+                opened - begin, first_answer - opened, stopping - first_answer);
 }
 
 }  // namespace bench

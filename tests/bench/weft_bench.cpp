@@ -28,11 +28,8 @@ struct options
     bool        json = false;
 };
 
-std::string noop()
-{
-    return std::string(100, 'x');
-}
-void undo() { }
+std::string noop() { return std::string(100, 'x'); }
+void        undo() { }
 
 weft::workflow<std::string> steps_workflow(weft::context& wf, int steps)
 {
@@ -53,7 +50,7 @@ weft::workflow<std::string> saga_workflow(weft::context& wf, int steps)
 class counts final : public weft::counters
 {
 public:
-    void          count(event e, std::uint64_t n) noexcept override { values_[static_cast<std::size_t>(e)].fetch_add(n, std::memory_order_relaxed); }
+    void count(event e, std::uint64_t n) noexcept override { values_[static_cast<std::size_t>(e)].fetch_add(n, std::memory_order_relaxed); }
     std::uint64_t of(event e) const noexcept { return values_[static_cast<std::size_t>(e)].load(std::memory_order_relaxed); }
 
 private:
@@ -73,13 +70,13 @@ struct figures
 struct load
 {
     boost::asio::io_context* io = nullptr;
-    weft::engine*       engine = nullptr;
-    options const*      what = nullptr;
-    double              until = 0;
-    std::uint64_t       next = 0;
-    std::uint64_t       done = 0;
-    std::size_t         running = 0;
-    std::vector<double> latencies_ms;
+    weft::engine*            engine = nullptr;
+    options const*           what = nullptr;
+    double                   until = 0;
+    std::uint64_t            next = 0;
+    std::uint64_t            done = 0;
+    std::size_t              running = 0;
+    std::vector<double>      latencies_ms;
 };
 
 boost::asio::awaitable<void> keep_busy(load& l)
@@ -136,7 +133,8 @@ figures run_engine(options const& o, std::string const& url)
 
 void throughput(options const& o, std::string const& store)
 {
-    std::vector<double> weft, bare, bare_same_batch, ratios, latencies, cpu, allocations, commits, writes, batches, bare_latency, latency_ratios;
+    std::vector<double> weft, bare, bare_same_batch, ratios, latencies, cpu, allocations, commits, writes, batches, bare_latency,
+        latency_ratios;
     using bench::median;
     using bench::percentile;
     for (int pair = 0; pair < o.pairs; ++pair)
@@ -144,7 +142,8 @@ void throughput(options const& o, std::string const& store)
         bench::scratch const dir(o.directory);
         auto const           f = run_engine(o, store == "sqlite" ? "sqlite://" + dir.file("weft.db") : store);
         auto const           b = bench::run_bare_loop(dir.file("bare.db"), o.in_flight, o.seconds);
-        auto const           same = bench::run_bare_loop(dir.file("same.db"), std::max<std::size_t>(1, static_cast<std::size_t>(f.batch)), o.seconds / 2);
+        auto const           same =
+            bench::run_bare_loop(dir.file("same.db"), std::max<std::size_t>(1, static_cast<std::size_t>(f.batch)), o.seconds / 2);
         weft.push_back(f.per_second);
         bare.push_back(b.per_second);
         bare_latency.push_back(b.p50_ms);
@@ -165,9 +164,9 @@ void throughput(options const& o, std::string const& store)
                     "\"bare_same_batch_per_s\":%.0f,\"ratio\":%.3f,\"ratio_same_batch\":%.3f,\"batch\":%.1f,\"commits_per_workflow\":%.4f,"
                     "\"writes_per_workflow\":%.2f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"bare_p50_ms\":%.3f,\"p50_ratio\":%.3f,"
                     "\"cpu_s_per_1000\":%.4f,\"allocations_per_step\":%.1f,\"peak_mib\":%.1f}\n",
-                    store.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch), median(ratios),
-                    median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99, p999,
-                    median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
+                    store.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch),
+                    median(ratios), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99,
+                    p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
     else
         std::printf("%s, %d × %s, %zu in flight (median of %d pairs)\n"
                     "  workflows/s            %10.0f\n"
@@ -179,8 +178,8 @@ void throughput(options const& o, std::string const& store)
                     "  heap allocations       %10.1f a step\n"
                     "  peak memory            %10.1f MiB\n",
                     store.c_str(), o.steps, o.verb.c_str(), o.in_flight, o.pairs, median(weft), median(bare), median(ratios),
-                    median(bare_same_batch), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99,
-                    p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
+                    median(bare_same_batch), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50,
+                    p99, p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
 }
 
 }  // namespace
@@ -194,12 +193,14 @@ try
     std::size_t             count = 0;
     po::options_description all("weft_bench");
     all.add_options()("help", "this")("store", po::value(&store)->default_value("sqlite"), "sqlite: a fresh file; or memory://")(
-        "verb", po::value(&o.verb)->default_value("step"), "step or saga")("steps", po::value(&o.steps)->default_value(2), "steps of a workflow")(
-        "in-flight", po::value(&o.in_flight)->default_value(256), "workflows at once")(
+        "verb", po::value(&o.verb)->default_value("step"),
+        "step or saga")("steps", po::value(&o.steps)->default_value(2),
+                        "steps of a workflow")("in-flight", po::value(&o.in_flight)->default_value(256), "workflows at once")(
         "seconds", po::value(&o.seconds)->default_value(2), "of each measurement")("pairs", po::value(&o.pairs)->default_value(5),
                                                                                    "measurements of weft and of the bare loop, in turn")(
-        "dir", po::value(&o.directory)->default_value("."), "where the databases are made")("json", po::bool_switch(&o.json), "one line of JSON")(
-        "scenario", po::value(&scenario), "instead: long, waiting, finished")("count", po::value(&count), "steps, workflows or rows of the scenario");
+        "dir", po::value(&o.directory)->default_value("."), "where the databases are made")(
+        "json", po::bool_switch(&o.json), "one line of JSON")("scenario", po::value(&scenario), "instead: long, waiting, finished")(
+        "count", po::value(&count), "steps, workflows or rows of the scenario");
     po::variables_map vm;
     po::store(po::parse_command_line(argc, argv, all), vm);
     po::notify(vm);

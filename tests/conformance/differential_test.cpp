@@ -13,9 +13,10 @@ using namespace std::chrono_literals;
 
 std::string describe(weft::transaction const& t)
 {
-    return t.gid + '|' + t.workflow + '|' + t.input + '|' + std::string(to_string(t.status)) + '|' + t.owner + '|' + std::to_string(t.position) +
-           '|' + std::to_string(t.attempts) + '|' + std::to_string(t.sends) + '|' + t.result + '|' + t.reason + '|' + t.last_error + '|' +
-           t.paused_reason + '|' + std::to_string(t.cancel_requested) + '|' + t.journal + '|' + std::to_string(t.parts.size());
+    return t.gid + '|' + t.workflow + '|' + t.input + '|' + std::string(to_string(t.status)) + '|' + t.owner + '|' +
+           std::to_string(t.position) + '|' + std::to_string(t.attempts) + '|' + std::to_string(t.sends) + '|' + t.result + '|' + t.reason +
+           '|' + t.last_error + '|' + t.paused_reason + '|' + std::to_string(t.cancel_requested) + '|' + t.journal + '|' +
+           std::to_string(t.parts.size());
 }
 
 class random_operations
@@ -38,14 +39,21 @@ public:
         switch (pick(9))
         {
         case 0:
-        case 1: return write("create", create());
+        case 1:
+            return write("create", create());
         case 2:
         case 3:
-        case 4: return write("extend", extend());
-        case 5: return write("park", park());
-        case 6: return write("request", weft::request_write{gid(), pick(2) ? weft::request_write::kind::cancel : weft::request_write::kind::resume});
-        case 7: return claim();
-        default: return others();
+        case 4:
+            return write("extend", extend());
+        case 5:
+            return write("park", park());
+        case 6:
+            return write("request",
+                         weft::request_write{gid(), pick(2) ? weft::request_write::kind::cancel : weft::request_write::kind::resume});
+        case 7:
+            return claim();
+        default:
+            return others();
         }
     }
 
@@ -167,17 +175,17 @@ private:
         auto const e = engine();
         bool const owned_too = pick(5) == 0;
         return "claim=" + each<std::string>([&](weft::store& s) {
-                   // Which of several rows due at the same moment comes first is not promised: all of them, in order of their names.
-                   auto                     c = s.claim(e, names_, 1000, owned_too);
-                   std::vector<std::string> rows;
-                   for (auto const& t : c.rows)
-                       rows.push_back(describe(t));
-                   std::sort(rows.begin(), rows.end());
-                   std::string all = c.alive ? "alive" : "dead";
-                   for (auto const& r : rows)
-                       all += '\n' + r;
-                   return all + (c.next_due ? std::to_string(c.next_due->count()) : "none");
-               }).substr(0, 5);
+                              // Which of several rows due at the same moment comes first is not promised: all of them, in order of their names.
+                              auto                     c = s.claim(e, names_, 1000, owned_too);
+                              std::vector<std::string> rows;
+                              for (auto const& t : c.rows)
+                                  rows.push_back(describe(t));
+                              std::sort(rows.begin(), rows.end());
+                              std::string all = c.alive ? "alive" : "dead";
+                              for (auto const& r : rows)
+                                  all += '\n' + r;
+                              return all + (c.next_due ? std::to_string(c.next_due->count()) : "none");
+                          }).substr(0, 5);
     }
 
     std::string others()
@@ -196,7 +204,8 @@ private:
             auto const e = engine();
             return "beat=" + std::to_string(each<bool>([&](weft::store& s) { return s.beat(e, names_); }));
         }
-        case 2: return "release=" + std::to_string(each<std::size_t>([&](weft::store& s) { return s.release_dead(4s); }) > 0);
+        case 2:
+            return "release=" + std::to_string(each<std::size_t>([&](weft::store& s) { return s.release_dead(4s); }) > 0);
         case 3:
         {
             auto const e = engine();
@@ -228,11 +237,11 @@ private:
         }
     }
 
-    std::mt19937_64                                         random_;
+    std::mt19937_64                                        random_;
     std::vector<std::unique_ptr<conformance::fresh_store>> stores_;
-    std::vector<std::string>                                names_{"place-order", "ship-order"};
-    std::vector<std::string>                                engines_{"engine-a", "engine-b"};
-    std::vector<std::string>                                gids_{"order", "order-1", "order-10", "订单", "o'; DROP TABLE kv; --"};
+    std::vector<std::string>                               names_{"place-order", "ship-order"};
+    std::vector<std::string>                               engines_{"engine-a", "engine-b"};
+    std::vector<std::string>                               gids_{"order", "order-1", "order-10", "订单", "o'; DROP TABLE kv; --"};
 };
 
 TEST(DifferentialStores, AnswerTheSameToTheSameOperations)
@@ -258,7 +267,8 @@ TEST(DifferentialStores, AnswerTheSameToTheSameOperations)
     std::string kinds;
     for (auto const& [what, times] : seen)
         kinds += ' ' + what + " x" + std::to_string(times);
-    std::printf("compared %llu answers of %zu stores:%s\n", static_cast<unsigned long long>(compared), conformance::kinds().size(), kinds.c_str());
+    std::printf("compared %llu answers of %zu stores:%s\n", static_cast<unsigned long long>(compared), conformance::kinds().size(),
+                kinds.c_str());
     // A run in which an operation never succeeded, or never failed, proved nothing about it.
     auto const happened = [&](weft::written w, std::string const& name) { return seen[name + '=' + std::to_string(static_cast<int>(w))]; };
     using weft::written;

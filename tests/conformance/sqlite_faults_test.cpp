@@ -6,10 +6,8 @@
 #include <weft/weft.hpp>
 
 #include <boost/asio/use_future.hpp>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
@@ -64,10 +62,7 @@ protected:
     std::filesystem::path const directory = own.path();
 };
 
-int one()
-{
-    return 1;
-}
+int one() { return 1; }
 
 weft::workflow<int> three_steps(weft::context& wf)
 {
@@ -79,7 +74,8 @@ weft::workflow<int> three_steps(weft::context& wf)
 
 TEST_F(SqliteFaults, AMissingDirectoryIsNamed)
 {
-    EXPECT_THAT(why_not("sqlite://" + (directory / "nowhere" / "weft.db").string()), AllOf(HasSubstr("nowhere/weft.db"), HasSubstr("unable to open")));
+    EXPECT_THAT(why_not("sqlite://" + (directory / "nowhere" / "weft.db").string()),
+                AllOf(HasSubstr("nowhere/weft.db"), HasSubstr("unable to open")));
 }
 
 TEST_F(SqliteFaults, AnUnknownUrlIsRefusedWithWhatThereIs)
@@ -151,7 +147,8 @@ TEST_F(SqliteFaults, AFileThatMayNotBeWrittenIsNamed)
     int status = 0;
     ::waitpid(child, &status, 0);
     ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    EXPECT_THAT(std::string(room, static_cast<std::size_t>(std::max<ssize_t>(0, n))), AllOf(HasSubstr(file()), AnyOf(HasSubstr("readonly"), HasSubstr("unable to open"))));
+    EXPECT_THAT(std::string(room, static_cast<std::size_t>(std::max<ssize_t>(0, n))),
+                AllOf(HasSubstr(file()), AnyOf(HasSubstr("readonly"), HasSubstr("unable to open"))));
 }
 
 TEST_F(SqliteFaults, ADatabaseThatIsLockedForLongIsNamedAndUsedOnceItIsFree)
@@ -249,11 +246,10 @@ TEST_F(SqliteFaults, AFullDiskHoldsEverythingUpAndLosesNothing)
         host.start();
         EXPECT_EQ(host.engine().execute<int>("three-steps", "before", weft::blocking), 3);
         {
-            std::ofstream filler(disk / "filler");
+            std::ofstream     filler(disk / "filler");
             std::string const block(4096, 'x');
             while (filler.write(block.data(), static_cast<std::streamsize>(block.size())).flush())
-            {
-            }
+            { }
         }
         std::vector<std::future<int>> during;
         for (int i = 0; i < 50; ++i)
@@ -376,10 +372,15 @@ TEST_F(SqliteFaults, ABatchOfWhichSomeIsWrittenIsInDoubt)
 
 TEST_F(SqliteFaults, AJournalEditedByHandPausesItsTransactionAndNoOther)
 {
-    auto const store = weft::open_store(url());
-    std::vector<std::string> const edits{"not JSON at all", R"({"journal":7})", R"({"journal":[{"id":"01"}]})", R"([])", "",
-                                         R"({"parts":1,"entries":4,"journal":[]})",
-                                         R"({"journal":[{"id":"01","verb":"step","op":"action","name":"one","at":1,"status":"succeed","data":1}]})"};
+    auto const                     store = weft::open_store(url());
+    std::vector<std::string> const edits{
+        "not JSON at all",
+        R"({"journal":7})",
+        R"({"journal":[{"id":"01"}]})",
+        R"([])",
+        "",
+        R"({"parts":1,"entries":4,"journal":[]})",
+        R"({"journal":[{"id":"01","verb":"step","op":"action","name":"one","at":1,"status":"succeed","data":1}]})"};
     for (std::size_t i = 0; i <= edits.size(); ++i)
     {
         weft::create_write w;
@@ -413,8 +414,8 @@ TEST_F(SqliteFaults, AJournalEditedByHandPausesItsTransactionAndNoOther)
 TEST_F(SqliteFaults, AMissingPartOfAJournalPausesItsTransaction)
 {
     {
-        auto const          store = weft::open_store(url());
-        weft::host          host(*store, {.seal_at = 100});
+        auto const store = weft::open_store(url());
+        weft::host host(*store, {.seal_at = 100});
         host.engine().add("three-steps", &three_steps);
         host.start();
         EXPECT_EQ(host.engine().execute<int>("three-steps", "g1", weft::blocking), 3);

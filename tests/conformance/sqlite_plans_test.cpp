@@ -64,7 +64,8 @@ void daily_work(weft::store& store)
         w.owner = owner;
         apply(w);
     };
-    auto const extend = [&](std::string const& gid, std::int64_t position, weft::extend_write::decision decide, bool finish, std::uint32_t part = 0) {
+    auto const extend = [&](std::string const& gid, std::int64_t position, weft::extend_write::decision decide, bool finish,
+                            std::uint32_t part = 0) {
         weft::extend_write w;
         w.gid = gid;
         w.owner = engine;

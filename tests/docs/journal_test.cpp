@@ -4,12 +4,11 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
-#include <sqlite3.h>
 #include <sstream>
 #include <unistd.h>
 

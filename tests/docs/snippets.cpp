@@ -1,15 +1,15 @@
 // The snippets of docs/: compiled, and run where there is something to run. Marks: //[name … //]. See scripts/check-docs.
+#include <weft/testing/environment.hpp>
 #include <weft/weft.hpp>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/describe.hpp>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+// After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
-#include <weft/testing/environment.hpp>
 
 namespace {
 
@@ -102,23 +102,20 @@ weft::workflow<std::int64_t> pay(weft::context& wf, order o)
 //[parts
 weft::workflow<std::int64_t> order_and_pay(weft::context& wf, order o)
 {
-    co_await wf.step("notify", &notify, o);   // branch 01
-    auto const cents = co_await pay(wf, o);   // branches 02 and perhaps 03
+    co_await wf.step("notify", &notify, o);  // branch 01
+    auto const cents = co_await pay(wf, o);  // branches 02 and perhaps 03
     co_return cents;
 }
 //]
 
-std::string send_mail(std::string const& to, std::string const& id)
-{
-    return to + '/' + id;
-}
+std::string send_mail(std::string const& to, std::string const& id) { return to + '/' + id; }
 
 //[same_each_time
 weft::workflow<std::string> remind(weft::context& wf, std::string customer)
 {
-    auto const id = wf.uuid();                                      // not boost::uuids::random_generator
-    auto const hour = wf.now().time_since_epoch() / 1h % 24;        // not std::chrono::system_clock::now()
-    auto const slot = wf.random() % 10;                             // not rand()
+    auto const id = wf.uuid();                                // not boost::uuids::random_generator
+    auto const hour = wf.now().time_since_epoch() / 1h % 24;  // not std::chrono::system_clock::now()
+    auto const slot = wf.random() % 10;                       // not rand()
     if (hour < 8 || slot == 0)
         co_return "later";
     co_return co_await wf.step("mail", &send_mail, customer, id);
@@ -174,7 +171,7 @@ TEST(DocumentedCoroutines, AreTwoColours)
     std::string found;
     engine.execute<std::string>("locate", "g1", std::string("tea"), [&](std::exception_ptr, std::string s) {
         found = s;
-        engine.stop(1s, [](std::exception_ptr) { });
+        engine.stop(1s, [](std::exception_ptr) {});
     });
     io.run();
     EXPECT_EQ(found, "shelf 7 has tea");
@@ -211,7 +208,7 @@ TEST(DocumentedCoroutines, SeeTheSameTimeAndNumbersInEveryAttempt)
 //[rolls_back
 TEST(PlaceOrder, RollsBackWhenTheCardIsRefused)
 {
-    weft::testing::environment env;               // a store in memory, virtual time
+    weft::testing::environment env;  // a store in memory, virtual time
     shop                       our;
     env.add("place-order", &place_order, std::ref(our));
     env.on("charge").fails("card refused");
@@ -232,7 +229,7 @@ TEST(PlaceOrder, SendsAgainWhatDidNotAnswer)
     weft::testing::environment env;
     shop                       our;
     env.add("place-order", &place_order, std::ref(our));
-    env.on("deduct-stock").loses_the_answer().answers_twice();   // first send, then every further one
+    env.on("deduct-stock").loses_the_answer().answers_twice();  // first send, then every further one
     env.on("charge").throws("connection reset").never_answers().is_ongoing().times(3).runs();
     env.on("deduct-stock", weft::operation::confirm).answers_after(40s).runs();  // too late for the time-out, then at once
 
@@ -253,9 +250,9 @@ TEST(PlaceOrder, WaitsForTheMailServer)
 
     order const wanted{"o1", "tea", 2, 500};
     env.submit("place-order", "g1", wanted);
-    env.settle();                                    // until nothing can happen before time moves
+    env.settle();  // until nothing can happen before time moves
     EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
-    env.advance(1h);                                 // no test waits for it
+    env.advance(1h);  // no test waits for it
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
 }
 //]
@@ -270,9 +267,9 @@ TEST(PlaceOrder, IsFinishedByTheNextProcess)
 
     order const wanted{"o1", "tea", 2, 500};
     env.submit("place-order", "g1", wanted);
-    env.settle();                                    // "charge" has been sent, and nothing came back
-    env.crash();                                     // only the store is left, and the participants
-    env.finish();                                    // a new process finds the work and finishes it
+    env.settle();  // "charge" has been sent, and nothing came back
+    env.crash();   // only the store is left, and the participants
+    env.finish();  // a new process finds the work and finishes it
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
     EXPECT_THAT(env.calls(), ElementsAre("deduct-stock/try", "charge/action", "charge/action", "notify/action", "deduct-stock/confirm"));
 }
@@ -281,7 +278,7 @@ TEST(PlaceOrder, IsFinishedByTheNextProcess)
 //[crash_everywhere
 struct order_scenario
 {
-    using world = shop;                              // the participants: made anew for each case, outlives the crashes
+    using world = shop;  // the participants: made anew for each case, outlives the crashes
 
     void arrange(weft::testing::environment& env, shop& our) { env.add("place-order", &place_order, std::ref(our)); }
     void act(weft::testing::environment& env, shop&)
@@ -298,7 +295,7 @@ TEST(PlaceOrder, SurvivesACrashAnywhere)
         EXPECT_EQ(our.sold, 2);
     });
     std::cout << report << '\n';
-    EXPECT_GT(report.cases(), 0u);                   // that something was tried
+    EXPECT_GT(report.cases(), 0u);  // that something was tried
 }
 //]
 
@@ -306,7 +303,7 @@ TEST(PlaceOrder, SurvivesACrashAnywhere)
 TEST(PlaceOrder, ReplaysTheSame)
 {
     weft::testing::environment_options options;
-    options.engine.replay_always = true;             // the body is replayed from its journal after every write
+    options.engine.replay_always = true;  // the body is replayed from its journal after every write
     weft::testing::environment env(options);
     shop                       our;
     env.add("place-order", &place_order, std::ref(our));

@@ -4,13 +4,18 @@
 #include <weft/weft.hpp>
 
 #include <boost/describe.hpp>
+
 #include <iostream>
 
-struct order { std::string from, to; int cents; };
+struct order
+{
+    std::string from, to;
+    int         cents;
+};
 BOOST_DESCRIBE_STRUCT(order, (), (from, to, cents))
 
 // Operations: ordinary functions. Throwing weft::failure means "the business says no".
-void debit(order const& o)  { std::cout << "debit " << o.from << '\n'; }
+void debit(order const& o) { std::cout << "debit " << o.from << '\n'; }
 void refund(order const& o) { std::cout << "refund " << o.from << '\n'; }
 void credit(order const& o)
 {

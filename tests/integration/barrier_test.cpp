@@ -19,9 +19,9 @@ using weft::operation;
 
 struct receipt
 {
-    std::string order;
+    std::string  order;
     std::int64_t cents = 0;
-    bool operator==(receipt const&) const = default;
+    bool         operator==(receipt const&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(receipt, (), (order, cents))
 
@@ -30,7 +30,7 @@ struct over_sqlite3
     explicit over_sqlite3(std::string const& file) : db(file), connection(db.get()) { }
     void execute(std::string const& sql) { db(sql); }
 
-    plain_sqlite db;
+    plain_sqlite             db;
     weft::sqlite3_connection connection;
 };
 
@@ -39,7 +39,7 @@ struct over_soci
     explicit over_soci(std::string const& file) : connection(open_sqlite(session, file)) { }
     void execute(std::string const& sql) { session << sql; }
 
-    soci::session session;
+    soci::session         session;
     weft::soci_connection connection;
 };
 
@@ -109,8 +109,8 @@ protected:
     std::string rows() { return look("select count(*) from barrier"); }
 
     temporary_directory directory;
-    Connection sql;
-    plain_sqlite look;
+    Connection          sql;
+    plain_sqlite        look;
 };
 
 using connections = testing::Types<over_sqlite3, over_soci>;
@@ -243,9 +243,9 @@ private:
         return done_[key] = instead.empty() ? "result " + std::to_string(effects_) : "";
     }
 
-    operation undo_;
+    operation                          undo_;
     std::map<std::string, std::string> done_;
-    std::size_t effects_ = 0;
+    std::size_t                        effects_ = 0;
 };
 
 // Every sequence of up to `length` of these operations, each a transaction of its own.
@@ -258,10 +258,10 @@ void try_every_order(Test& test, operation undo, std::vector<operation> const& o
     for (std::size_t n = 0; n < sequences; ++n)
     {
         std::string const gid = "order " + std::to_string(n);
-        std::string story = gid + ":";
-        model expected(undo);
-        std::size_t effects = 0;
-        auto rest = n;
+        std::string       story = gid + ":";
+        model             expected(undo);
+        std::size_t       effects = 0;
+        auto              rest = n;
         for (int i = 0; i < length; ++i, rest /= operations.size())
         {
             auto const op = operations[rest % operations.size()];
@@ -325,7 +325,7 @@ TYPED_TEST(Barrier, GuardsSeveralDatabasesOfOneRequestSeparately)
 {
     for (int request = 0; request < 2; ++request)
     {
-        barrier b(this->where(operation::action));
+        barrier    b(this->where(operation::action));
         auto const first = this->in_transaction([&] { return b.call(this->sql.connection, [] { return 1; }); });
         auto const second = this->in_transaction([&] { return b.call(this->sql.connection, [] { return 2; }); });
         EXPECT_EQ(first, 1);
@@ -338,7 +338,7 @@ TYPED_TEST(Barrier, SkipsAnUndoForTheDatabaseThatTheActionDidNotReach)
 {
     this->guarded(operation::action);  // barrier id 01 only
     barrier undo(this->where(operation::compensate));
-    int runs = 0;
+    int     runs = 0;
     this->in_transaction([&] { undo.call(this->sql.connection, [&] { runs += 1; }); });
     this->in_transaction([&] { undo.call(this->sql.connection, [&] { runs += 10; }); });
     EXPECT_EQ(runs, 1);
@@ -418,7 +418,7 @@ TYPED_TEST(Barrier, ForgivesNoOtherConstraintThanItsOwn)
     this->look("create table strict_one (id integer primary key, trans_type text, gid text check (gid <> 'g1'), branch_id text, op text, "
                "barrier_id text, reason text, result text, create_time text, update_time text, unique (gid, branch_id, op, barrier_id))");
     weft::barrier_options const options{.table = "strict_one"};
-    barrier b(this->where(operation::action), options);
+    barrier                     b(this->where(operation::action), options);
     EXPECT_THROW(this->in_transaction([&] { b.call(this->sql.connection, [] {}); }), std::runtime_error);
 }
 

@@ -44,14 +44,14 @@ protected:
     }
 
     temporary_directory directory;
-    std::string const file = directory.file("shop.db");
-    std::string const url = directory.url("shop.db");
+    std::string const   file = directory.file("shop.db");
+    std::string const   url = directory.url("shop.db");
 };
 
 TEST_F(Database, MakesTheFileWithABarrierInWalMode)
 {
     weft::database db(url);
-    plain_sqlite look(file);
+    plain_sqlite   look(file);
     EXPECT_EQ(look("pragma journal_mode"), "wal");
     EXPECT_EQ(look("select count(*) from barrier"), "0");
     EXPECT_EQ(db.run([](soci::session& sql) {
@@ -76,7 +76,7 @@ TEST_F(Database, OpensWhatIsThereAlready)
 TEST_F(Database, OpensWhileAnotherProgramWrites)
 {
     weft::database first(url);
-    plain_sqlite other(file);
+    plain_sqlite   other(file);
     other("begin immediate");
     EXPECT_EQ(refusal(url + "?busy_timeout=0ms"), "it opened");
 }
@@ -85,8 +85,8 @@ TEST_F(Database, OpensOneNewFileFromSeveralThreadsAtOnce)
 {
     for (int i = 0; i < 10; ++i)
     {
-        auto const same = directory.url("new" + std::to_string(i) + ".db");
-        std::latch go(4);
+        auto const               same = directory.url("new" + std::to_string(i) + ".db");
+        std::latch               go(4);
         std::vector<std::thread> openers;
         for (int t = 0; t < 4; ++t)
             openers.emplace_back([&] {
@@ -300,14 +300,14 @@ TEST_F(Database, LetsReadersChangeNothing)
 TEST_F(Database, RefusesToWaitForItself)
 {
     weft::database db(url);
-    auto const nested = [&](soci::session&) { db.run([](soci::session&) {}); };
+    auto const     nested = [&](soci::session&) { db.run([](soci::session&) {}); };
     EXPECT_THROW(db.run(nested), weft::misuse);
     EXPECT_THROW(db.read(nested), weft::misuse);
 }
 
 TEST_F(Database, FindsTheMarkOfAStoreInTheSameFile)
 {
-    weft::database db(url);
+    weft::database              db(url);
     weft::participant_database& asked = db;
     EXPECT_FALSE(asked.holds("n1"));  // no table kv
     plain_sqlite store(file);

@@ -25,8 +25,8 @@ public:
     std::string operator()(std::string const& sql)
     {
         std::string out = "none";
-        char* error = nullptr;
-        auto const keep = [](void* to, int, char** values, char**) {
+        char*       error = nullptr;
+        auto const  keep = [](void* to, int, char** values, char**) {
             *static_cast<std::string*>(to) = values[0] ? values[0] : "null";
             return 0;
         };

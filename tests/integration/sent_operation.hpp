@@ -12,7 +12,7 @@
 struct answer_given
 {
     weft::outcome outcome;
-    bool permanent = false;
+    bool          permanent = false;
 };
 
 class sent_operation final : public weft::detail::performance
@@ -27,7 +27,7 @@ public:
 
 private:
     mutable boost::asio::io_context io_{1};
-    std::promise<answer_given> given_;
+    std::promise<answer_given>      given_;
 };
 
 inline weft::branch branch_of(std::string gid, weft::operation op = weft::operation::action, std::string id = "01")
@@ -45,7 +45,7 @@ template <class Operation, class... Args>
 std::future<answer_given> send(Operation const& operation, weft::branch where, Args const&... args)
 {
     boost::intrusive_ptr<sent_operation> sent(new sent_operation(std::move(where)));
-    auto answer = sent->future();
+    auto                                 answer = sent->future();
     operation.start(weft::operation_call(sent), args...);
     return answer;
 }

@@ -24,7 +24,7 @@ using weft::outcome;
 
 struct order
 {
-    std::string id;
+    std::string  id;
     std::int64_t cents = 0;
 };
 BOOST_DESCRIBE_STRUCT(order, (), (id, cents))
@@ -145,17 +145,17 @@ protected:
         }
 
     private:
-        std::latch started_{1};
-        std::latch go_on_{1};
+        std::latch  started_{1};
+        std::latch  go_on_{1};
         std::thread thread_;
     };
 
-    temporary_directory directory;
-    std::string const file = directory.file("participant.db");
+    temporary_directory             directory;
+    std::string const               file = directory.file("participant.db");
     std::unique_ptr<weft::database> db =
         std::make_unique<weft::database>(directory.url("participant.db") + "?foreign_keys=on&busy_timeout=50ms");
     plain_sqlite look;
-    order const wanted{.id = "o1", .cents = 250};
+    order const  wanted{.id = "o1", .cents = 250};
 };
 
 TEST_F(SqlOperation, AnswersWithTheResultOnceItIsCommitted)
@@ -236,7 +236,7 @@ TEST_F(SqlOperation, MayBeALambdaWithoutCaptures)
 TEST_F(SqlOperation, KeepsParametersOutOfItsErrors)
 {
     std::string const secret = "4711-0815";
-    auto const answer = send(on(&violate), branch_of("g1"), secret).get();
+    auto const        answer = send(on(&violate), branch_of("g1"), secret).get();
     EXPECT_EQ(answer.outcome.what, outcome::kind::error);
     EXPECT_THAT(answer.outcome.text, AllOf(HasSubstr("CHECK"), testing::Not(HasSubstr("4711"))));
 }
@@ -263,7 +263,7 @@ TEST_F(SqlOperation, IsAnErrorWhileAnotherProgramWritesTooLong)
 TEST_F(SqlOperation, IsCommittedTogetherWithOthersThatWait)
 {
     std::vector<std::future<answer_given>> answers;
-    held_up writer(*db);
+    held_up                                writer(*db);
     for (int i = 0; i < 10; ++i)
         answers.push_back(send(on(&look_from_outside), branch_of("g" + std::to_string(i)), file));
     writer.let_go();
@@ -274,9 +274,9 @@ TEST_F(SqlOperation, IsCommittedTogetherWithOthersThatWait)
 
 TEST_F(SqlOperation, IsCommittedInGroupsNoLargerThanAsked)
 {
-    weft::database small(directory.url("participant.db"), {.group_limit = 2});
+    weft::database                         small(directory.url("participant.db"), {.group_limit = 2});
     std::vector<std::future<answer_given>> answers;
-    held_up writer(small);
+    held_up                                writer(small);
     for (int i = 0; i < 4; ++i)
         answers.push_back(send(weft::sql(small, &look_from_outside), branch_of("g" + std::to_string(i)), file));
     writer.let_go();
@@ -293,8 +293,8 @@ class SqlGroup : public SqlOperation, public testing::WithParamInterface<std::pa
 TEST_P(SqlGroup, LosesOnlyTheMemberThatGoesWrong)
 {
     std::vector<std::future<answer_given>> answers;
-    std::future<answer_given> bad;
-    held_up writer(*db);
+    std::future<answer_given>              bad;
+    held_up                                writer(*db);
     for (int i = 0; i < 9; ++i)
     {
         answers.push_back(send(on(&charge), branch_of("g" + std::to_string(i)), wanted));
@@ -338,11 +338,11 @@ TEST_F(SqlOperation, SaysWhatEndedItsTransaction)
 TEST_F(SqlOperation, HappensOnceWhenSentAgainWithinItsGroup)
 {
     held_up writer(*db);
-    auto first = send(on(&charge), branch_of("g1"), wanted);
-    auto second = send(on(&charge), branch_of("g1"), wanted);
-    auto undo = send(on(&refund), branch_of("g1", operation::compensate), wanted);
-    auto early = send(on(&refund), branch_of("g2", operation::compensate), wanted);
-    auto late = send(on(&charge), branch_of("g2"), wanted);
+    auto    first = send(on(&charge), branch_of("g1"), wanted);
+    auto    second = send(on(&charge), branch_of("g1"), wanted);
+    auto    undo = send(on(&refund), branch_of("g1", operation::compensate), wanted);
+    auto    early = send(on(&refund), branch_of("g2", operation::compensate), wanted);
+    auto    late = send(on(&charge), branch_of("g2"), wanted);
     writer.let_go();
     EXPECT_EQ(first.get().outcome, outcome::success("250"));
     EXPECT_EQ(second.get().outcome, outcome::success("250"));
@@ -354,8 +354,8 @@ TEST_F(SqlOperation, HappensOnceWhenSentAgainWithinItsGroup)
 
 TEST_F(SqlOperation, HappensExactlyOnceWhenThousandsAreSentFromSeveralThreads)
 {
-    constexpr int threads = 4, each = 250;
-    std::vector<std::thread> senders;
+    constexpr int                                       threads = 4, each = 250;
+    std::vector<std::thread>                            senders;
     std::vector<std::vector<std::future<answer_given>>> answers(threads);
     for (int t = 0; t < threads; ++t)
         senders.emplace_back([&, t] {
@@ -374,8 +374,8 @@ TEST_F(SqlOperation, HappensExactlyOnceWhenThousandsAreSentFromSeveralThreads)
 
 TEST_F(SqlOperation, HappensOnceForTwoProcessesThatShareTheDatabase)
 {
-    weft::database other(directory.url("participant.db"));
-    weft::database first(directory.url("participant.db"));
+    weft::database                         other(directory.url("participant.db"));
+    weft::database                         first(directory.url("participant.db"));
     std::vector<std::future<answer_given>> answers;
     for (int i = 0; i < 200; ++i)
         for (auto* d : {&first, &other})
@@ -407,8 +407,8 @@ class writer_of_a_store final : public weft::record_writer
 public:
     explicit writer_of_a_store(std::any connection) : connection_(std::move(connection)) { }
     std::any connection() override { return connection_; }
-    bool record(weft::extend_write const&) override { return true; }
-    bool applied(weft::extend_write const&) override { return false; }
+    bool     record(weft::extend_write const&) override { return true; }
+    bool     applied(weft::extend_write const&) override { return false; }
 
 private:
     std::any connection_;
@@ -424,7 +424,7 @@ protected:
     template <class F>
     answer_given locally(F f, weft::branch const& where)
     {
-        call<F> branch(weft::detail::verb::saga, weft::named("charge"), std::tuple(on(f), on(f)), wanted);
+        call<F>      branch(weft::detail::verb::saga, weft::named("charge"), std::tuple(on(f), on(f)), wanted);
         answer_given answer;
         try
         {
@@ -481,13 +481,13 @@ TEST_F(SqlOperationInTheStore, CannotSucceedWithAResultThatCannotBeRecorded)
 
 TEST_F(SqlOperationInTheStore, KeepsParametersOutOfItsErrors)
 {
-    std::string const secret = "4711-0815";
+    std::string const                                                                                      secret = "4711-0815";
     weft::detail::branch_call_of<std::tuple<std::string>, weft::detail::sql_operation<decltype(&violate)>> branch(
         weft::detail::verb::saga, weft::named("charge"), std::tuple(on(&violate)), secret);
     db->run([&](soci::session& sql) {
         writer_of_a_store writer{std::any(&sql)};
-        bool permanent = false;
-        auto const o = branch.run_local(operation::action, branch_of("g1"), writer, permanent);
+        bool              permanent = false;
+        auto const        o = branch.run_local(operation::action, branch_of("g1"), writer, permanent);
         EXPECT_THAT(o.text, AllOf(HasSubstr("CHECK"), testing::Not(HasSubstr("4711"))));
     });
 }

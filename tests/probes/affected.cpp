@@ -30,19 +30,19 @@ struct two
     tracked b;
 };
 
-task<int> by_value(agg a) { co_return a.n; }
-task<int> by_reference(agg const& a) { co_return a.n; }
-task<int> by_forwarding_reference(auto&& a) { co_return a.n; }
-task<int> in_optional(std::optional<agg> a) { co_return a->n; }
-task<int> in_aggregate(outer o) { co_return o.a.n; }
-task<int> in_pair(std::pair<agg, int> p) { co_return p.first.n; }
-task<int> call(auto f) { co_return f(); }
-task<int> call_reference(auto const& f) { co_return f(); }
-task<int> take_tracked(tracked t) { co_return t.value; }
-task<int> look_tracked(tracked const& t) { co_return t.value; }
+task<int>     by_value(agg a) { co_return a.n; }
+task<int>     by_reference(agg const& a) { co_return a.n; }
+task<int>     by_forwarding_reference(auto&& a) { co_return a.n; }
+task<int>     in_optional(std::optional<agg> a) { co_return a->n; }
+task<int>     in_aggregate(outer o) { co_return o.a.n; }
+task<int>     in_pair(std::pair<agg, int> p) { co_return p.first.n; }
+task<int>     call(auto f) { co_return f(); }
+task<int>     call_reference(auto const& f) { co_return f(); }
+task<int>     take_tracked(tracked t) { co_return t.value; }
+task<int>     look_tracked(tracked const& t) { co_return t.value; }
 task<tracked> make(int value) { co_return tracked{value}; }
-task<two> return_braced() { co_return two{co_await make(3), co_await make(4)}; }
-agg factory(int n) { return agg{tracked{n}, n}; }
+task<two>     return_braced() { co_return two{co_await make(3), co_await make(4)}; }
+agg           factory(int n) { return agg{tracked{n}, n}; }
 
 bool volatile yes = true;
 
@@ -80,7 +80,10 @@ task<bool> lambda_capturing_passed_by_reference()
     tracked t{7};
     co_return co_await call_reference([t] { return t.value; }) == 7;
 }
-task<bool> lambda_with_init_capture() { co_return co_await call([t = tracked{7}] { return t.value; }) == 7; }
+task<bool> lambda_with_init_capture()
+{
+    co_return co_await call([t = tracked{7}] { return t.value; }) == 7;
+}
 
 // --- ?: that yields a class prvalue -------------------------------------------------------------------------------
 
@@ -126,7 +129,10 @@ task<bool> braces_of_awaits_returned()
     co_return r.a.value + r.b.value == 7;
 }
 
-#define FORM(name) {#name, &name}
+#define FORM(name)                                                                                                                         \
+    {                                                                                                                                      \
+#name, &name                                                                                                                       \
+    }
 
 form const forms[] = {
     FORM(aggregate_by_value),
@@ -159,7 +165,7 @@ form const forms[] = {
     FORM(braces_of_awaits_returned),
 };
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv)
 {

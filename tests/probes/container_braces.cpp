@@ -6,12 +6,6 @@
 
 #include <vector>
 
-probe::task<int> size_of(std::vector<int> v)
-{
-    co_return static_cast<int>(v.size());
-}
+probe::task<int> size_of(std::vector<int> v) { co_return static_cast<int>(v.size()); }
 
-probe::task<int> braces()
-{
-    co_return co_await size_of(std::vector<int>{1, 2, 3});
-}
+probe::task<int> braces() { co_return co_await size_of(std::vector<int>{1, 2, 3}); }

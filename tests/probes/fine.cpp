@@ -24,28 +24,28 @@ struct with_constructor
 {
     tracked t;
     int     n;
-    explicit with_constructor(int value) : t{value}, n{value} {}
+    explicit with_constructor(int value) : t{value}, n{value} { }
 };
 
-task<int> by_value(agg a) { co_return a.n; }
-task<int> by_reference(agg const& a) { co_return a.n; }
-task<int> in_optional(std::optional<agg> a) { co_return a->n; }
-task<int> constructed_by_value(with_constructor a) { co_return a.n; }
-task<int> constructed_by_reference(with_constructor const& a) { co_return a.n; }
-task<int> take_tuple(std::tuple<tracked, int> t) { co_return std::get<1>(t); }
-task<int> take_string(std::string s) { co_return static_cast<int>(s.size()); }
-task<int> take_int(int n) { co_return n; }
-task<int> take_tracked(tracked t) { co_return t.value; }
-task<int> add(tracked a, tracked b) { co_return a.value + b.value; }
-task<int> call(auto f) { co_return f(); }
+task<int>     by_value(agg a) { co_return a.n; }
+task<int>     by_reference(agg const& a) { co_return a.n; }
+task<int>     in_optional(std::optional<agg> a) { co_return a->n; }
+task<int>     constructed_by_value(with_constructor a) { co_return a.n; }
+task<int>     constructed_by_reference(with_constructor const& a) { co_return a.n; }
+task<int>     take_tuple(std::tuple<tracked, int> t) { co_return std::get<1>(t); }
+task<int>     take_string(std::string s) { co_return static_cast<int>(s.size()); }
+task<int>     take_int(int n) { co_return n; }
+task<int>     take_tracked(tracked t) { co_return t.value; }
+task<int>     add(tracked a, tracked b) { co_return a.value + b.value; }
+task<int>     call(auto f) { co_return f(); }
 task<tracked> make(int value) { co_return tracked{value}; }
-task<agg> make_agg(int n)
+task<agg>     make_agg(int n)
 {
     agg a{tracked{n}, n};
     co_return a;
 }
-task<agg> return_aggregate() { co_return agg{tracked{1}, 7}; } // no co_await in this expression
-agg factory(int n) { return agg{tracked{n}, n}; }
+task<agg> return_aggregate() { co_return agg{tracked{1}, 7}; }  // no co_await in this expression
+agg       factory(int n) { return agg{tracked{n}, n}; }
 
 bool volatile yes = true;
 
@@ -71,14 +71,17 @@ task<bool> type_with_constructor() { co_return co_await constructed_by_value(wit
 task<bool> type_with_constructor_by_reference() { co_return co_await constructed_by_reference(with_constructor{7}) == 7; }
 task<bool> tuple_prvalue() { co_return co_await take_tuple(std::tuple<tracked, int>{tracked{1}, 7}) == 7; }
 task<bool> tuple_by_make_tuple() { co_return co_await take_tuple(std::make_tuple(tracked{1}, 7)) == 7; }
-task<bool> tuple_unnamed_braces() { co_return co_await take_tuple({tracked{1}, 7}) == 7; } // weft-lint: ok a tuple has constructors
+task<bool> tuple_unnamed_braces() { co_return co_await take_tuple({tracked{1}, 7}) == 7; }  // weft-lint: ok a tuple has constructors
 task<bool> string_literal() { co_return co_await take_string("0123456") == 7; }
 task<bool> string_concatenated() { co_return co_await take_string(std::string{"a string that is "} + "on the heap") == 28; }
-task<bool> lambda_without_captures() { co_return co_await call([] { return tracked{7}.value; }) == 7; }
+task<bool> lambda_without_captures()
+{
+    co_return co_await call([] { return tracked{7}.value; }) == 7;
+}
 task<bool> lambda_capturing_by_reference()
 {
     tracked t{7};
-    co_return co_await call([&t] { return t.value; }) == 7; // a closure of references has nothing to destroy
+    co_return co_await call([&t] { return t.value; }) == 7;  // a closure of references has nothing to destroy
 }
 task<bool> lambda_named()
 {
@@ -90,7 +93,7 @@ task<bool> conditional_of_numbers() { co_return co_await take_int(yes ? 7 : 8) =
 task<bool> conditional_of_variables()
 {
     tracked const a{7}, b{8};
-    co_return co_await take_tracked(yes ? a : b) == 7; // yields an lvalue, copied by the parameter
+    co_return co_await take_tracked(yes ? a : b) == 7;  // yields an lvalue, copied by the parameter
 }
 task<bool> conditional_named_first()
 {
@@ -142,7 +145,10 @@ task<bool> await_in_condition()
     co_return false;
 }
 
-#define FORM(name) {#name, &name}
+#define FORM(name)                                                                                                                         \
+    {                                                                                                                                      \
+#name, &name                                                                                                                       \
+    }
 
 form const forms[] = {
     FORM(named_variable),
@@ -175,7 +181,7 @@ form const forms[] = {
     FORM(await_in_condition),
 };
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv)
 {

@@ -17,7 +17,7 @@ namespace probe {
 struct tracked
 {
     inline static int constructed = 0;
-    inline static int destroyed   = 0;
+    inline static int destroyed = 0;
 
     int value = 0;
 
@@ -25,7 +25,7 @@ struct tracked
     explicit tracked(int v) : value{v} { ++constructed; }
     tracked(tracked const& other) : value{other.value} { ++constructed; }
     tracked(tracked&& other) noexcept : value{other.value} { ++constructed; }
-    tracked& operator=(tracked const&)     = default;
+    tracked& operator=(tracked const&) = default;
     tracked& operator=(tracked&&) noexcept = default;
     ~tracked() { ++destroyed; }
 };
@@ -40,7 +40,7 @@ public:
         std::optional<T>        result;
         std::coroutine_handle<> parent;
 
-        task get_return_object() { return task{std::coroutine_handle<promise_type>::from_promise(*this)}; }
+        task                get_return_object() { return task{std::coroutine_handle<promise_type>::from_promise(*this)}; }
         std::suspend_always initial_suspend() noexcept { return {}; }
         struct final_awaiter
         {
@@ -50,15 +50,15 @@ public:
                 if (self.promise().parent)
                     self.promise().parent.resume();
             }
-            void await_resume() noexcept {}
+            void await_resume() noexcept { }
         };
         final_awaiter final_suspend() noexcept { return {}; }
-        void return_value(T value) { result.emplace(std::move(value)); }
-        void unhandled_exception() { std::terminate(); }
+        void          return_value(T value) { result.emplace(std::move(value)); }
+        void          unhandled_exception() { std::terminate(); }
     };
 
-    explicit task(std::coroutine_handle<promise_type> frame) : frame_{frame} {}
-    task(task&& other) noexcept : frame_{std::exchange(other.frame_, {})} {}
+    explicit task(std::coroutine_handle<promise_type> frame) : frame_{frame} { }
+    task(task&& other) noexcept : frame_{std::exchange(other.frame_, {})} { }
     ~task()
     {
         if (frame_)
@@ -117,7 +117,7 @@ int main_of(int argc, char** argv, std::span<form const> forms, Judge judge)
     {
         if (argc > 1 && std::strcmp(argv[1], f.name) != 0)
             continue;
-        found               = true;
+        found = true;
         observation const o = observe(f);
         bool const        k = judge(o);
         std::printf("%-40s constructed %d, destroyed %d, value %s: this compiler is %s%s\n", f.name, o.constructed, o.destroyed,
@@ -129,4 +129,4 @@ int main_of(int argc, char** argv, std::span<form const> forms, Judge judge)
     return found && as_documented ? 0 : 1;
 }
 
-} // namespace probe
+}  // namespace probe

@@ -23,11 +23,11 @@ namespace {
 struct extent
 {
     std::uintptr_t low = UINTPTR_MAX, high = 0;
-    void note()
+    void           note()
     {
         // Not the address of a local: under ASan locals may live on a fake stack, frames do not.
         auto const here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-        low  = here < low ? here : low;
+        low = here < low ? here : low;
         high = here > high ? here : high;
     }
     std::uintptr_t bytes() const { return high - low; }
@@ -38,59 +38,55 @@ struct task
 {
     struct promise_type
     {
-        std::coroutine_handle<> parent;                 // set once the parent has really suspended
+        std::coroutine_handle<> parent;  // set once the parent has really suspended
 
-        task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+        task                get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
         std::suspend_always initial_suspend() noexcept { return {}; }
         struct final_awaiter
         {
-            bool await_ready() noexcept { return false; }
-            std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> self) noexcept
-                requires Symmetric
+            bool                    await_ready() noexcept { return false; }
+            std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> self) noexcept requires Symmetric
             {
                 auto const parent = self.promise().parent;
                 return parent ? parent : std::noop_coroutine();
             }
-            void await_suspend(std::coroutine_handle<promise_type> self) noexcept
-                requires(!Symmetric)
+            void await_suspend(std::coroutine_handle<promise_type> self) noexcept requires(!Symmetric)
             {
                 if (auto const parent = self.promise().parent)
                     parent.resume();
             }
-            void await_resume() noexcept {}
+            void await_resume() noexcept { }
         };
         final_awaiter final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
+        void          return_void() { }
+        void          unhandled_exception() { std::terminate(); }
     };
 
     std::coroutine_handle<promise_type> frame;
 
-    task(std::coroutine_handle<promise_type> f) : frame{f} {}
-    task(task&& other) noexcept : frame{std::exchange(other.frame, {})} {}
+    task(std::coroutine_handle<promise_type> f) : frame{f} { }
+    task(task&& other) noexcept : frame{std::exchange(other.frame, {})} { }
     ~task()
     {
         if (frame)
             frame.destroy();
     }
 
-    bool await_ready() noexcept { return false; }
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<> parent)
-        requires Symmetric
+    bool                    await_ready() noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<> parent) requires Symmetric
     {
         frame.promise().parent = parent;
         return frame;
     }
-    bool await_suspend(std::coroutine_handle<> parent)
-        requires(!Symmetric)
+    bool await_suspend(std::coroutine_handle<> parent) requires(!Symmetric)
     {
         frame.resume();
         if (frame.done())
-            return false;                               // the parent goes on in its own frame, with the stack as it was
+            return false;  // the parent goes on in its own frame, with the stack as it was
         frame.promise().parent = parent;
         return true;
     }
-    void await_resume() noexcept {}
+    void await_resume() noexcept { }
 };
 
 template <bool Symmetric>
@@ -118,11 +114,11 @@ std::uintptr_t depth_of(int children)
     return whole.frame.done() ? stack.bytes() : UINTPTR_MAX;
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv)
 {
-    constexpr std::uintptr_t flat = 4096;               // a few frames of slack; growth is 100 bytes a child and more
+    constexpr std::uintptr_t flat = 4096;  // a few frames of slack; growth is 100 bytes a child and more
 
     bool const symmetric = argc > 1 && std::strcmp(argv[1], "symmetric") == 0;
     bool const must_grow = argc > 2 && std::strcmp(argv[2], "must-grow") == 0;
@@ -132,7 +128,7 @@ int main(int argc, char** argv)
         std::printf("bool await_suspend, 100,000 children: stack varies by %llu bytes\n", static_cast<unsigned long long>(bytes));
         return bytes < flat ? 0 : 1;
     }
-    std::uintptr_t const bytes = depth_of<true>(1'000); // few enough not to overflow
+    std::uintptr_t const bytes = depth_of<true>(1'000);  // few enough not to overflow
     std::printf("symmetric transfer, 1,000 children: stack varies by %llu bytes: this compiler, at this optimisation level, is %s\n",
                 static_cast<unsigned long long>(bytes), bytes < flat ? "not affected" : "AFFECTED");
     return must_grow && bytes < flat ? 1 : 0;

@@ -68,10 +68,7 @@ std::string process::wait_for(std::string const& line, std::chrono::milliseconds
     }
 }
 
-void process::send(int signal) const
-{
-    ::kill(pid_, signal);
-}
+void process::send(int signal) const { ::kill(pid_, signal); }
 
 int process::wait(std::chrono::milliseconds limit)
 {

@@ -22,10 +22,7 @@ using ::testing::HasSubstr;
 class Processes : public ::testing::Test
 {
 protected:
-    Processes()
-    {
-        store = weft::open_store(directory_.url("weft.db"));
-    }
+    Processes() { store = weft::open_store(directory_.url("weft.db")); }
 
     std::string              database() const { return directory_.file("weft.db"); }
     std::string              effects_file() const { return directory_.file("effects"); }
@@ -90,7 +87,8 @@ TEST_F(Processes, FinishAThousandTransactionsThatWereInFlightAtAKill)
     process    second(worker("run"));
     until([&] { return unfinished().empty(); }, 20s);
     auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-    std::printf("%d transactions in flight at the kill were finished %lld ms after the restart\n", count, static_cast<long long>(took.count()));
+    std::printf("%d transactions in flight at the kill were finished %lld ms after the restart\n", count,
+                static_cast<long long>(took.count()));
     RecordProperty("recovery_ms", static_cast<int>(took.count()));
 
     std::size_t repeated = 0;

@@ -68,20 +68,11 @@ int note(weft::branch const& where, effects& log)
     return 1;
 }
 
-weft::workflow<int> quick(weft::context& wf, effects& log)
-{
-    co_return co_await wf.step("note", weft::with(log, &note));
-}
+weft::workflow<int> quick(weft::context& wf, effects& log) { co_return co_await wf.step("note", weft::with(log, &note)); }
 
-void die()
-{
-    std::_Exit(77);
-}
+void die() { std::_Exit(77); }
 
-weft::workflow<void> deadly(weft::context& wf)
-{
-    co_await wf.step("die", &die);
-}
+weft::workflow<void> deadly(weft::context& wf) { co_await wf.step("die", &die); }
 
 void say(std::string const& what)
 {
@@ -134,7 +125,7 @@ try
     if (command == "submit")
         engine.submit("quick", "submitted-elsewhere", [](std::exception_ptr e) { say(e ? "refused" : "submitted"); });
     else if (command == "deadly")
-        engine.submit("deadly", "deadly", [](std::exception_ptr) { });
+        engine.submit("deadly", "deadly", [](std::exception_ptr) {});
     else if (command == "parent")
     {
         // A child that outlives this process must not keep it alive in the eyes of others.

@@ -8,6 +8,7 @@
 #include <weft/weft.hpp>
 
 #include <boost/describe.hpp>
+
 #include <functional>
 #include <string>
 #include <string_view>
@@ -36,7 +37,8 @@ weft::workflow<void> body(weft::context& wf, order o)
 #elif WRONG == 3
     co_await wf.step("note", &note, "text");
 #elif WRONG == 4
-    co_await wf.step("note", [](std::string_view) {}, std::string_view(o.id));
+    co_await wf.step(
+        "note", [](std::string_view) {}, std::string_view(o.id));
 #elif WRONG == 5
     co_await wf.step("place", &place, order{"o1", 2});
 #endif

@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
 #include <string>
 
 boost::asio::awaitable<int> fetch() { co_return 1; }
@@ -28,10 +29,7 @@ weft::workflow<void> body(weft::context& wf, std::string)
 }
 
 #if WRONG == 4
-weft::workflow<void> by_reference(weft::context& wf, std::string const&)
-{
-    co_await wf.step("nothing", &nothing);
-}
+weft::workflow<void> by_reference(weft::context& wf, std::string const&) { co_await wf.step("nothing", &nothing); }
 #endif
 
 void add(weft::engine& engine)

@@ -17,7 +17,8 @@ weft::workflow<int> body(weft::context& wf, std::string account)
 {
 #if defined(RIGHT)
     auto const a = co_await wf.saga("charge", &charge, &refund, account);
-    co_return a + co_await wf.step("again", [](std::string const&) { return 1; }, account);
+    co_return a + co_await wf.step(
+                      "again", [](std::string const&) { return 1; }, account);
 #elif WRONG == 1
     int const  factor = 2;
     auto const times = [factor](std::string const&) { return factor; };

@@ -10,11 +10,11 @@ std::int64_t charge(soci::session& sql, std::string const& account, std::int64_t
 std::int64_t told(weft::branch const& where, soci::session& sql, std::string const& account, std::int64_t cents);
 void         undo(soci::session& sql, std::string account, std::int64_t cents);
 
-std::int64_t session_last(std::string const& account, std::int64_t cents, soci::session& sql);
-std::int64_t other_arguments(soci::session& sql, std::string const& account);
-std::int64_t changes_them(soci::session& sql, std::string& account, std::int64_t cents);
+std::int64_t                         session_last(std::string const& account, std::int64_t cents, soci::session& sql);
+std::int64_t                         other_arguments(soci::session& sql, std::string const& account);
+std::int64_t                         changes_them(soci::session& sql, std::string& account, std::int64_t cents);
 boost::asio::awaitable<std::int64_t> waits(soci::session& sql, std::string account, std::int64_t cents);
-std::string_view shows(soci::session& sql, std::string const& account, std::int64_t cents);
+std::string_view                     shows(soci::session& sql, std::string const& account, std::int64_t cents);
 
 weft::workflow<void> body(weft::context& wf, weft::database& db, std::string account)
 {

@@ -5,5 +5,6 @@
 #include <weft/barrier_sqlite3.hpp>
 #else
 #include <soci/sqlite3/soci-sqlite3.h>
+// In this order: the header refuses what was included before it.
 #include <weft/barrier_sqlite3.hpp>
 #endif

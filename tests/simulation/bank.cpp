@@ -50,10 +50,13 @@ std::optional<weft::operation> bank::origin_of(weft::operation op) noexcept
 {
     switch (op)
     {
-    case weft::operation::cancel: return weft::operation::try_;
+    case weft::operation::cancel:
+        return weft::operation::try_;
     case weft::operation::compensate:
-    case weft::operation::rollback: return weft::operation::action;
-    default: return std::nullopt;
+    case weft::operation::rollback:
+        return weft::operation::action;
+    default:
+        return std::nullopt;
     }
 }
 
@@ -236,9 +239,7 @@ std::vector<std::string> bank::audit(weft::testing::environment& env) const
     {
         auto& c = by_branch[e.gid][e.branch];
         c.cents = e.cents;
-        (is_undo(e.op)                                                              ? c.undone
-         : e.op == weft::operation::action || e.op == weft::operation::try_ ? c.forward
-                                                                                   : c.confirmed)++;
+        (is_undo(e.op) ? c.undone : e.op == weft::operation::action || e.op == weft::operation::try_ ? c.forward : c.confirmed)++;
     }
 
     std::int64_t spent = 0;
@@ -250,8 +251,9 @@ std::vector<std::string> bank::audit(weft::testing::environment& env) const
         for (auto const& [id, b] : told_branches)
         {
             auto const& c = branches[id];
-            auto const  name = row.gid + ' ' + id + " (" + b.verb + ", " + b.state + ", transaction " + std::string(to_string(row.status)) + ")";
-            auto const  took = [&] {
+            auto const  name =
+                row.gid + ' ' + id + " (" + b.verb + ", " + b.state + ", transaction " + std::string(to_string(row.status)) + ")";
+            auto const took = [&] {
                 return ": " + std::to_string(c.forward) + " times done, " + std::to_string(c.undone) + " times undone, " +
                        std::to_string(c.confirmed) + " times confirmed";
             };

@@ -86,7 +86,7 @@ public:
     // --- what tests ask
     std::vector<effect> const& ledger() const noexcept { return ledger_; }
     std::int64_t               spent() const noexcept { return spent_; }
-    std::int64_t               balance(std::string const& account) const { return accounts_.contains(account) ? accounts_.at(account) : opening_balance; }
+    std::int64_t balance(std::string const& account) const { return accounts_.contains(account) ? accounts_.at(account) : opening_balance; }
 
     // Everything that is wrong; empty if nothing is.
     std::vector<std::string> audit(weft::testing::environment& env) const;
@@ -105,17 +105,17 @@ private:
     static std::optional<weft::operation> origin_of(weft::operation op) noexcept;
     static mark_key                       key(weft::branch const& where, weft::operation op) { return {where.gid, where.id, op}; }
     void                                  receive(weft::branch const& where);
-    std::int64_t&                         account(std::string const& name) { return accounts_.try_emplace(name, opening_balance).first->second; }
+    std::int64_t& account(std::string const& name) { return accounts_.try_emplace(name, opening_balance).first->second; }
 
-    weft::store*                                                             store_ = nullptr;
-    std::map<mark_key, mark>                                                 marks_;
-    std::map<std::string, std::int64_t>                                      accounts_;
-    std::map<std::tuple<std::string, std::string, unsigned>, request>        prepared_;
-    std::set<std::tuple<std::string, std::string, unsigned>>                 committed_;
-    std::int64_t                                                             reserved_ = 0, spent_ = 0;
-    std::vector<effect>                                                      ledger_;
-    std::map<std::string, std::vector<std::string>>                          undone_;  // gid → branches, in order of first arrival
-    std::vector<std::string>                                                 violations_;
+    weft::store*                                                      store_ = nullptr;
+    std::map<mark_key, mark>                                          marks_;
+    std::map<std::string, std::int64_t>                               accounts_;
+    std::map<std::tuple<std::string, std::string, unsigned>, request> prepared_;
+    std::set<std::tuple<std::string, std::string, unsigned>>          committed_;
+    std::int64_t                                                      reserved_ = 0, spent_ = 0;
+    std::vector<effect>                                               ledger_;
+    std::map<std::string, std::vector<std::string>>                   undone_;  // gid → branches, in order of first arrival
+    std::vector<std::string>                                          violations_;
 };
 
 // --- operations: ordinary functions of the bank

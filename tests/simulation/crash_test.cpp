@@ -11,8 +11,8 @@
 
 namespace {
 
-using ::testing::IsEmpty;
 using simulation::bank;
+using ::testing::IsEmpty;
 using weft::testing::crash_mode;
 using weft::testing::environment;
 
@@ -72,6 +72,7 @@ std::string name_of(::testing::TestParamInfo<CrashEverywhere::ParamType> const& 
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, CrashEverywhere,
-                         ::testing::Combine(::testing::ValuesIn(simulation::scenarios()), ::testing::ValuesIn(simulation::backends())), name_of);
+                         ::testing::Combine(::testing::ValuesIn(simulation::scenarios()), ::testing::ValuesIn(simulation::backends())),
+                         name_of);
 
 }  // namespace

@@ -16,8 +16,8 @@ using weft::testing::environment;
 struct tally final : weft::counters
 {
     std::array<std::uint64_t, event_count> counts{};
-    void          count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
-    std::uint64_t of(event e) const { return counts[static_cast<std::size_t>(e)]; }
+    void                                   count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
+    std::uint64_t                          of(event e) const { return counts[static_cast<std::size_t>(e)]; }
 };
 
 weft::workflow<std::int64_t> two(weft::context& wf, bank& b)

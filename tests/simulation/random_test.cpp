@@ -37,10 +37,7 @@ BOOST_DESCRIBE_STRUCT(program, (), (moves, fails))
 
 constexpr std::array<char const*, 4> verbs{"step", "saga", "tcc", "xa"};
 
-request itself(request const& r)
-{
-    return r;
-}
+request itself(request const& r) { return r; }
 
 weft::workflow<std::int64_t> play_one(weft::context& wf, bank& b, move m, int n)
 {
@@ -49,10 +46,14 @@ weft::workflow<std::int64_t> play_one(weft::context& wf, bank& b, move m, int n)
     auto const    name = std::string(verbs.at(static_cast<std::size_t>(m.verb))) + '-' + std::to_string(n);
     switch (m.verb)
     {
-    case 0: co_return co_await wf.step(name, weft::with(b, &take), r);
-    case 1: co_return co_await wf.saga(name, weft::with(b, &take), weft::with(b, &give_back), r);
-    case 2: co_return co_await wf.tcc(name, weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r);
-    default: co_return co_await wf.xa(name, v, &itself, r);
+    case 0:
+        co_return co_await wf.step(name, weft::with(b, &take), r);
+    case 1:
+        co_return co_await wf.saga(name, weft::with(b, &take), weft::with(b, &give_back), r);
+    case 2:
+        co_return co_await wf.tcc(name, weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r);
+    default:
+        co_return co_await wf.xa(name, v, &itself, r);
     }
 }
 
@@ -106,15 +107,33 @@ void make_unreliable(environment& env, dice& d, std::string const& name, weft::o
     for (auto n = 1 + d.below(3); n > 0; --n)
         switch (d.below(first_phase ? 9 : 8))
         {
-        case 0: s.throws("down"); break;
-        case 1: s.loses_the_answer(); break;
-        case 2: s.never_answers(); break;
-        case 3: s.answers_twice(); break;
-        case 4: s.answers_after(std::chrono::milliseconds(d.below(9'000))); break;
-        case 5: s.is_ongoing(); break;
-        case 6: s.answers_after(30s); break;
-        case 7: s.runs(); break;
-        case 8: s.fails("no"); break;
+        case 0:
+            s.throws("down");
+            break;
+        case 1:
+            s.loses_the_answer();
+            break;
+        case 2:
+            s.never_answers();
+            break;
+        case 3:
+            s.answers_twice();
+            break;
+        case 4:
+            s.answers_after(std::chrono::milliseconds(d.below(9'000)));
+            break;
+        case 5:
+            s.is_ongoing();
+            break;
+        case 6:
+            s.answers_after(30s);
+            break;
+        case 7:
+            s.runs();
+            break;
+        case 8:
+            s.fails("no");
+            break;
         }
     s.runs();
 }
@@ -222,16 +241,15 @@ std::uint64_t number(char const* name, std::uint64_t otherwise)
 }
 
 class Random : public ::testing::TestWithParam<backend>
-{
-};
+{ };
 
 TEST_P(Random, WorkflowsEndRightWhateverCrashes)
 {
-    auto const    only = number("WEFT_SEED", 0);
-    auto const    usual = GetParam().name == "memory" ? 300u : 30u;
-    auto const    from = only ? only : 1, to = only ? only : number("WEFT_SEEDS", usual);
-    tally         t;
-    int           failed = 0;
+    auto const only = number("WEFT_SEED", 0);
+    auto const usual = GetParam().name == "memory" ? 300u : 30u;
+    auto const from = only ? only : 1, to = only ? only : number("WEFT_SEEDS", usual);
+    tally      t;
+    int        failed = 0;
     for (auto seed = from; seed <= to && failed < 3; ++seed)
     {
         auto const line = "repeat it with: WEFT_SEED=" + std::to_string(seed) + " " + program_invocation_name +
@@ -248,9 +266,9 @@ TEST_P(Random, WorkflowsEndRightWhateverCrashes)
         }
         failed += ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() > parts;
     }
-    std::cout << GetParam().name << ": " << to - from + 1 << " seeds, " << t.transactions << " transactions (" << t.committed << " committed, "
-              << t.rolled_back << " rolled back, " << t.cancelled << " cancelled), " << t.operations << " operations, " << t.crashes
-              << " crashes\n";
+    std::cout << GetParam().name << ": " << to - from + 1 << " seeds, " << t.transactions << " transactions (" << t.committed
+              << " committed, " << t.rolled_back << " rolled back, " << t.cancelled << " cancelled), " << t.operations << " operations, "
+              << t.crashes << " crashes\n";
     if (only || failed > 0)
         return;
     EXPECT_GT(t.committed, 0u);

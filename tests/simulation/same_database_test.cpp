@@ -24,10 +24,7 @@ using weft::testing::crash_mode;
 using weft::testing::environment;
 
 // A ledger without a unique key, so that a double effect shows.
-void enter(soci::session& sql, std::string what)
-{
-    sql << "INSERT INTO ledger (what) VALUES (:w)", soci::use(what);
-}
+void enter(soci::session& sql, std::string what) { sql << "INSERT INTO ledger (what) VALUES (:w)", soci::use(what); }
 void take_back(soci::session& sql, std::string what)
 {
     auto const undone = "not " + what;
@@ -97,10 +94,7 @@ weft::workflow<int> goes_wrong(weft::context& wf, weft::database& db, wrong_oper
     co_await wf.step("wrong", weft::sql(db, wrong), what);
     co_return 1;
 }
-int says_no()
-{
-    throw weft::failure("no");
-}
+int                 says_no() { throw weft::failure("no"); }
 weft::workflow<int> goes_wrong_after_a_no(weft::context& wf, weft::database& db, std::string what)
 {
     try
@@ -108,8 +102,7 @@ weft::workflow<int> goes_wrong_after_a_no(weft::context& wf, weft::database& db,
         co_await wf.step("asked", &says_no);
     }
     catch (weft::failure const&)
-    {
-    }
+    { }
     co_await wf.step("wrong", weft::sql(db, &commit_everything), what);
     co_return 1;
 }
@@ -194,12 +187,12 @@ TEST(SameDatabase, NeedsOneWriteForAStep)
     EXPECT_EQ(env.execute<int>("commits", "g1", std::string("input")).value(), 3);
     EXPECT_EQ(env.writes() - before, 6u) << "create; three operations; the decision; the confirmation with the end";
     auto const row = env.query("g1").value();
-    EXPECT_THAT(row.journal, ::testing::Not(::testing::HasSubstr("prepared"))) << "an operation that commits with its own entry needs no intent";
+    EXPECT_THAT(row.journal, ::testing::Not(::testing::HasSubstr("prepared")))
+        << "an operation that commits with its own entry needs no intent";
 }
 
 class SameDatabaseEnded : public ::testing::TestWithParam<std::pair<char const*, wrong_operation>>
-{
-};
+{ };
 
 TEST_P(SameDatabaseEnded, ByAnOperationPausesItAndTheOthersDoNotNotice)
 {
@@ -223,10 +216,7 @@ TEST_P(SameDatabaseEnded, ByAnOperationPausesItAndTheOthersDoNotNotice)
     EXPECT_THAT(s.ledger(), ::testing::UnorderedElementsAre("g1", "g3"));
 }
 
-void says_no_in_latin_1(soci::session&)
-{
-    throw weft::failure("caf\xe9");
-}
+void                        says_no_in_latin_1(soci::session&) { throw weft::failure("caf\xe9"); }
 weft::workflow<std::string> hears_no_in_latin_1(weft::context& wf, weft::database& db)
 {
     std::string reason;
@@ -253,10 +243,7 @@ TEST(SameDatabase, MakesAReasonReadable)
     EXPECT_EQ(env.execute<std::string>("hears-no", "g1").value(), "caf?");
 }
 
-void add_child(soci::session& sql)
-{
-    sql << "INSERT INTO child VALUES (77)";
-}
+void                 add_child(soci::session& sql) { sql << "INSERT INTO child VALUES (77)"; }
 weft::workflow<void> adds_child(weft::context& wf, weft::database& db)
 {
     auto const once = weft::retry_policy{.attempts = 1, .then = weft::retry_policy::exhausted::roll_back};
@@ -310,8 +297,8 @@ weft::workflow<void> lingers(weft::context& wf, weft::database& db, std::string 
 
 TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
 {
-    auto const store = simulation::open_sqlite(weft::system_clock());
-    auto const described = store->describe();
+    auto const     store = simulation::open_sqlite(weft::system_clock());
+    auto const     described = store->describe();
     weft::database db("sqlite://" + described.substr(described.find(' ') + 1));
     db.run([](soci::session& sql) { sql << "CREATE TABLE ledger (id INTEGER PRIMARY KEY, what TEXT)"; });
     {
@@ -386,7 +373,8 @@ TEST(SameDatabase, DoesEverythingOnceWhereverItCrashes)
 
 TEST(SameDatabase, UndoesEverythingOnceWhereverItCrashes)
 {
-    auto const report = sweep("rolls-back", [](shop& s) { EXPECT_THAT(s.ledger(), ElementsAre("first", "second", "not second", "not first")); });
+    auto const report =
+        sweep("rolls-back", [](shop& s) { EXPECT_THAT(s.ledger(), ElementsAre("first", "second", "not second", "not first")); });
     EXPECT_GT(report.cases(), 0u);
 }
 

@@ -21,10 +21,7 @@ struct plan
 };
 BOOST_DESCRIBE_STRUCT(plan, (), (cents, fails))
 
-request of(char const* account, std::int64_t cents)
-{
-    return request{account, cents};
-}
+request of(char const* account, std::int64_t cents) { return request{account, cents}; }
 
 void end(plan const& p)
 {
@@ -45,7 +42,7 @@ weft::workflow<std::int64_t> sagas(weft::context& wf, bank& b, plan p)
 weft::workflow<std::int64_t> tccs(weft::context& wf, bank& b, plan p)
 {
     auto const r1 = of("ann", p.cents), r2 = of("bob", p.cents + 1);
-    auto sum = co_await wf.tcc("tcc-1", weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r1);
+    auto       sum = co_await wf.tcc("tcc-1", weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r1);
     sum += co_await wf.tcc("tcc-2", weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r2);
     end(p);
     co_return sum;
@@ -63,12 +60,8 @@ weft::workflow<std::int64_t> steps(weft::context& wf, bank& b, plan p)
     co_return sum;
 }
 
-
 // What is done inside the prepared transaction: the vault takes what this returns.
-request itself(request const& r)
-{
-    return r;
-}
+request itself(request const& r) { return r; }
 
 weft::workflow<std::int64_t> xas(weft::context& wf, bank& b, plan p)
 {
@@ -97,8 +90,8 @@ weft::workflow<std::int64_t> another_way(weft::context& wf, bank& b, plan p)
 {
     auto const r1 = of("ann", p.cents), r2 = of("bob", p.cents + 1), r3 = of("cid", p.cents + 2);
     auto       sum = co_await wf.saga("saga-1", weft::with(b, &take), weft::with(b, &give_back), r1);
-    auto const tried = co_await weft::as_outcome(
-        wf.tcc("tcc-2", weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r2));
+    auto const tried =
+        co_await weft::as_outcome(wf.tcc("tcc-2", weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r2));
     if (tried.has_value())
         sum += *tried;
     else
@@ -121,7 +114,8 @@ weft::workflow<std::int64_t> careful(weft::context& wf, bank& b, plan p)
     weft::retry_policy const three{.initial = 100ms, .attempts = 3, .then = weft::retry_policy::exhausted::pause};
     auto const               r1 = of("ann", p.cents), r2 = of("bob", p.cents + 1);
     auto                     sum = co_await wf.saga("saga-1", weft::with(b, &take), weft::with(b, &give_back), r1);
-    sum += co_await wf.tcc(weft::named("tcc-2").retry(three), weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r2);
+    sum +=
+        co_await wf.tcc(weft::named("tcc-2").retry(three), weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r2);
     end(p);
     co_return sum;
 }
@@ -129,7 +123,7 @@ weft::workflow<std::int64_t> careful(weft::context& wf, bank& b, plan p)
 weft::workflow<std::int64_t> timed(weft::context& wf, bank& b, plan p)
 {
     auto const r1 = of("ann", p.cents), r2 = of("bob", p.cents + 1), r3 = of("cid", p.cents + 2);
-    auto sum = co_await wf.saga(weft::named("saga-1").timeout(2s), weft::with(b, &take), weft::with(b, &give_back), r1);
+    auto       sum = co_await wf.saga(weft::named("saga-1").timeout(2s), weft::with(b, &take), weft::with(b, &give_back), r1);
     sum += co_await wf.tcc(weft::named("tcc-2").timeout(2s), weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r2);
     sum += co_await wf.step(weft::named("step-3").timeout(2s), weft::with(b, &take), r3);
     end(p);
@@ -179,7 +173,8 @@ weft::workflow<std::int64_t> waits(weft::context& wf, bank& b, plan p)
 // what is done with them
 
 template <class Body>
-auto with(Body body, std::function<void(environment&)> more = [](environment&) { })
+auto with(
+    Body body, std::function<void(environment&)> more = [](environment&) {})
 {
     return [body, more](environment& env, bank& b) {
         env.add("it", body, std::ref(b));
@@ -219,7 +214,10 @@ std::vector<scenario> make()
     std::vector<scenario> all{
         {.name = "saga", .arrange = with(&sagas), .act = submit(commits)},
         {.name = "saga_rolled_back", .arrange = with(&sagas), .act = submit(says_no), .ends_as = refused},
-        {.name = "saga_refused", .arrange = with(&sagas, [](environment& e) { e.on("saga-3").fails("no"); }), .act = submit(commits), .ends_as = refused},
+        {.name = "saga_refused",
+         .arrange = with(&sagas, [](environment& e) { e.on("saga-3").fails("no"); }),
+         .act = submit(commits),
+         .ends_as = refused},
         {.name = "tcc", .arrange = with(&tccs), .act = submit(commits)},
         {.name = "tcc_rolled_back", .arrange = with(&tccs), .act = submit(says_no), .ends_as = refused},
         {.name = "step", .arrange = with(&steps), .act = submit(commits)},
@@ -231,7 +229,9 @@ std::vector<scenario> make()
          .act = submit(commits)},
         {.name = "mixed", .arrange = with(&mixed), .act = submit(commits)},
         {.name = "mixed_rolled_back", .arrange = with(&mixed), .act = submit(says_no), .ends_as = refused},
-        {.name = "caught_failure", .arrange = with(&another_way, [](environment& e) { e.on("tcc-2").fails("no"); }), .act = submit(commits)},
+        {.name = "caught_failure",
+         .arrange = with(&another_way, [](environment& e) { e.on("tcc-2").fails("no"); }),
+         .act = submit(commits)},
         {.name = "caught_failure_rolled_back",
          .arrange = with(&another_way, [](environment& e) { e.on("tcc-2").fails("no"); }),
          .act = submit(says_no),
@@ -289,10 +289,7 @@ std::vector<scenario> make()
                  resume_until_ended(env);
              }},
         {.name = "refused_undo_resumed",
-         .arrange = with(&sagas,
-                         [](environment& e) {
-                             e.on("saga-2", weft::operation::compensate).fails("not now").runs();
-                         }),
+         .arrange = with(&sagas, [](environment& e) { e.on("saga-2", weft::operation::compensate).fails("not now").runs(); }),
          .act =
              [=](environment& env, bank&) {
                  env.submit("it", "g1", says_no);
@@ -325,7 +322,10 @@ std::vector<scenario> make()
                          }),
          .act = submit(says_no),
          .ends_as = refused},
-        {.name = "long_journal", .arrange = with(&many), .act = submit(commits), .options = [](weft::engine_options& o) { o.seal_at = 300; }},
+        {.name = "long_journal",
+         .arrange = with(&many),
+         .act = submit(commits),
+         .options = [](weft::engine_options& o) { o.seal_at = 300; }},
         {.name = "long_journal_rolled_back",
          .arrange = with(&many),
          .act = submit(says_no),
@@ -333,8 +333,13 @@ std::vector<scenario> make()
          .options = [](weft::engine_options& o) { o.seal_at = 300; }},
         {.name = "parts", .arrange = with(&of_parts), .act = submit(commits)},
         {.name = "parts_rolled_back", .arrange = with(&of_parts), .act = submit(says_no), .ends_as = refused},
-        {.name = "executed", .arrange = with(&mixed), .act = [=](environment& env, bank&) { env.execute<std::int64_t>("it", "g1", commits).value(); }},
-        {.name = "replayed_after_every_write", .arrange = with(&mixed), .act = submit(commits), .options = [](weft::engine_options& o) { o.replay_always = true; }},
+        {.name = "executed",
+         .arrange = with(&mixed),
+         .act = [=](environment& env, bank&) { env.execute<std::int64_t>("it", "g1", commits).value(); }},
+        {.name = "replayed_after_every_write",
+         .arrange = with(&mixed),
+         .act = submit(commits),
+         .options = [](weft::engine_options& o) { o.replay_always = true; }},
         {.name = "three_at_once",
          .arrange = with(&mixed),
          .act =
@@ -364,13 +369,7 @@ std::vector<backend> const& backends()
     return all;
 }
 
-std::ostream& operator<<(std::ostream& out, scenario const& s)
-{
-    return out << s.name;
-}
-std::ostream& operator<<(std::ostream& out, backend const& b)
-{
-    return out << b.name;
-}
+std::ostream& operator<<(std::ostream& out, scenario const& s) { return out << s.name; }
+std::ostream& operator<<(std::ostream& out, backend const& b) { return out << b.name; }
 
 }  // namespace simulation

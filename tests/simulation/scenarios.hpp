@@ -21,7 +21,7 @@ struct scenario
     std::function<void(weft::testing::environment&, bank&)> act;
     weft::status                                            ends_as = weft::status::succeed;
     bool                                                    either = false;  // or rolled back: it depends on the crash
-    std::function<void(weft::engine_options&)>              options = [](weft::engine_options&) { };
+    std::function<void(weft::engine_options&)>              options = [](weft::engine_options&) {};
 };
 
 std::vector<scenario> const& scenarios();
@@ -29,7 +29,7 @@ std::vector<scenario> const& scenarios();
 // A store to run them on. The place to add another.
 struct backend
 {
-    std::string                                                                               name;
+    std::string                                                               name;
     std::function<std::unique_ptr<weft::store>(std::shared_ptr<weft::clock>)> open;
 };
 std::vector<backend> const& backends();

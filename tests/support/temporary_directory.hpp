@@ -25,8 +25,8 @@ public:
     temporary_directory& operator=(temporary_directory const&) = delete;
 
     std::filesystem::path const& path() const { return path_; }
-    std::string file(std::string const& name) const { return (path_ / name).string(); }
-    std::string url(std::string const& name) const { return "sqlite://" + file(name); }
+    std::string                  file(std::string const& name) const { return (path_ / name).string(); }
+    std::string                  url(std::string const& name) const { return "sqlite://" + file(name); }
 
 private:
     std::filesystem::path path_;

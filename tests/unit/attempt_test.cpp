@@ -1,10 +1,9 @@
 // What one workflow does on the attempt loop: forward, back, and what it leaves in the journal.
 #include <weft/testing/environment.hpp>
 
+#include <boost/describe.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <boost/describe.hpp>
 
 namespace {
 

@@ -34,13 +34,25 @@ weft::workflow<int>         gets_huge(weft::context& wf, int n)
     co_return static_cast<int>(text.size());
 }
 weft::workflow<std::string> ends_huge(weft::context&, int n) { co_return std::string(static_cast<std::size_t>(n), 'x'); }
-weft::workflow<int>         gives_latin1(weft::context& wf, int n) { co_return co_await wf.step("it", [](std::string const&) { return 1; }, latin1(n)); }
-weft::workflow<int>         gives_huge(weft::context& wf, int n) { co_return co_await wf.step("it", [](std::string const&) { return 1; }, huge(n)); }
-weft::workflow<int>         gives_nan(weft::context& wf, int n) { co_return co_await wf.step("it", [](double) { return 1; }, not_a_number(n)); }
-weft::workflow<int>         bad_name(weft::context& wf, int n) { co_return co_await wf.step(latin1(n), &fine, n); }
-weft::workflow<int>         long_name(weft::context& wf, int n) { co_return co_await wf.step(std::string(129, 'x'), &fine, n); }
-weft::workflow<int>         is_fine(weft::context& wf, int n) { co_return co_await wf.step("it", &fine, n); }
-weft::workflow<int>         takes_odd(weft::context&, odd o) { co_return o.value; }
+weft::workflow<int>         gives_latin1(weft::context& wf, int n)
+{
+    co_return co_await wf.step(
+        "it", [](std::string const&) { return 1; }, latin1(n));
+}
+weft::workflow<int> gives_huge(weft::context& wf, int n)
+{
+    co_return co_await wf.step(
+        "it", [](std::string const&) { return 1; }, huge(n));
+}
+weft::workflow<int> gives_nan(weft::context& wf, int n)
+{
+    co_return co_await wf.step(
+        "it", [](double) { return 1; }, not_a_number(n));
+}
+weft::workflow<int> bad_name(weft::context& wf, int n) { co_return co_await wf.step(latin1(n), &fine, n); }
+weft::workflow<int> long_name(weft::context& wf, int n) { co_return co_await wf.step(std::string(129, 'x'), &fine, n); }
+weft::workflow<int> is_fine(weft::context& wf, int n) { co_return co_await wf.step("it", &fine, n); }
+weft::workflow<int> takes_odd(weft::context&, odd o) { co_return o.value; }
 
 class BadValue : public ::testing::Test
 {
@@ -73,13 +85,15 @@ protected:
 
 TEST_F(BadValue, AResultThatIsNoTextPausesAtOnce)
 {
-    EXPECT_EQ(pause_of(&gets_latin1, 1), "branch 01 \"it\", action: its result cannot be recorded: a string that is not UTF-8 cannot be recorded "
-                                         "(use weft::bytes for binary data)");
+    EXPECT_EQ(pause_of(&gets_latin1, 1),
+              "branch 01 \"it\", action: its result cannot be recorded: a string that is not UTF-8 cannot be recorded "
+              "(use weft::bytes for binary data)");
     EXPECT_EQ(calls_of(env, "it").size(), 3u) << "asking again cannot mend it";
 }
 TEST_F(BadValue, AResultThatIsNoNumberPausesAtOnce)
 {
-    EXPECT_EQ(pause_of(&gets_nan, 1), "branch 01 \"it\", action: its result cannot be recorded: a number that is not finite cannot be recorded");
+    EXPECT_EQ(pause_of(&gets_nan, 1),
+              "branch 01 \"it\", action: its result cannot be recorded: a number that is not finite cannot be recorded");
 }
 TEST_F(BadValue, AResultThatIsTooLargePausesAtOnce)
 {
@@ -89,14 +103,8 @@ TEST_F(BadValue, AResultOfTheWorkflowThatIsTooLargePauses)
 {
     EXPECT_EQ(pause_of(&ends_huge, 2000), "its result takes 2002 bytes, the limit is 1000");
 }
-TEST_F(BadValue, AnArgumentThatIsNoTextPauses)
-{
-    EXPECT_THAT(pause_of(&gives_latin1, 1), HasSubstr("a string that is not UTF-8"));
-}
-TEST_F(BadValue, AnArgumentThatIsNoNumberPauses)
-{
-    EXPECT_THAT(pause_of(&gives_nan, 1), HasSubstr("a number that is not finite"));
-}
+TEST_F(BadValue, AnArgumentThatIsNoTextPauses) { EXPECT_THAT(pause_of(&gives_latin1, 1), HasSubstr("a string that is not UTF-8")); }
+TEST_F(BadValue, AnArgumentThatIsNoNumberPauses) { EXPECT_THAT(pause_of(&gives_nan, 1), HasSubstr("a number that is not finite")); }
 TEST_F(BadValue, AnArgumentThatIsTooLargePauses)
 {
     EXPECT_EQ(pause_of(&gives_huge, 2000), "branch 01 \"it\": its arguments take 2003 bytes, the limit is 1000");

@@ -112,10 +112,7 @@ TEST_F(Body, ThatGetsOnALittleEachTimeIsNotPaused)
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << env.query("g1")->paused_reason;
 }
 
-weft::workflow<std::string> unreadable_result(weft::context&)
-{
-    co_return "caf\xe9";
-}
+weft::workflow<std::string> unreadable_result(weft::context&) { co_return "caf\xe9"; }
 
 TEST_F(Body, WhoseResultIsNoTextPauses)
 {

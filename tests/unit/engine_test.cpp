@@ -30,10 +30,7 @@ weft::workflow<int> works(weft::context& wf, int n)
     co_return a;
 }
 
-weft::workflow<void> simple(weft::context& wf)
-{
-    co_await wf.step("work", &nothing);
-}
+weft::workflow<void> simple(weft::context& wf) { co_await wf.step("work", &nothing); }
 
 // Where an answer of the engine goes.
 template <class T>
@@ -77,8 +74,7 @@ struct answer
             return expected(e);
         }
         catch (...)
-        {
-        }
+        { }
         return false;
     }
 };
@@ -95,8 +91,8 @@ auto is_unfinished(weft::unfinished::why w)
 struct tally final : weft::counters
 {
     std::array<std::uint64_t, event_count> counts{};
-    void          count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
-    std::uint64_t of(event e) const { return counts[static_cast<std::size_t>(e)]; }
+    void                                   count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
+    std::uint64_t                          of(event e) const { return counts[static_cast<std::size_t>(e)]; }
 };
 
 class Execute : public ::testing::Test
@@ -285,13 +281,14 @@ TEST_F(Execute, CanBeCancelledBeforeItIsUnderWay)
 
 TEST_F(Execute, TakesAnyCompletionToken)
 {
-    auto& e = env.engine();
-    auto  future = e.execute<int>("works", "g1", 1, boost::asio::use_future);
-    auto  operation = e.execute<int>("works", "g2", 2, boost::asio::deferred);
+    auto&       e = env.engine();
+    auto        future = e.execute<int>("works", "g1", 1, boost::asio::use_future);
+    auto        operation = e.execute<int>("works", "g2", 2, boost::asio::deferred);
     answer<int> deferred, awaited, tuple;
     std::move(operation)(deferred.slot());
     boost::asio::co_spawn(env.get_executor(), e.execute<int>("works", "g3", 3), awaited.slot());
-    e.execute<int>("works", "g4", 4, boost::asio::experimental::as_tuple([&](std::tuple<std::exception_ptr, int> t) { tuple.value = std::get<1>(t); }));
+    e.execute<int>("works", "g4", 4,
+                   boost::asio::experimental::as_tuple([&](std::tuple<std::exception_ptr, int> t) { tuple.value = std::get<1>(t); }));
     env.settle();
     EXPECT_EQ(future.get(), 1);
     EXPECT_EQ(deferred.value, 2);
@@ -310,7 +307,7 @@ TEST_F(Execute, SaysWhatDoesNotConvertInAResult)
 
 TEST_F(Execute, LeavesNothingOfAnEngineThatIsDestroyedWhileAnOperationRuns)
 {
-    auto const                      counted = std::make_shared<tally>();
+    auto const                          counted = std::make_shared<tally>();
     std::optional<weft::operation_call> kept;
     {
         environment_options options;
@@ -471,8 +468,7 @@ weft::workflow<void> catches_everything(weft::context& wf)
         co_await wf.step("work", &nothing);
     }
     catch (...)
-    {
-    }
+    { }
     co_await weft::as_outcome(wf.step("more", &nothing));
 }
 
@@ -584,8 +580,7 @@ public:
                  weft::engine_options{.clock = std::shared_ptr<weft::clock>(std::shared_ptr<void>(), &env.clock()),
                                       .store_executor = env.get_executor(),
                                       .seed = 4711})
-    {
-    }
+    { }
     void run()
     {
         engine.run([](std::exception_ptr) {});

@@ -81,8 +81,7 @@ weft::transaction made(std::string const& name)
 }
 
 class ExportedJournal : public ::testing::TestWithParam<std::string>
-{
-};
+{ };
 
 TEST_P(ExportedJournal, LooksAsItDid)
 {
@@ -115,7 +114,8 @@ TEST_P(ExportedJournal, FitsTheCodeThatMadeIt)
     deployed   d;
     auto const replayed = replay(file(GetParam()), &place_order, std::ref(d));
     EXPECT_TRUE(replayed.matches()) << replayed;
-    EXPECT_EQ(replayed.what, GetParam() == "under-way" || GetParam() == "cancelled" ? verdict::asks_for_more : verdict::complete) << replayed;
+    EXPECT_EQ(replayed.what, GetParam() == "under-way" || GetParam() == "cancelled" ? verdict::asks_for_more : verdict::complete)
+        << replayed;
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, ExportedJournal, ::testing::Values("committed", "rolled-back", "under-way", "cancelled", "sealed"),
@@ -137,9 +137,10 @@ TEST(ReplayOfAFile, ReportsAMismatchAsThePauseWould)
     auto const r = with_version(2, "committed");
     EXPECT_EQ(r.what, verdict::mismatch);
     EXPECT_FALSE(r.matches());
-    EXPECT_THAT(without_digests(r.report),
-                StartsWith("replay does not match the journal: branch 02 was recorded as tcc \"reserve\" with arguments DIGEST, the workflow now "
-                           "asks for branch 02, step \"check-credit\" with arguments DIGEST (exported_journal_test.cpp:"));
+    EXPECT_THAT(
+        without_digests(r.report),
+        StartsWith("replay does not match the journal: branch 02 was recorded as tcc \"reserve\" with arguments DIGEST, the workflow now "
+                   "asks for branch 02, step \"check-credit\" with arguments DIGEST (exported_journal_test.cpp:"));
     EXPECT_THAT(r.report, HasSubstr("; 1 of 3 recorded branches matched"));
 }
 

@@ -114,8 +114,7 @@ struct edit
 };
 
 class HandEditedJournal : public Journal, public ::testing::WithParamInterface<edit>
-{
-};
+{ };
 
 TEST_P(HandEditedJournal, PausesItsTransactionAndNoOther)
 {
@@ -134,15 +133,20 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         edit{"Empty", "", "ext_data"}, edit{"NoJson", "lorem ipsum", "ext_data is not valid JSON from byte 0 on"},
         edit{"CutShort", R"({"journal":[{"id":"01")", "ext_data"}, edit{"Trailing", R"({"journal":[]} x)", "ext_data is not valid JSON"},
-        edit{"NoObject", "[]", "is not an object with an array \"journal\""}, edit{"NoArray", R"({"journal":1})", "is not an object with an array"},
-        edit{"NoEntry", R"({"journal":[7]})", "entry 1: not an object"}, edit{"NoId", R"({"journal":[{"op":"action"}]})", "entry 1: an entry has no \"id\""},
+        edit{"NoObject", "[]", "is not an object with an array \"journal\""},
+        edit{"NoArray", R"({"journal":1})", "is not an object with an array"},
+        edit{"NoEntry", R"({"journal":[7]})", "entry 1: not an object"},
+        edit{"NoId", R"({"journal":[{"op":"action"}]})", "entry 1: an entry has no \"id\""},
         edit{"NoVerb", R"({"journal":[{"id":"01","op":"action","status":"succeed"}]})", "an entry has no \"verb\""},
         edit{"AnUnknownVerb", R"({"journal":[{"id":"01","verb":"do","op":"action","status":"succeed"}]})", "unknown verb \"do\""},
         edit{"AnUnknownOperation", R"({"journal":[{"id":"01","verb":"step","op":"x","status":"succeed"}]})", "unknown operation \"x\""},
         edit{"AnUnknownStatus", R"({"journal":[{"id":"01","verb":"step","op":"action","name":"a","status":"?"}]})", "unknown status \"?\""},
-        edit{"ArgumentsThatAreNoText", R"({"journal":[{"id":"01","verb":"step","op":"action","name":"a","args":5,"status":"succeed"}]})", ""},
-        edit{"ANumberAsTime", R"({"journal":[{"id":"01","verb":"step","op":"action","name":"a","at":"x","status":"succeed"}]})", "whole number"},
-        edit{"PhaseTwoOfNothing", R"({"journal":[{"id":"01","op":"compensate","status":"succeed"}]})", "phase 2 of a branch 01 that was never begun"},
+        edit{"ArgumentsThatAreNoText", R"({"journal":[{"id":"01","verb":"step","op":"action","name":"a","args":5,"status":"succeed"}]})",
+             ""},
+        edit{"ANumberAsTime", R"({"journal":[{"id":"01","verb":"step","op":"action","name":"a","at":"x","status":"succeed"}]})",
+             "whole number"},
+        edit{"PhaseTwoOfNothing", R"({"journal":[{"id":"01","op":"compensate","status":"succeed"}]})",
+             "phase 2 of a branch 01 that was never begun"},
         edit{"TooFewEntries", R"({"journal":[]})", "0 entries, but the row stands at position 20"}),
     [](auto const& case_) { return case_.param.name; });
 

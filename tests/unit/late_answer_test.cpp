@@ -4,7 +4,6 @@
 #include <weft/weft.hpp>
 
 #include <boost/asio/io_context.hpp>
-
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -13,10 +12,7 @@ namespace {
 
 using namespace workshop;
 
-weft::workflow<void> waits(weft::context& wf, left_to_the_test const& operation)
-{
-    co_await wf.step("wait", operation);
-}
+weft::workflow<void> waits(weft::context& wf, left_to_the_test const& operation) { co_await wf.step("wait", operation); }
 
 // Runs until the operation is under way, and then everything but the operation goes.
 void leave_behind(weft::store& store, left_to_the_test const& operation, bool stop_first)
@@ -24,7 +20,7 @@ void leave_behind(weft::store& store, left_to_the_test const& operation, bool st
     boost::asio::io_context io{1};
     weft::engine            engine(io, store);
     engine.add("waits", &waits, std::cref(operation));
-    engine.submit("waits", "g1", [](std::exception_ptr) { });
+    engine.submit("waits", "g1", [](std::exception_ptr) {});
     while (operation.waiting() == 0)
         io.run_one();
     if (!stop_first)

@@ -72,50 +72,52 @@ protected:
     deployed    d;
 };
 
-std::string at(int line)
-{
-    return " (replay_test.cpp:" + std::to_string(line) + ")";
-}
+std::string at(int line) { return " (replay_test.cpp:" + std::to_string(line) + ")"; }
 
 TEST_F(Replay, ReportsAnotherVerb)
 {
-    EXPECT_EQ(deploy(2, "third", weft::operation::try_),
-              "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now asks for "
-              "branch 02, step \"second\" with arguments DIGEST" +
-                  at(line_of_second - 2) + "; 1 of 3 recorded branches matched");
+    EXPECT_EQ(
+        deploy(2, "third", weft::operation::try_),
+        "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now asks for "
+        "branch 02, step \"second\" with arguments DIGEST" +
+            at(line_of_second - 2) + "; 1 of 3 recorded branches matched");
     EXPECT_THAT(env.calls(), ElementsAre()) << "nothing is sent before somebody has looked at it";
     EXPECT_EQ(env.query("g1")->status, weft::status::prepared) << "and nothing is decided";
 }
 
 TEST_F(Replay, ReportsAnotherName)
 {
-    EXPECT_EQ(deploy(3, "third", weft::operation::try_),
-              "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now asks for "
-              "branch 02, saga \"other\" with arguments DIGEST" +
-                  at(line_of_second) + "; 1 of 3 recorded branches matched");
+    EXPECT_EQ(
+        deploy(3, "third", weft::operation::try_),
+        "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now asks for "
+        "branch 02, saga \"other\" with arguments DIGEST" +
+            at(line_of_second) + "; 1 of 3 recorded branches matched");
 }
 
 TEST_F(Replay, ReportsOtherArguments)
 {
     auto const report = deploy(4, "third", weft::operation::try_);
-    EXPECT_EQ(report, "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now "
-                      "asks for branch 02, saga \"second\" with arguments DIGEST" +
-                          at(line_of_second) + "; 1 of 3 recorded branches matched");
+    EXPECT_EQ(report,
+              "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now "
+              "asks for branch 02, saga \"second\" with arguments DIGEST" +
+                  at(line_of_second) + "; 1 of 3 recorded branches matched");
     EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("with arguments ")) << "and the digests differ";
 }
 
 TEST_F(Replay, ReportsArgumentsThatAreGone)
 {
-    EXPECT_THAT(deploy(5, "third", weft::operation::try_),
-                HasSubstr("branch 03 was recorded as tcc \"third\" with arguments DIGEST, the workflow now asks for branch 03, tcc \"third\" "
-                          "without arguments"));
+    EXPECT_THAT(
+        deploy(5, "third", weft::operation::try_),
+        HasSubstr("branch 03 was recorded as tcc \"third\" with arguments DIGEST, the workflow now asks for branch 03, tcc \"third\" "
+                  "without arguments"));
 }
 
 TEST_F(Replay, ReportsBranchesThatTheWorkflowEndsWithoutAskingFor)
 {
-    EXPECT_EQ(deploy(6, "third", weft::operation::try_),
-              "replay does not match the journal: the workflow ended without asking for branch 02, recorded as saga \"second\" with arguments "
-              "DIGEST; 1 of 3 recorded branches matched");
+    EXPECT_EQ(
+        deploy(6, "third", weft::operation::try_),
+        "replay does not match the journal: the workflow ended without asking for branch 02, recorded as saga \"second\" with arguments "
+        "DIGEST; 1 of 3 recorded branches matched");
 }
 
 TEST_F(Replay, GoesOnOnceTheCodeFitsAgain)
@@ -130,10 +132,11 @@ TEST_F(Replay, GoesOnOnceTheCodeFitsAgain)
 
 TEST_F(Replay, ReportsABranchMoreAfterTheDecisionToCommit)
 {
-    EXPECT_EQ(deploy(8, "third", weft::operation::confirm),
-              "replay does not match the journal: it was complete and decided, the workflow now also asks for branch 04, step \"extra\" without "
-              "arguments" +
-                  at(line_of_extra) + "; 3 of 3 recorded branches matched");
+    EXPECT_EQ(
+        deploy(8, "third", weft::operation::confirm),
+        "replay does not match the journal: it was complete and decided, the workflow now also asks for branch 04, step \"extra\" without "
+        "arguments" +
+            at(line_of_extra) + "; 3 of 3 recorded branches matched");
     EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
 }
 
@@ -194,7 +197,8 @@ weft::workflow<std::string> remembers(weft::context& wf)
 {
     std::string all;
     auto const  note = [&] {
-        all += std::to_string(wf.now().time_since_epoch().count()) + ' ' + wf.uuid() + ' ' + wf.uuid() + ' ' + std::to_string(wf.random()) + '\n';
+        all += std::to_string(wf.now().time_since_epoch().count()) + ' ' + wf.uuid() + ' ' + wf.uuid() + ' ' + std::to_string(wf.random()) +
+               '\n';
     };
     note();
     for (int i = 0; i < 3; ++i)
@@ -244,16 +248,14 @@ TEST(Context, MovesTimeOnlyWithTheJournal)
     auto const text = env.execute<std::string>("remembers", "g1").value();
     auto const created = env.query("g1")->created.time_since_epoch().count();
     EXPECT_THAT(text, StartsWith(std::to_string(created) + ' '));
-    EXPECT_THAT(text, HasSubstr('\n' + std::to_string(created + std::chrono::duration_cast<std::chrono::system_clock::duration>(10s).count())));
+    EXPECT_THAT(text,
+                HasSubstr('\n' + std::to_string(created + std::chrono::duration_cast<std::chrono::system_clock::duration>(10s).count())));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
 // children
 
-weft::workflow<int> one_step(weft::context& wf, int n)
-{
-    co_return co_await wf.step("child", &same, n);
-}
+weft::workflow<int> one_step(weft::context& wf, int n) { co_return co_await wf.step("child", &same, n); }
 
 weft::workflow<std::int64_t> counts(weft::context& wf, int n)
 {

@@ -22,10 +22,7 @@ struct participant : flaky
     std::chrono::milliseconds timeout{30'000};
 };
 
-int ask_it(participant& p)
-{
-    return ask(p);
-}
+int ask_it(participant& p) { return ask(p); }
 
 weft::workflow<int> asks(weft::context& wf, participant& p)
 {

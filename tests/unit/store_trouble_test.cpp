@@ -140,7 +140,7 @@ TEST_F(StoreTrouble, ATransactionThatWasFencedWhileAClaimWasUnderWayGoesOn)
     control->seen = [&, first = true](weft::write const&) mutable {
         if (!std::exchange(first, false))
             return;
-        env.engine().resume("g1", [](std::exception_ptr) { });
+        env.engine().resume("g1", [](std::exception_ptr) {});
         operation.take().answer(weft::outcome::success());
     };
     env.submit("works", "g2");

@@ -72,8 +72,7 @@ TEST(Host, NeverAnswersAnotherInputWithTheResultOfTheFirst)
         first.push_back(host.engine().execute<int>("works", gid, 1, boost::asio::use_future));
         auto const until = std::chrono::steady_clock::now() + std::chrono::microseconds(i);
         while (std::chrono::steady_clock::now() < until)
-        {
-        }
+        { }
         second.push_back(host.engine().execute<int>("works", gid, 2, boost::asio::use_future));
     }
     for (auto& f : first)
@@ -103,10 +102,7 @@ TEST(Engine, GoesThoughItsTimerHasExpiredAlready)
     runs.join();
 }
 
-weft::workflow<void> leaves_a_call(weft::context& wf, left_to_the_test const& operation)
-{
-    co_await wf.step("left", operation);
-}
+weft::workflow<void> leaves_a_call(weft::context& wf, left_to_the_test const& operation) { co_await wf.step("left", operation); }
 
 TEST(Engine, GoesWhileAnOperationAnswers)
 {
@@ -119,13 +115,12 @@ TEST(Engine, GoesWhileAnOperationAnswers)
         std::thread             runs([&] { io.run(); });
         auto                    engine = std::make_unique<weft::engine>(io, *store);
         engine->add("leaves-a-call", &leaves_a_call, std::cref(operation));
-        engine->submit("leaves-a-call", "g1", [](std::exception_ptr) { });
+        engine->submit("leaves-a-call", "g1", [](std::exception_ptr) {});
         while (operation.waiting() == 0)
             std::this_thread::yield();
         std::thread answers([&] {
             for (std::atomic<int> k = (i * 137) % 3'000; k > 0; --k)
-            {
-            }
+            { }
             operation.take().answer(weft::outcome::success());
         });
         engine.reset();
@@ -176,10 +171,7 @@ void calls_itself(own_engine& o)
     }
 }
 
-weft::workflow<void> waits_for_itself(weft::context& wf, own_engine& o)
-{
-    co_await wf.step("it", weft::with(o, &calls_itself));
-}
+weft::workflow<void> waits_for_itself(weft::context& wf, own_engine& o) { co_await wf.step("it", weft::with(o, &calls_itself)); }
 
 TEST(Blocking, OnTheEnginesOwnThreadIsMisuse)
 {
@@ -195,10 +187,7 @@ TEST(Blocking, OnTheEnginesOwnThreadIsMisuse)
 
 void blocks() { std::this_thread::sleep_for(1800ms); }
 
-weft::workflow<void> holds_everybody_up(weft::context& wf)
-{
-    co_await wf.step("slow", &blocks);
-}
+weft::workflow<void> holds_everybody_up(weft::context& wf) { co_await wf.step("slow", &blocks); }
 
 TEST(Watchdog, WarnsOfUserCodeThatBlocksTheStrand)
 {

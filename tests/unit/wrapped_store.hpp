@@ -16,14 +16,14 @@ class wrapped_store final : public weft::store
 public:
     struct control
     {
-        bool                                     down = false;      // every call throws store_error
-        bool                                     deaf = false;      // … after doing what it was asked to
-        int                                      lost_claims = 0;   // so many claims that bring something do it, and throw
-        int                                      calls_while_down = 0;
-        std::string                              fence;             // the next extension of this gid is refused as if by another owner
-        std::function<void(weft::transaction&)>  tamper = [](weft::transaction&) { };  // with rows on their way to the engine
-        std::function<void(weft::write const&)>  seen = [](weft::write const&) { };    // writes, before they are applied
-        std::function<void()>                    applied = [] { };
+        bool                                    down = false;     // every call throws store_error
+        bool                                    deaf = false;     // … after doing what it was asked to
+        int                                     lost_claims = 0;  // so many claims that bring something do it, and throw
+        int                                     calls_while_down = 0;
+        std::string                             fence;  // the next extension of this gid is refused as if by another owner
+        std::function<void(weft::transaction&)> tamper = [](weft::transaction&) {};  // with rows on their way to the engine
+        std::function<void(weft::write const&)> seen = [](weft::write const&) {};    // writes, before they are applied
+        std::function<void()>                   applied = [] {};
     };
 
     wrapped_store(std::unique_ptr<weft::store> base, std::shared_ptr<control> c) : base_(std::move(base)), control_(std::move(c)) { }
@@ -107,7 +107,7 @@ public:
 private:
     std::vector<weft::write_result> apply_unfenced(std::span<weft::write const> writes, bool repeated)
     {
-        std::vector<weft::write> others;
+        std::vector<weft::write>   others;
         std::optional<std::size_t> fenced;
         for (auto const& w : writes)
             if (auto const* e = std::get_if<weft::extend_write>(&w); e && e->gid == control_->fence && !fenced)

@@ -42,7 +42,7 @@ struct temporary_directory
 struct temporary_shop
 {
     temporary_directory directory;
-    shop our{directory.path};
+    shop                our{directory.path};
 };
 
 order const two_mugs{"o-1", "ada", "mug", 2, 1'800};
@@ -54,7 +54,7 @@ order const too_many{"o-3", "ada", "lamp", 1'000, 1'000};
 //[order_test_scripted
 TEST(PlaceOrder, DoesOneThingAfterTheOtherAndConfirmsTheStockAtTheEnd)
 {
-    temporary_shop shop;
+    temporary_shop             shop;
     weft::testing::environment env;  // memory store, virtual time
     env.add("place-order", &place_order, std::ref(shop.our));
 
@@ -68,7 +68,7 @@ TEST(PlaceOrder, DoesOneThingAfterTheOtherAndConfirmsTheStockAtTheEnd)
 
 TEST(PlaceOrder, UndoesEverythingWhenThereIsNotEnoughMoney)
 {
-    temporary_shop shop;
+    temporary_shop             shop;
     weft::testing::environment env;
     env.add("place-order", &place_order, std::ref(shop.our));
 
@@ -84,7 +84,7 @@ TEST(PlaceOrder, UndoesEverythingWhenThereIsNotEnoughMoney)
 
 TEST(PlaceOrder, UndoesTheOrderWhenThereIsNoStock)
 {
-    temporary_shop shop;
+    temporary_shop             shop;
     weft::testing::environment env;
     env.add("place-order", &place_order, std::ref(shop.our));
 
@@ -128,7 +128,7 @@ TEST(PlaceOrder, SurvivesACrashAnywhere)
 //[order_test_fake
 TEST(PlaceOrder, GoesOnWhenTheStockIsAwayForAWhile)
 {
-    temporary_shop shop;
+    temporary_shop             shop;
     weft::testing::environment env;
     env.add("place-order", &place_order, std::ref(shop.our));
     env.on("create-order").succeeds();
@@ -148,7 +148,7 @@ TEST(PlaceOrder, GoesOnWhenTheStockIsAwayForAWhile)
 
 TEST(PlaceOrder, ChargesOnceWhenTheAnswerToTheChargeIsLost)
 {
-    temporary_shop shop;
+    temporary_shop             shop;
     weft::testing::environment env;
     env.add("place-order", &place_order, std::ref(shop.our));
     env.on("charge").loses_the_answer().runs();
@@ -163,7 +163,7 @@ TEST(PlaceOrder, ChargesOnceWhenTheAnswerToTheChargeIsLost)
 // The audit is what the demonstration stands on: it must be able to say no.
 TEST(Audit, FindsAnEffectThatHappenedTwice)
 {
-    temporary_shop shop;
+    temporary_shop             shop;
     weft::testing::environment env;
     env.add("place-order", &place_order, std::ref(shop.our));
     env.execute<receipt>("place-order", "o-1", two_mugs).value();

@@ -39,18 +39,12 @@ enum class verb : std::uint8_t
 std::string_view to_string(verb) noexcept;
 
 /// The first-phase operation of a verb, its undo, and its confirmation.
-constexpr operation action_of(verb v) noexcept
-{
-    return v == verb::tcc ? operation::try_ : operation::action;
-}
+constexpr operation action_of(verb v) noexcept { return v == verb::tcc ? operation::try_ : operation::action; }
 constexpr operation undo_of(verb v) noexcept
 {
     return v == verb::saga ? operation::compensate : v == verb::tcc ? operation::cancel : operation::rollback;
 }
-constexpr operation confirm_of(verb v) noexcept
-{
-    return v == verb::tcc ? operation::confirm : operation::commit;
-}
+constexpr operation confirm_of(verb v) noexcept { return v == verb::tcc ? operation::confirm : operation::commit; }
 
 class branch_call : public boost::intrusive_ref_counter<branch_call>
 {
@@ -124,8 +118,11 @@ struct result_of_operation<Op, Args...>
 };
 
 template <class Op, class... Args>
-concept local_adapter = operation_adapter<Op> && requires(Op const& op, record_writer& w, branch const& b, Args const&... args) {
-    { op.database() } -> std::convertible_to<participant_database*>;
+concept local_adapter = operation_adapter<Op> && requires(Op const& op, record_writer& w, branch const& b, Args const&... args)
+{
+    {
+        op.database()
+        } -> std::convertible_to<participant_database*>;
     op.run_local(w, b, args...);
 };
 
@@ -139,7 +136,9 @@ class branch_call_of<std::tuple<Args...>, Ops...> final : public branch_call
 public:
     template <class... A>
     branch_call_of(verb v, named n, std::tuple<Ops...> ops, A&&... args)
-        : branch_call(v, std::move(n)), ops_(std::move(ops)), args_(std::forward<A>(args)...)
+        : branch_call(v, std::move(n))
+        , ops_(std::move(ops))
+        , args_(std::forward<A>(args)...)
     {
         if constexpr (sizeof...(Args) > 0)
         {
@@ -219,8 +218,7 @@ private:
     template <class Op>
     decltype(auto) call(Op const& f, branch const& where)
     {
-        return std::apply(
-            [&](Args const&... a) -> decltype(auto) { return plain_operation<Op, Args...>::call(f, where, a...); }, args_);
+        return std::apply([&](Args const&... a) -> decltype(auto) { return plain_operation<Op, Args...>::call(f, where, a...); }, args_);
     }
 
     template <class Visitor>
@@ -229,7 +227,8 @@ private:
         switch (op)
         {
         case operation::action:
-        case operation::try_: return v(std::get<0>(ops_));
+        case operation::try_:
+            return v(std::get<0>(ops_));
         case operation::compensate:
         case operation::cancel:
         case operation::rollback:

@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 #include <boost/json/value_from.hpp>
 #include <boost/json/value_to.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>

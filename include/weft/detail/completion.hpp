@@ -11,6 +11,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+
 #include <exception>
 #include <functional>
 #include <future>
@@ -25,8 +26,7 @@ inline namespace v0 {
 /// A completion token: blocks the calling thread until the answer is there, and returns or throws it.
 /// Errors: misuse(wrong_thread) if called on the engine's own thread, which would wait for itself.
 struct blocking_t
-{
-};
+{ };
 inline constexpr blocking_t blocking{};
 
 namespace detail {
@@ -93,7 +93,9 @@ class completion_of final : public completion<Raw>
 public:
     template <class Executor>
     completion_of(Handler h, Executor const& fallback, Convert convert)
-        : handler_(std::move(h)), work_(boost::asio::get_associated_executor(handler_, fallback)), convert_(std::move(convert))
+        : handler_(std::move(h))
+        , work_(boost::asio::get_associated_executor(handler_, fallback))
+        , convert_(std::move(convert))
     {
         if (auto slot = boost::asio::get_associated_cancellation_slot(handler_); slot.is_connected())
         {
@@ -124,11 +126,10 @@ public:
                 {
                     error = std::current_exception();
                 }
-            boost::asio::post(executor,
-                              [h = std::move(handler_), error, v = std::move(converted)]() mutable {
-                                  clear_slot(h);
-                                  std::move(h)(error, std::move(v));
-                              });
+            boost::asio::post(executor, [h = std::move(handler_), error, v = std::move(converted)]() mutable {
+                clear_slot(h);
+                std::move(h)(error, std::move(v));
+            });
         }
     }
 
@@ -145,10 +146,10 @@ private:
             slot.clear();
     }
 
-    Handler                                                                           handler_;
+    Handler                                                                                                     handler_;
     boost::asio::executor_work_guard<boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>> work_;
-    Convert                                                                           convert_;
-    std::shared_ptr<cancel_link>                                                      link_;
+    Convert                                                                                                     convert_;
+    std::shared_ptr<cancel_link>                                                                                link_;
 };
 
 template <class T, class Raw, class Handler, class Executor, class Convert>

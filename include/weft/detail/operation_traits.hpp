@@ -10,6 +10,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+
 #include <functional>
 #include <span>
 #include <string_view>
@@ -33,12 +34,12 @@ struct awaited<boost::asio::awaitable<T, Executor>>
 };
 
 template <class F>
-inline constexpr bool is_function_pointer = std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
+inline constexpr bool is_function_pointer = std::is_pointer_v<F>&& std::is_function_v<std::remove_pointer_t<F>>;
 
 /// A function pointer, a member function pointer, or a function object with nothing in it.
 template <class F>
-inline constexpr bool is_plain_function =
-    is_function_pointer<F> || std::is_member_function_pointer_v<F> || (std::is_class_v<F> && std::is_empty_v<F>);
+inline constexpr bool is_plain_function = is_function_pointer<F> || std::is_member_function_pointer_v<F> ||
+                                          (std::is_class_v<F> && std::is_empty_v<F>);
 
 template <class T>
 inline constexpr bool is_reference_wrapper = false;

@@ -20,9 +20,9 @@ class body
 public:
     body() = default;
     template <class T>
-    explicit body(workflow<T> w) noexcept : handle_(w.release()), finish_(&finish<T>)
-    {
-    }
+    explicit body(workflow<T> w) noexcept : handle_(w.release())
+                                          , finish_(&finish<T>)
+    { }
     body(body&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), finish_(other.finish_) { }
     body& operator=(body&& other) noexcept
     {
@@ -38,7 +38,7 @@ public:
             std::exchange(handle_, nullptr).destroy();
     }
 
-    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+    explicit                operator bool() const noexcept { return static_cast<bool>(handle_); }
     bool                    done() const noexcept { return handle_.done(); }
     std::coroutine_handle<> handle() const noexcept { return handle_; }
 

@@ -125,7 +125,7 @@ private:
 
     std::string guarded(soci_connection& connection)
     {
-        barrier once(call_.where(), options_);
+        barrier    once(call_.where(), options_);
         auto const entry = once.enter(connection);
         auto const business = [&]() -> decltype(auto) {
             return std::apply(
@@ -142,7 +142,7 @@ private:
             if (!entry.first)
                 return encode(once.template result<result>(entry));
             result const r = business();
-            std::string text;
+            std::string  text;
             try
             {
                 text = encode(r);
@@ -157,12 +157,12 @@ private:
         }
     }
 
-    operation_call call_;
-    F f_;
-    barrier_options const& options_;
+    operation_call             call_;
+    F                          f_;
+    barrier_options const&     options_;
     std::tuple<Args const&...> args_;
-    outcome outcome_;
-    bool permanent_ = false;
+    outcome                    outcome_;
+    bool                       permanent_ = false;
 };
 
 template <class F>
@@ -191,8 +191,8 @@ public:
         try
         {
             soci_connection connection(session_of(writer));
-            barrier once(where, db_->barrier());
-            auto const entry = once.enter(connection);
+            barrier         once(where, db_->barrier());
+            auto const      entry = once.enter(connection);
             if constexpr (std::is_void_v<R>)
             {
                 if (entry.first)
@@ -202,7 +202,7 @@ public:
             {
                 if (!entry.first)
                     return once.template result<R>(entry);
-                R r = sql_function<F, Args...>::call(f_, where, connection.session(), args...);
+                R           r = sql_function<F, Args...>::call(f_, where, connection.session(), args...);
                 std::string text;
                 try
                 {
@@ -224,7 +224,7 @@ public:
 
 private:
     weft::database* db_;
-    F f_;
+    F               f_;
 };
 
 }  // namespace detail

@@ -8,6 +8,7 @@
 #include <weft/detail/branch_call.hpp>
 
 #include <boost/system/result.hpp>
+
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -45,10 +46,7 @@ protected:
 class unreadable_result : public error
 {
 public:
-    unreadable_result(std::string const& what, branch_call const& call)
-        : error(what, *call.gid, *call.id, call.where)
-    {
-    }
+    unreadable_result(std::string const& what, branch_call const& call) : error(what, *call.gid, *call.id, call.where) { }
 };
 
 template <class T>
@@ -74,7 +72,7 @@ template <class T>
 class [[nodiscard("co_await it: a branch that is not awaited does not happen")]] branch_awaitable
 {
 public:
-    branch_awaitable(attempt_core& core, boost::intrusive_ptr<branch_call> call) noexcept : core_(&core), call_(std::move(call)) { }
+    branch_awaitable(attempt_core & core, boost::intrusive_ptr<branch_call> call) noexcept : core_(&core), call_(std::move(call)) { }
 
     bool await_ready() { return core_->ask(*call_); }
     void await_suspend(std::coroutine_handle<> body) noexcept { core_->wait(body); }
@@ -95,8 +93,8 @@ class [[nodiscard]] outcome_awaitable
 public:
     explicit outcome_awaitable(branch_awaitable<T>&& b) noexcept : branch_(std::move(b)) { }
 
-    bool await_ready() { return branch_.await_ready(); }
-    void await_suspend(std::coroutine_handle<> body) noexcept { branch_.await_suspend(body); }
+    bool                              await_ready() { return branch_.await_ready(); }
+    void                              await_suspend(std::coroutine_handle<> body) noexcept { branch_.await_suspend(body); }
     boost::system::result<T, failure> await_resume()
     {
         auto& call = *branch_.call();

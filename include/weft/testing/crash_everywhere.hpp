@@ -62,9 +62,9 @@ struct crash_options
 /// What crash_everywhere did. Assert that it did something.
 struct crash_report
 {
-    std::uint64_t                writes = 0;     ///< of the undisturbed run
-    std::array<std::uint64_t, 5> single{};       ///< cases with one crash, by mode
-    std::uint64_t                pairs = 0;      ///< cases with two crashes, both of which happened
+    std::uint64_t                writes = 0;  ///< of the undisturbed run
+    std::array<std::uint64_t, 5> single{};    ///< cases with one crash, by mode
+    std::uint64_t                pairs = 0;   ///< cases with two crashes, both of which happened
     std::uint64_t                failed = 0;
 
     std::uint64_t cases(crash_mode m) const noexcept { return single[static_cast<std::size_t>(m)]; }

@@ -7,6 +7,7 @@
 #include <weft/testing/virtual_clock.hpp>
 
 #include <boost/system/result.hpp>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -176,9 +177,9 @@ public:
     std::vector<std::string> const& calls() const noexcept { return calls_; }
     void                            forget_calls() noexcept { calls_.clear(); }
 
-    weft::engine&               engine();
-    weft::store&                store();
-    testing::virtual_clock&     clock() noexcept { return *clock_; }
+    weft::engine&                engine();
+    weft::store&                 store();
+    testing::virtual_clock&      clock() noexcept { return *clock_; }
     boost::asio::any_io_executor get_executor();
 
     /// How a process ends at a write to its store. See <weft/testing/crash_everywhere.hpp>.
@@ -240,19 +241,19 @@ private:
         std::exception_ptr refused;
     };
 
-    environment_options                                     options_;
-    std::shared_ptr<testing::virtual_clock>                 clock_;
-    std::unique_ptr<weft::store>                            base_;
-    std::shared_ptr<struct fault_plan>                      plan_;
-    std::vector<std::function<void(weft::engine&)>>         registrations_;
+    environment_options                                                                  options_;
+    std::shared_ptr<testing::virtual_clock>                                              clock_;
+    std::unique_ptr<weft::store>                                                         base_;
+    std::shared_ptr<struct fault_plan>                                                   plan_;
+    std::vector<std::function<void(weft::engine&)>>                                      registrations_;
     std::vector<std::pair<std::pair<std::string, std::string>, std::unique_ptr<script>>> scripts_;
-    std::vector<std::string>                                calls_;
-    std::vector<submission>                                 submissions_;
-    std::unique_ptr<process>                                process_;
-    std::vector<std::unique_ptr<process>>                   peers_;
-    std::uint64_t                                           next_seed_ = 1;
-    std::uint64_t                                           next_turn_ = 0;
-    std::optional<std::uint64_t>                            unended_at_;  // the store's version when something had not ended
+    std::vector<std::string>                                                             calls_;
+    std::vector<submission>                                                              submissions_;
+    std::unique_ptr<process>                                                             process_;
+    std::vector<std::unique_ptr<process>>                                                peers_;
+    std::uint64_t                                                                        next_seed_ = 1;
+    std::uint64_t                                                                        next_turn_ = 0;
+    std::optional<std::uint64_t> unended_at_;  // the store's version when something had not ended
 };
 
 }  // namespace testing

@@ -40,8 +40,8 @@ struct replay_result
         complete,       ///< the body ended, the whole journal was read, and the decision is the recorded one (if there is one)
         asks_for_more,  ///< the body fits the journal and asks for a branch beyond it (or one whose outcome is not known): `report` says which
         mismatch,       ///< `report` is what the transaction would be paused with, unread entries included
-        another_end,    ///< the body read the whole journal, and ends otherwise than recorded: `report` says how
-        threw           ///< something else left the body: `report` says what
+        another_end,  ///< the body read the whole journal, and ends otherwise than recorded: `report` says how
+        threw         ///< something else left the body: `report` says what
     };
 
     verdict      what = verdict::mismatch;

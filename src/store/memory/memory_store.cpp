@@ -152,14 +152,14 @@ public:
             if ((!filter.status || row.status == *filter.status) && (!filter.unfinished || !is_final(row.status)) &&
                 (!filter.paused || (!row.paused_reason.empty() && !is_final(row.status))) &&
                 (filter.workflow.empty() || row.workflow == filter.workflow) &&
-                (!filter.no_worker || (!is_final(row.status) && row.paused_reason.empty() && row.owner.empty() && row.due <= now && !has_worker(row))))
+                (!filter.no_worker ||
+                 (!is_final(row.status) && row.paused_reason.empty() && row.owner.empty() && row.due <= now && !has_worker(row))))
             {
                 rows.push_back(row);
                 rows.back().journal.clear();
                 rows.back().parts.clear();
             }
-        std::sort(rows.begin(), rows.end(),
-                  [](auto const& a, auto const& b) { return std::tie(a.due, a.gid) < std::tie(b.due, b.gid); });
+        std::sort(rows.begin(), rows.end(), [](auto const& a, auto const& b) { return std::tie(a.due, a.gid) < std::tie(b.due, b.gid); });
         if (!filter.after.empty())
         {
             auto const last = std::find_if(rows.begin(), rows.end(), [&](auto const& t) { return t.gid == filter.after; });
@@ -245,7 +245,8 @@ private:
         if (w.seal_part > 0)
         {
             row.parts.push_back(row.journal);
-            row.journal = R"({"parts":)" + std::to_string(w.seal_part) + R"(,"entries":)" + std::to_string(w.seal_entries) + R"(,"journal":[]})";
+            row.journal =
+                R"({"parts":)" + std::to_string(w.seal_part) + R"(,"entries":)" + std::to_string(w.seal_entries) + R"(,"journal":[]})";
         }
         row.journal.insert(row.journal.size() - 2, w.entries);
         row.position = w.position_after();
@@ -330,10 +331,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<store> make_memory_store(std::shared_ptr<clock> clock)
-{
-    return std::make_unique<memory_store>(std::move(clock));
-}
+std::unique_ptr<store> make_memory_store(std::shared_ptr<clock> clock) { return std::make_unique<memory_store>(std::move(clock)); }
 
 }  // namespace v0
 }  // namespace weft

@@ -13,21 +13,16 @@ namespace sql_store {
 
 namespace {
 
-std::string lock_path(std::string const& database, std::string const& engine)
-{
-    return database + "-engine-" + engine;
-}
+std::string lock_path(std::string const& database, std::string const& engine) { return database + "-engine-" + engine; }
 
 // A child process that is started without exec shares the description and with it the lock, until the heartbeat expires; one that
 // execs does not, because of O_CLOEXEC.
-int open_file(std::string const& path, int flags) noexcept
-{
-    return ::open(path.c_str(), O_RDWR | O_CLOEXEC | flags, 0666);
-}
+int open_file(std::string const& path, int flags) noexcept { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | flags, 0666); }
 
 struct flock whole_file(short type) noexcept
 {
-    struct flock l{};
+    struct flock l
+    { };
     l.l_type = type;
     l.l_whence = SEEK_SET;
     return l;

@@ -24,14 +24,11 @@ struct migration
     char const* text;
 };
 
-std::array<migration, 1> migrations()
-{
-    return {{{1, 1, sqlite_001}}};
-}
+std::array<migration, 1> migrations() { return {{{1, 1, sqlite_001}}}; }
 
 int setting(soci::session& sql, char const* key)
 {
-    int           value = 0;
+    int             value = 0;
     soci::indicator ind = soci::i_null;
     // Named: SOCI executes when the statement's temporaries are being destroyed, and a temporary string would be gone by then.
     std::string const k(key);
@@ -51,9 +48,9 @@ std::string new_store_id()
 {
     auto const a = detail::machine_seed(), b = detail::machine_seed();
     char       room[37];
-    std::snprintf(room, sizeof room, "%08x-%04x-4%03x-%04x-%012llx", static_cast<unsigned>(a >> 32), static_cast<unsigned>(a >> 16 & 0xffff),
-                  static_cast<unsigned>(a & 0xfff), static_cast<unsigned>(b >> 48 & 0x3fff) | 0x8000u,
-                  static_cast<unsigned long long>(b & 0xffffffffffffu));
+    std::snprintf(room, sizeof room, "%08x-%04x-4%03x-%04x-%012llx", static_cast<unsigned>(a >> 32),
+                  static_cast<unsigned>(a >> 16 & 0xffff), static_cast<unsigned>(a & 0xfff),
+                  static_cast<unsigned>(b >> 48 & 0x3fff) | 0x8000u, static_cast<unsigned long long>(b & 0xffffffffffffu));
     return room;
 }
 
@@ -67,8 +64,9 @@ void migrate_sqlite(soci::session& sql, std::string const& name)
         int const version = tables == 0 ? 0 : setting(sql, "version");
         int const min_reader = tables == 0 ? 0 : setting(sql, "min_reader");
         if (min_reader > schema_version)
-            throw store_error(name + " has schema version " + std::to_string(version) + " and can only be used by a weft that knows version " +
-                              std::to_string(min_reader) + "; this one knows " + std::to_string(schema_version));
+            throw store_error(name + " has schema version " + std::to_string(version) +
+                              " and can only be used by a weft that knows version " + std::to_string(min_reader) + "; this one knows " +
+                              std::to_string(schema_version));
         return version;
     };
     if (check() >= schema_version)

@@ -18,7 +18,9 @@ constexpr useconds_t busy_look_us = 500;
 }  // namespace
 
 sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milliseconds busy_timeout, bool create)
-    : file_(file), busy_timeout_(busy_timeout), turn_(file)
+    : file_(file)
+    , busy_timeout_(busy_timeout)
+    , turn_(file)
 {
     try
     {
@@ -88,8 +90,10 @@ bool is_trouble(std::exception const& e) noexcept
     case SQLITE_PROTOCOL:
     case SQLITE_SCHEMA:
     case SQLITE_AUTH:
-    case SQLITE_NOTADB: return true;
-    default: return false;
+    case SQLITE_NOTADB:
+        return true;
+    default:
+        return false;
     }
 }
 

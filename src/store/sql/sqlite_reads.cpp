@@ -70,7 +70,9 @@ transaction sqlite_reads::fields::as_transaction() const
 }
 
 sqlite_reads::sqlite_reads(soci::session& sql)
-    : sql_(sql), find_(sql), version_statement_((sql.prepare << "PRAGMA data_version", soci::into(version_)))
+    : sql_(sql)
+    , find_(sql)
+    , version_statement_((sql.prepare << "PRAGMA data_version", soci::into(version_)))
 {
     find_.exchange(soci::use(gid_));
     row_.into(find_);
@@ -81,9 +83,10 @@ sqlite_reads::sqlite_reads(soci::session& sql)
 
 std::vector<std::string> sqlite_reads::parts_of(soci::session& sql, std::string const& gid)
 {
-    std::vector<std::string>         parts;
+    std::vector<std::string>        parts;
     soci::rowset<std::string> const rows =
-        (sql.prepare << "SELECT CAST(bin_data AS TEXT) FROM trans_branch_op WHERE gid = :gid AND op = 'journal' ORDER BY branch_id", soci::use(gid));
+        (sql.prepare << "SELECT CAST(bin_data AS TEXT) FROM trans_branch_op WHERE gid = :gid AND op = 'journal' ORDER BY branch_id",
+         soci::use(gid));
     for (auto const& part : rows)
         parts.push_back(part);
     return parts;
@@ -147,9 +150,10 @@ std::vector<transaction> sqlite_reads::list(list_filter const& filter, std::int6
 
 std::vector<std::string> sqlite_reads::cancel_requests(std::string const& engine)
 {
-    std::vector<std::string>         gids;
+    std::vector<std::string>        gids;
     soci::rowset<std::string> const rows =
-        (sql_.prepare << "SELECT gid FROM trans_global WHERE owner = :engine AND cancel_requested = 1 AND status = 'prepared'", soci::use(engine));
+        (sql_.prepare << "SELECT gid FROM trans_global WHERE owner = :engine AND cancel_requested = 1 AND status = 'prepared'",
+         soci::use(engine));
     for (auto const& gid : rows)
         gids.push_back(gid);
     return gids;

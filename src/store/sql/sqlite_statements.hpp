@@ -11,10 +11,7 @@ inline namespace v0 {
 namespace sql_store {
 
 // SOCI declares SQLite's C interface in a namespace of its own, so <sqlite3.h> cannot be included beside it.
-inline sqlite_api::sqlite3* handle(soci::session& sql)
-{
-    return static_cast<soci::sqlite3_session_backend*>(sql.get_backend())->conn_;
-}
+inline sqlite_api::sqlite3* handle(soci::session& sql) { return static_cast<soci::sqlite3_session_backend*>(sql.get_backend())->conn_; }
 
 // The primary result code of what an exception reports; SQLITE_ERROR if it does not say.
 int code_of(std::exception const& e) noexcept;
@@ -27,8 +24,7 @@ inline bool one_row(soci::statement& s)
 {
     bool const found = s.execute(true);
     while (found && s.fetch())
-    {
-    }
+    { }
     return found;
 }
 

@@ -90,8 +90,8 @@ public:
         auto const      text = heartbeat_of(workflows);
         in_transaction([&](connections& c) {
             auto const now = now_ms();
-            c.write.sql() << "INSERT INTO kv (cat, k, v, create_time, update_time) VALUES ('engine', :k, :v, :now, :now2)", soci::use(engine),
-                soci::use(text), soci::use(now), soci::use(now);
+            c.write.sql() << "INSERT INTO kv (cat, k, v, create_time, update_time) VALUES ('engine', :k, :v, :now, :now2)",
+                soci::use(engine), soci::use(text), soci::use(now), soci::use(now);
         });
         locks_[engine] = std::move(held);
     }
@@ -102,8 +102,9 @@ public:
         bool            alive = false;
         in_transaction([&](connections& c) {
             auto const      now = now_ms();
-            soci::statement s = (c.write.sql().prepare << "UPDATE kv SET update_time = :now, version = version + 1 WHERE cat = 'engine' AND k = :k",
-                                 soci::use(now), soci::use(engine));
+            soci::statement s =
+                (c.write.sql().prepare << "UPDATE kv SET update_time = :now, version = version + 1 WHERE cat = 'engine' AND k = :k",
+                 soci::use(now), soci::use(engine));
             s.execute(true);
             alive = s.get_affected_rows() > 0;
         });
@@ -127,8 +128,8 @@ public:
             auto const      expired = now_ms() - expiry.count();
             std::string     engine;
             std::int64_t    beaten = 0;
-            soci::statement engines = (c.write.sql().prepare << "SELECT k, update_time FROM kv WHERE cat = 'engine'", soci::into(engine),
-                                       soci::into(beaten));
+            soci::statement engines =
+                (c.write.sql().prepare << "SELECT k, update_time FROM kv WHERE cat = 'engine'", soci::into(engine), soci::into(beaten));
             for (bool more = engines.execute(true); more; more = engines.fetch())
                 if (beaten <= expired || (!locks_.contains(engine) && engine_lock::is_free(options_.file, engine)))
                     dead.push_back(engine);
@@ -210,8 +211,7 @@ public:
 private:
     struct connections
     {
-        connections(sqlite_options const& o, bool create)
-            : write(o.file, o.busy_timeout, create), read(o.file, o.busy_timeout, false)
+        connections(sqlite_options const& o, bool create) : write(o.file, o.busy_timeout, create), read(o.file, o.busy_timeout, false)
         {
             migrate_sqlite(write.sql(), "sqlite " + o.file);
             writes.emplace(write);
@@ -223,10 +223,7 @@ private:
         std::optional<sqlite_reads>  reads;
     };
 
-    std::int64_t now_ms() const
-    {
-        return std::chrono::duration_cast<std::chrono::milliseconds>(clock_->now().time_since_epoch()).count();
-    }
+    std::int64_t now_ms() const { return std::chrono::duration_cast<std::chrono::milliseconds>(clock_->now().time_since_epoch()).count(); }
 
     void open(bool create)
     {
@@ -341,7 +338,8 @@ private:
     {
         auto const      now = now_ms();
         soci::statement rows = (c.write.sql().prepare << "UPDATE trans_global SET owner = '', next_cron_time = :now "
-                                                         "WHERE owner = :owner AND " << unfinished,
+                                                         "WHERE owner = :owner AND "
+                                                      << unfinished,
                                 soci::use(now), soci::use(engine));
         rows.execute(true);
         auto const released = rows.get_affected_rows();
@@ -416,10 +414,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<store> open_sqlite(sqlite_options options)
-{
-    return std::make_unique<sqlite_store>(std::move(options));
-}
+std::unique_ptr<store> open_sqlite(sqlite_options options) { return std::make_unique<sqlite_store>(std::move(options)); }
 
 }  // namespace sql_store
 }  // namespace v0

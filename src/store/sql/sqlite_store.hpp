@@ -9,8 +9,8 @@ namespace sql_store {
 
 struct sqlite_options
 {
-    std::string               file;
-    std::chrono::milliseconds busy_timeout{5'000};  // how long another process may hold the database
+    std::string                  file;
+    std::chrono::milliseconds    busy_timeout{5'000};  // how long another process may hold the database
     std::shared_ptr<weft::clock> clock;
 };
 

@@ -61,58 +61,62 @@ std::string input_from(std::string const& workflow, std::string const& custom_da
 }
 
 sqlite_writes::sqlite_writes(sqlite_connection& connection)
-    : connection_(connection),
-      sql_(connection.sql()),
-      create_((sql_.prepare << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
-                              "update_time, next_cron_time) VALUES (:gid, :trans_type, 'prepared', :workflow, :custom_data, :owner, :attempts, "
-                              "'{\"journal\":[]}', :now, :now2, :due) ON CONFLICT (gid) DO NOTHING",
-               soci::use(gid_), soci::use(trans_type_), soci::use(workflow_), soci::use(custom_data_), soci::use(owner_), soci::use(attempts_),
-               soci::use(now_), soci::use(now_), soci::use(due_))),
-      extend_((sql_.prepare << std::string(extended) + mine(), soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(gid_),
-               soci::use(owner_), soci::use(position_))),
-      commit_((sql_.prepare << std::string(extended) + ", status = :status, result = :text, finish_time = :finish" + mine() +
-                                  " AND cancel_requested = 0",
+    : connection_(connection)
+    , sql_(connection.sql())
+    , create_((sql_.prepare
+                   << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
+                      "update_time, next_cron_time) VALUES (:gid, :trans_type, 'prepared', :workflow, :custom_data, :owner, :attempts, "
+                      "'{\"journal\":[]}', :now, :now2, :due) ON CONFLICT (gid) DO NOTHING",
+               soci::use(gid_), soci::use(trans_type_), soci::use(workflow_), soci::use(custom_data_), soci::use(owner_),
+               soci::use(attempts_), soci::use(now_), soci::use(now_), soci::use(due_)))
+    , extend_((sql_.prepare << std::string(extended) + mine(), soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(gid_),
+               soci::use(owner_), soci::use(position_)))
+    , commit_((sql_.prepare << std::string(extended) + ", status = :status, result = :text, finish_time = :finish" + mine() +
+                                   " AND cancel_requested = 0",
                soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_, text_ind_),
-               soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      roll_back_((sql_.prepare << std::string(extended) + ", status = :status, rollback_reason = :text, rollback_time = :finish" + mine(),
-                  soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_), soci::use(now_, finish_ind_),
-                  soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      finish_((sql_.prepare << std::string(extended) + ", status = 'succeed', finish_time = :finish" + mine(), soci::use(entries_),
-               soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      abort_((sql_.prepare << std::string(extended) + ", status = 'failed', rollback_time = :finish" + mine(), soci::use(entries_),
-              soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      part_((sql_.prepare << "INSERT INTO trans_branch_op (gid, branch_id, op, status, bin_data, create_time, update_time) "
-                            "SELECT gid, :branch_id, 'journal', 'succeed', ext_data, :now, :now2 FROM trans_global" +
-                                mine(),
-             soci::use(branch_id_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_))),
-      header_update_((sql_.prepare << "UPDATE trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_))),
-      park_((sql_.prepare << "UPDATE trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
-                            ":now ELSE :due END, attempts = CASE WHEN :attempts = 1 THEN attempts ELSE 0 END, sends = :sends, "
-                            "last_error = :text, update_time = :now2" +
-                                mine(),
-             soci::use(now_), soci::use(due_), soci::use(attempts_), soci::use(sends_), soci::use(text_), soci::use(now_), soci::use(gid_),
-             soci::use(owner_), soci::use(position_))),
-      pause_((sql_.prepare << "UPDATE trans_global SET owner = '', next_cron_time = :due, attempts = 0, sends = :sends, paused_reason = :text, "
-                             "last_error = :text2, update_time = :now" +
+               soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+    , roll_back_((sql_.prepare << std::string(extended) + ", status = :status, rollback_reason = :text, rollback_time = :finish" + mine(),
+                  soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_),
+                  soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+    , finish_((sql_.prepare << std::string(extended) + ", status = 'succeed', finish_time = :finish" + mine(), soci::use(entries_),
+               soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+    , abort_((sql_.prepare << std::string(extended) + ", status = 'failed', rollback_time = :finish" + mine(), soci::use(entries_),
+              soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+    , part_((sql_.prepare << "INSERT INTO trans_branch_op (gid, branch_id, op, status, bin_data, create_time, update_time) "
+                             "SELECT gid, :branch_id, 'journal', 'succeed', ext_data, :now, :now2 FROM trans_global" +
                                  mine(),
-              soci::use(due_), soci::use(sends_), soci::use(text_), soci::use(text_), soci::use(now_), soci::use(gid_), soci::use(owner_),
-              soci::use(position_))),
-      // A request makes the row due, unless somebody runs it: then the owner finds the request.
-      cancel_((sql_.prepare << "UPDATE trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
-                              "WHERE gid = :gid AND status = 'prepared'",
-               soci::use(now_), soci::use(now_), soci::use(gid_))),
-      resume_((sql_.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
-                              "WHERE gid = :gid AND "
-                           << unfinished,
-               soci::use(now_), soci::use(now_), soci::use(gid_))),
-      read_((sql_.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, workflow, custom_data FROM "
-                            "trans_global WHERE gid = :gid",
+             soci::use(branch_id_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+    , header_update_((sql_.prepare << "UPDATE trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_)))
+    , park_((sql_.prepare
+                 << "UPDATE trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
+                    ":now ELSE :due END, attempts = CASE WHEN :attempts = 1 THEN attempts ELSE 0 END, sends = :sends, "
+                    "last_error = :text, update_time = :now2" +
+                        mine(),
+             soci::use(now_), soci::use(due_), soci::use(attempts_), soci::use(sends_), soci::use(text_), soci::use(now_), soci::use(gid_),
+             soci::use(owner_), soci::use(position_)))
+    , pause_((
+          sql_.prepare << "UPDATE trans_global SET owner = '', next_cron_time = :due, attempts = 0, sends = :sends, paused_reason = :text, "
+                          "last_error = :text2, update_time = :now" +
+                              mine(),
+          soci::use(due_), soci::use(sends_), soci::use(text_), soci::use(text_), soci::use(now_), soci::use(gid_), soci::use(owner_),
+          soci::use(position_)))
+    ,
+    // A request makes the row due, unless somebody runs it: then the owner finds the request.
+    cancel_(
+        (sql_.prepare << "UPDATE trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
+                         "WHERE gid = :gid AND status = 'prepared'",
+         soci::use(now_), soci::use(now_), soci::use(gid_)))
+    , resume_((sql_.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
+                               "WHERE gid = :gid AND "
+                            << unfinished,
+               soci::use(now_), soci::use(now_), soci::use(gid_)))
+    , read_((sql_.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, workflow, custom_data FROM "
+                             "trans_global WHERE gid = :gid",
              soci::use(gid_), soci::into(head_.owner), soci::into(head_.status), soci::into(head_.position),
              soci::into(head_.cancel_requested), soci::into(head_.ext_data, ext_ind_), soci::into(created_), soci::into(head_.workflow),
-             soci::into(head_.custom_data))),
-      find_owner_((sql_.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :owner", soci::use(owner_), soci::into(count_)))
-{
-}
+             soci::into(head_.custom_data)))
+    , find_owner_((sql_.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :owner", soci::use(owner_), soci::into(count_)))
+{ }
 
 sqlite_writes::~sqlite_writes() = default;
 
@@ -153,8 +157,8 @@ write_result sqlite_writes::apply(create_write const& w, std::int64_t now, bool 
     if (create_.get_affected_rows() == 1)
         return {written::done, {}, created};
     if (repeated && !w.owner.empty())
-        if (auto const row = read_head(w.gid); row && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow &&
-                                                row->custom_data == custom_data_)
+        if (auto const row = read_head(w.gid);
+            row && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow && row->custom_data == custom_data_)
             return {written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(created_))};
     return {written::exists, {}, {}};
 }
@@ -260,10 +264,7 @@ write_result sqlite_writes::apply(request_write const& w, std::int64_t now, bool
     return {w.what == request_write::kind::cancel ? written::too_late : written::done, {}, {}};
 }
 
-bool sqlite_writes::record(extend_write const& w)
-{
-    return execute(w, now_);
-}
+bool sqlite_writes::record(extend_write const& w) { return execute(w, now_); }
 
 write_result sqlite_writes::apply(local_write const& w, std::int64_t now, bool)
 {

@@ -63,7 +63,8 @@ private:
     head            head_;
     soci::indicator ext_ind_ = soci::i_ok;
 
-    soci::statement create_, extend_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_, read_, find_owner_;
+    soci::statement create_, extend_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_, read_,
+        find_owner_;
 };
 
 }  // namespace sql_store

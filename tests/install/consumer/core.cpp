@@ -4,15 +4,9 @@
 
 namespace {
 
-int answer()
-{
-    return 42;
-}
+int answer() { return 42; }
 
-weft::workflow<int> ask(weft::context& wf)
-{
-    co_return co_await wf.step("answer", &answer);
-}
+weft::workflow<int> ask(weft::context& wf) { co_return co_await wf.step("answer", &answer); }
 
 }  // namespace
 

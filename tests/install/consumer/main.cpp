@@ -25,10 +25,7 @@ std::int64_t charge(soci::session& sql, order o)
     return o.cents;
 }
 
-void refund(soci::session& sql, order o)
-{
-    sql << "DELETE FROM charges WHERE id = :id", soci::use(o.id);
-}
+void refund(soci::session& sql, order o) { sql << "DELETE FROM charges WHERE id = :id", soci::use(o.id); }
 
 weft::workflow<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
 {
@@ -37,7 +34,7 @@ weft::workflow<std::int64_t> pay(weft::context& wf, weft::database& accounts, or
 
 bool paid_for_real(order const& wanted)
 {
-    auto const     directory = std::filesystem::current_path() / "consumer-data";
+    auto const directory = std::filesystem::current_path() / "consumer-data";
     std::filesystem::remove_all(directory);
     std::filesystem::create_directory(directory);
     weft::database accounts("sqlite://" + (directory / "accounts.db").string());
