@@ -6,7 +6,7 @@ namespace conformance {
 
 std::vector<std::string> const& kinds()
 {
-    static std::vector<std::string> const all{"memory", "sqlite"};
+    static std::vector<std::string> const all{"memory", "sqlite", "postgres", "mysql"};
     return all;
 }
 
@@ -14,6 +14,8 @@ fresh_store::fresh_store(std::string const& kind) : kind_(kind)
 {
     if (kind_ == "sqlite")
         directory_.emplace();
+    if (kind_ == "postgres" || kind_ == "mysql")
+        database_.emplace(kind_);
     reopen();
 }
 
@@ -26,7 +28,7 @@ void fresh_store::reopen()
         return;
     }
     store_.reset();
-    store_ = weft::open_store(directory_->url("weft.db"), {.clock = clock_});
+    store_ = weft::open_store(directory_ ? directory_->url("weft.db") : database_->url(), {.clock = clock_});
 }
 
 }  // namespace conformance

@@ -1,6 +1,7 @@
 // Every store that there is, each fresh, on a clock moved by hand.
 #pragma once
 
+#include "tests/support/servers.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <weft/store.hpp>
@@ -31,6 +32,7 @@ public:
 private:
     std::string                                   kind_;
     std::optional<temporary_directory>            directory_;
+    std::optional<server_database>                database_;
     std::shared_ptr<weft::testing::virtual_clock> clock_ = std::make_shared<weft::testing::virtual_clock>();
     std::unique_ptr<weft::store>                  store_;
 };

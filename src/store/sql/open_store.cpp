@@ -1,20 +1,49 @@
 #include "src/sql/url.hpp"
+#include "src/store/sql/server_store.hpp"
 #include "src/store/sql/sqlite_store.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/open_store.hpp>
 
+#include <algorithm>
+
 namespace weft {
 inline namespace v0 {
+
+namespace {
+
+std::unique_ptr<store> open_on_server(std::string const& url, store_options options)
+{
+    sql_store::server_store_options server;
+    server.url = detail::parse_server_url(url);
+    server.session.lock_timeout = options.busy_timeout;
+    server.session.take(server.url);
+    server.clock = std::move(options.clock);
+    std::erase_if(server.url.options, [&](auto const& option) {
+        if (option.first != "table_prefix")
+            return false;
+        server.table_prefix = option.second;
+        return true;
+    });
+    auto const letter = [](unsigned char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); };
+    if (server.table_prefix.size() > 32 || !std::all_of(server.table_prefix.begin(), server.table_prefix.end(), letter))
+        throw misuse(misuse::code::wrong_call, "a table_prefix has at most 32 characters: lower-case letters, digits and underscores");
+    return sql_store::open_server(std::move(server));
+}
+
+}  // namespace
 
 std::unique_ptr<store> open_store(std::string const& url, store_options options)
 {
     if (url == "memory://")
         return make_memory_store(std::move(options.clock));
     auto const parsed = detail::parse_database_url(url);
+    if (detail::server_kind_of(parsed.scheme))
+        return open_on_server(url, std::move(options));
     if (parsed.scheme != "sqlite")
         throw misuse(misuse::code::wrong_call,
-                     "no store is known for a URL of scheme \"" + parsed.scheme + "\": sqlite://FILE and memory:// are");
+                     "no store is known for a URL of scheme \"" + parsed.scheme +
+                         "\": sqlite://FILE, postgres://…/DATABASE, mysql://…/DATABASE and memory:// are");
     if (parsed.path.empty())
         throw misuse(misuse::code::wrong_call, "sqlite:// needs a file: sqlite://FILE");
     for (auto const& [name, value] : parsed.options)

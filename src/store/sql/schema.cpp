@@ -43,7 +43,8 @@ void set(soci::session& sql, char const* cat, char const* key, std::string const
         soci::use(value);
 }
 
-// A version 4 UUID: the store's own name, which its XA transactions will carry.
+}  // namespace
+
 std::string new_store_id()
 {
     auto const a = detail::machine_seed(), b = detail::machine_seed();
@@ -54,7 +55,11 @@ std::string new_store_id()
     return room;
 }
 
-}  // namespace
+store_error made_by_a_newer_weft(std::string const& name, int version, int min_reader)
+{
+    return store_error(name + " has schema version " + std::to_string(version) + " and can only be used by a weft that knows version " +
+                       std::to_string(min_reader) + "; this one knows " + std::to_string(schema_version));
+}
 
 void migrate_sqlite(soci::session& sql, std::string const& name)
 {
@@ -64,9 +69,7 @@ void migrate_sqlite(soci::session& sql, std::string const& name)
         int const version = tables == 0 ? 0 : setting(sql, "version");
         int const min_reader = tables == 0 ? 0 : setting(sql, "min_reader");
         if (min_reader > schema_version)
-            throw store_error(name + " has schema version " + std::to_string(version) +
-                              " and can only be used by a weft that knows version " + std::to_string(min_reader) + "; this one knows " +
-                              std::to_string(schema_version));
+            throw made_by_a_newer_weft(name, version, min_reader);
         return version;
     };
     if (check() >= schema_version)

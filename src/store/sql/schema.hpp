@@ -2,6 +2,10 @@
 // weft is used as long as that says we can read it.
 #pragma once
 
+#include "src/store/sql/dialect.hpp"
+
+#include <weft/errors.hpp>
+
 #include <soci/soci.h>
 
 #include <string>
@@ -16,6 +20,15 @@ inline constexpr int schema_version = 1;
 // Creates or upgrades the schema, in one transaction. `name` is for errors.
 // Errors: store_error if the database asks for a newer reader, or refuses.
 void migrate_sqlite(soci::session& sql, std::string const& name);
+
+// The same on a server, where each name has a prefix.
+void migrate_server(detail::server_session& session, dialect const& dialect, std::string const& prefix, std::string const& name);
+
+// A version 4 UUID: the store's own name, which its XA transactions will carry.
+std::string new_store_id();
+
+// What to say to a database that asks for a newer weft.
+store_error made_by_a_newer_weft(std::string const& name, int version, int min_reader);
 
 }  // namespace sql_store
 }  // namespace v0

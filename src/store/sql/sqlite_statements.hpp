@@ -28,9 +28,6 @@ inline bool one_row(soci::statement& s)
     return found;
 }
 
-// As a condition: what is not over, by the words of the partial index (schema), which SQLite matches as text.
-inline constexpr char const* unfinished = "status NOT IN ('succeed', 'failed')";
-
 // Runs a statement without parameters directly: BEGIN, COMMIT, PRAGMA, a whole script.
 void execute(soci::session& sql, char const* text);
 

@@ -1,6 +1,7 @@
 #include "src/store/sql/sqlite_store.hpp"
 
 #include "src/store/sql/engine_lock.hpp"
+#include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/schema.hpp"
 #include "src/store/sql/sqlite_connection.hpp"
 #include "src/store/sql/sqlite_reads.hpp"
@@ -23,18 +24,6 @@ constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 // How long a writer stands aside when another process waits for its turn.
 constexpr useconds_t stand_aside_us = 1'500;
-
-std::string heartbeat_of(std::span<std::string const> workflows)
-{
-    std::string text = R"({"pid":)" + std::to_string(::getpid()) + R"(,"workflows":[)";
-    for (auto const& name : workflows)
-    {
-        if (&name != workflows.data())
-            text += ',';
-        detail::append_json_string(text, name);
-    }
-    return text += "]}";
-}
 
 class sqlite_store final : public store
 {
@@ -373,7 +362,7 @@ private:
                      std::int64_t now, std::int64_t limit)
     {
         auto&                sql = c.write.sql();
-        sqlite_reads::fields row;
+        transaction_row row;
         soci::statement      s(sql);
         row.into(s);
         s.exchange(soci::use(from));
@@ -381,7 +370,7 @@ private:
         s.exchange(soci::use(from.empty() ? now : never));
         s.exchange(soci::use(limit));
         s.alloc();
-        s.prepare(std::string(select_transaction) + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND " +
+        s.prepare(select_transaction() + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND " +
                   unfinished + " ORDER BY next_cron_time LIMIT :limit");
         s.define_and_bind();
         auto const first = into.rows.size();

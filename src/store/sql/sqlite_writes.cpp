@@ -35,30 +35,7 @@ std::runtime_error transaction_ended()
     return std::runtime_error("its local transaction was ended while it ran: nothing that was done there counts");
 }
 
-std::string custom_data_prefix(std::string const& workflow)
-{
-    std::string text = R"({"name":)";
-    detail::append_json_string(text, workflow);
-    return text;
-}
-
 }  // namespace
-
-std::string custom_data_of(std::string const& workflow, std::string const& input)
-{
-    auto text = custom_data_prefix(workflow);
-    if (!input.empty())
-        text += R"(,"input":)" + input;
-    return text += '}';
-}
-
-std::string input_from(std::string const& workflow, std::string const& custom_data)
-{
-    auto const prefix = custom_data_prefix(workflow) + R"(,"input":)";
-    if (custom_data.starts_with(prefix) && custom_data.ends_with('}'))
-        return custom_data.substr(prefix.size(), custom_data.size() - prefix.size() - 1);
-    return {};
-}
 
 sqlite_writes::sqlite_writes(sqlite_connection& connection)
     : connection_(connection)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "src/store/sql/sqlite_connection.hpp"
+#include "src/store/sql/transaction_row.hpp"
 
 #include <weft/store.hpp>
 
@@ -11,10 +12,6 @@
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
-
-// The JSON in custom_data: {"name":NAME,"input":INPUT}, as dtm's but for the input, which is not base64.
-std::string custom_data_of(std::string const& workflow, std::string const& input);
-std::string input_from(std::string const& workflow, std::string const& custom_data);
 
 class sqlite_writes final : private record_writer
 {

@@ -1,0 +1,78 @@
+// One session of a database server: the SOCI session, its settings, and what its errors mean.
+#pragma once
+
+#include "src/sql/server_url.hpp"
+
+#include <soci/soci.h>
+
+#include <chrono>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+struct server_options
+{
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds statement_timeout{30'000};  // by the server; 0: none
+    std::chrono::milliseconds lock_timeout{10'000};       // waiting for another transaction's row; 0: the server's own
+    std::string               schema;                     // PostgreSQL: the search path; empty: the user's own
+
+    // Takes what it knows out of `url.options` and leaves the rest. Errors: misuse.
+    void take(server_url& url);
+};
+
+// What an error of a server means for whoever sent the statement.
+enum class server_fault
+{
+    data,      // this statement with these values: a constraint, a length
+    conflict,  // another transaction was in the way (deadlock, lock time-out): the same again may succeed
+    trouble,   // the server or the account: lost, stopping, read-only, out of space, no privilege
+};
+
+server_fault fault_of(std::exception const&) noexcept;
+
+// What an exception says, without the values that SOCI adds, on one line. "ERROR:  deadlock detected (40P01)"
+std::string server_message(std::exception const&);
+
+// Thread safety: one thread at a time.
+class server_session
+{
+public:
+    enum class purpose
+    {
+        store,       // UTC, READ COMMITTED, strict mode, a character set and collation of ours
+        participant  // the user's own settings, but for time-outs and the character set
+    };
+
+    // Connects. Errors: std::runtime_error saying which server and why; never the password.
+    server_session(server_url const&, server_options const&, purpose);
+
+    soci::session& sql() noexcept { return sql_; }
+    server_kind    kind() const noexcept { return kind_; }
+    bool           is_mariadb() const noexcept { return mariadb_; }
+
+    // One statement without parameters and without a result, in one round trip.
+    void execute(std::string const& text);
+
+    // False also after an error of the connection itself.
+    bool in_transaction() noexcept;
+
+    // Ends what is open, if anything is. False: the session is of no further use.
+    bool roll_back() noexcept;
+
+private:
+    server_kind   kind_;
+    bool          mariadb_ = false;
+    soci::session sql_;
+};
+
+// A text as a literal of MySQL's, in a session without NO_BACKSLASH_ESCAPES; appended.
+void append_mysql_literal(std::string& to, std::string_view text);
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,113 @@
+// What differs between the database servers: how a statement takes many rows, and the words for time, locks and text.
+#pragma once
+
+#include "src/sql/server_session.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+struct column
+{
+    char const* name;
+    enum
+    {
+        text,
+        number
+    } type;
+};
+
+// A statement about many rows at once, sent in one round trip. Values are given row by row, in the order of the columns.
+//
+// PostgreSQL: prepared once; each column goes as one array, taken apart by unnest(). MySQL and MariaDB: SOCI prepares nothing there, so
+// the rows stand in the text, as a table constructor.
+class multi_row
+{
+public:
+    virtual ~multi_row() = default;
+
+    virtual void text(std::string_view) = 0;
+    virtual void number(std::int64_t) = 0;
+    virtual void null() = 0;
+
+    // Sends what was given since the last time, and returns how many rows were inserted or updated.
+    virtual std::int64_t execute() = 0;
+
+    // Forgets what was given.
+    virtual void clear() = 0;
+
+    std::size_t rows() const noexcept { return values_ / columns_; }
+    std::size_t bytes() const noexcept { return bytes_; }
+
+protected:
+    explicit multi_row(std::size_t columns) : columns_(columns) { }
+
+    void count(std::size_t bytes)
+    {
+        ++values_;
+        bytes_ += bytes;
+    }
+    void forget() { values_ = bytes_ = 0; }
+
+    std::size_t columns_, values_ = 0, bytes_ = 0;
+};
+
+class dialect
+{
+public:
+    virtual ~dialect() = default;
+
+    // INSERT INTO `into` SELECT `values` FROM rows AS v.
+    virtual std::unique_ptr<multi_row> insert(detail::server_session&, std::span<column const> rows, std::string const& into,
+                                              std::string const& values) const = 0;
+
+    // The same, for each row that meets the condition in `with`: "table AS t ON condition". `lock`: see for_key_share.
+    virtual std::unique_ptr<multi_row> insert_with(detail::server_session&, std::span<column const> rows, std::string const& into,
+                                                   std::string const& values, std::string const& with, std::string const& lock) const = 0;
+
+    // UPDATE `table` AS t SET `assignments` for each of the rows AS v with the same gid that meets the condition. The names of the
+    // rows' columns differ from the table's, but for gid.
+    virtual std::unique_ptr<multi_row> update(detail::server_session&, std::span<column const> rows, std::string const& table,
+                                              std::string const& assignments, std::string const& condition) const = 0;
+
+    // What opens a transaction and yields the time in milliseconds since 1970, in one round trip.
+    virtual std::string begin_with_time() const = 0;
+
+    // A text as a literal; appended.
+    virtual void append_literal(std::string& to, std::string_view text) const = 0;
+
+    // Milliseconds since 1970 as a point in time, and back.
+    virtual std::string time_of(std::string const& milliseconds) const = 0;
+    virtual std::string milliseconds_of(std::string const& time) const = 0;
+
+    // ext_data without its last two characters.
+    virtual std::string without_end(std::string const& ext_data) const = 0;
+    virtual std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const = 0;
+
+    virtual std::string bytes_of(std::string const& text) const = 0;
+    virtual std::string text_of(std::string const& bytes) const = 0;
+
+    // At the end of a SELECT: the rows (of `alias`) stay where they are until the end of the transaction; beats may go on.
+    virtual std::string for_key_share(char const* alias) const = 0;
+
+    // As conditions that an index answers: what is not over, and of that what `owner` (an expression) owns, or owns and was asked to cancel.
+    virtual std::string unfinished_rows() const = 0;
+    virtual std::string unfinished_of(std::string const& owner) const = 0;
+    virtual std::string cancelled_of(std::string const& owner) const = 0;
+
+    // True where `workflows`, a JSON column {"workflows":[…]}, names the workflow.
+    virtual std::string names_workflow(std::string const& json, std::string const& workflow) const = 0;
+};
+
+dialect const& postgres() noexcept;
+dialect const& mysql() noexcept;  // and MariaDB
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,166 @@
+#include "src/store/sql/dialect.hpp"
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+namespace {
+
+// The rows are written into the statement's text.
+class mysql_multi_row final : public multi_row
+{
+public:
+    mysql_multi_row(detail::server_session& session, std::string head, std::string tail, std::size_t columns)
+        : multi_row(columns)
+        , session_(session)
+        , open_(session.is_mariadb() ? "(" : "ROW(")
+        , head_(std::move(head))
+        , tail_(std::move(tail))
+        , text_(head_)
+    { }
+
+    void text(std::string_view value) override
+    {
+        next(value.size());
+        detail::append_mysql_literal(text_, value);
+        end();
+    }
+    void number(std::int64_t value) override
+    {
+        next(8);
+        text_ += std::to_string(value);
+        end();
+    }
+    void null() override
+    {
+        next(4);
+        text_ += "NULL";
+        end();
+    }
+
+    std::int64_t execute() override
+    {
+        struct clearing
+        {
+            mysql_multi_row* self;
+            ~clearing() { self->clear(); }
+        } after{this};
+        text_ += tail_;
+        soci::statement s(session_.sql());
+        s.alloc();
+        s.prepare(text_, soci::details::st_one_time_query);
+        s.define_and_bind();
+        s.execute(true);
+        return s.get_affected_rows();
+    }
+
+    void clear() override
+    {
+        text_.resize(head_.size());
+        forget();
+    }
+
+private:
+    void next(std::size_t bytes)
+    {
+        if (values_ % columns_ != 0)
+            text_ += ',';
+        else
+        {
+            if (values_ > 0)
+                text_ += ',';
+            text_ += open_;
+        }
+        count(bytes);
+    }
+    void end()
+    {
+        if (values_ % columns_ == 0)
+            text_ += ')';
+    }
+
+    detail::server_session& session_;
+    char const*             open_;
+    std::string             head_, tail_, text_;
+};
+
+// The rows' names and types come from a row that there is not.
+std::string before_rows(std::span<column const> rows)
+{
+    std::string text = "(SELECT ";
+    for (auto const& c : rows)
+    {
+        text += &c == rows.data() ? "" : ", ";
+        (text += c.type == column::text ? "'' AS " : "0 AS ") += c.name;
+    }
+    return text + " FROM DUAL WHERE FALSE UNION ALL VALUES ";
+}
+
+constexpr char const* after_rows = ") AS v";
+
+class mysql_dialect final : public dialect
+{
+public:
+    std::unique_ptr<multi_row> insert(detail::server_session& s, std::span<column const> rows, std::string const& into,
+                                      std::string const& values) const override
+    {
+        return std::make_unique<mysql_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + before_rows(rows), after_rows,
+                                                 rows.size());
+    }
+    // STRAIGHT_JOIN: our rows first, then theirs by the index, whatever the statistics say.
+    std::unique_ptr<multi_row> update(detail::server_session& s, std::span<column const> rows, std::string const& table,
+                                      std::string const& assignments, std::string const& condition) const override
+    {
+        return std::make_unique<mysql_multi_row>(s, "UPDATE " + before_rows(rows),
+                                                 std::string(after_rows) + " STRAIGHT_JOIN " + table + " AS t ON t.gid = v.gid SET " +
+                                                     assignments + " WHERE " + condition,
+                                                 rows.size());
+    }
+    std::unique_ptr<multi_row> insert_with(detail::server_session& s, std::span<column const> rows, std::string const& into,
+                                           std::string const& values, std::string const& with, std::string const& lock) const override
+    {
+        return std::make_unique<mysql_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + before_rows(rows),
+                                                 std::string(after_rows) + " STRAIGHT_JOIN " + with + lock, rows.size());
+    }
+
+    // Without autocommit, a transaction is open from the first statement on.
+    std::string begin_with_time() const override { return "SELECT " + milliseconds_of("UTC_TIMESTAMP(3)"); }
+    void        append_literal(std::string& to, std::string_view text) const override { detail::append_mysql_literal(to, text); }
+    // Not FROM_UNIXTIME, which ends in 2038.
+    std::string time_of(std::string const& ms) const override
+    {
+        return "TIMESTAMPADD(MICROSECOND, " + ms + " * 1000, TIMESTAMP'1970-01-01 00:00:00.000')";
+    }
+    std::string milliseconds_of(std::string const& time) const override
+    {
+        return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + time + ") DIV 1000";
+    }
+    std::string without_end(std::string const& t) const override { return "LEFT(" + t + ", CHAR_LENGTH(" + t + ") - 2)"; }
+    std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const override
+    {
+        return "CONCAT(" + a + ", " + b + ", " + c + ")";
+    }
+    std::string bytes_of(std::string const& text) const override { return "CONVERT(" + text + " USING binary)"; }
+    std::string text_of(std::string const& bytes) const override { return "CONVERT(" + bytes + " USING utf8mb4)"; }
+    std::string for_key_share(char const*) const override { return " LOCK IN SHARE MODE"; }
+    // Generated columns: there are no partial indexes.
+    std::string unfinished_rows() const override { return "unfinished_owner IS NOT NULL"; }
+    std::string unfinished_of(std::string const& owner) const override { return "unfinished_owner = " + owner; }
+    std::string cancelled_of(std::string const& owner) const override { return "cancelled_owner = " + owner; }
+    std::string names_workflow(std::string const& json, std::string const& workflow) const override
+    {
+        return "JSON_CONTAINS(" + json + ", JSON_QUOTE(" + workflow + "), '$.workflows')";
+    }
+};
+
+}  // namespace
+
+dialect const& mysql() noexcept
+{
+    static mysql_dialect const d;
+    return d;
+}
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,153 @@
+#include "src/store/sql/dialect.hpp"
+#include "src/store/sql/transaction_row.hpp"
+
+#include <vector>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+namespace {
+
+// Prepared, with one array in text form for each column.
+class postgres_multi_row final : public multi_row
+{
+public:
+    postgres_multi_row(detail::server_session& session, std::string const& statement, std::size_t columns)
+        : multi_row(columns)
+        , arrays_(columns)
+        , statement_(session.sql())
+    {
+        for (auto& a : arrays_)
+            statement_.exchange(soci::use(a));
+        statement_.alloc();
+        statement_.prepare(statement);
+        statement_.define_and_bind();
+    }
+
+    void text(std::string_view value) override
+    {
+        auto& a = next(value.size());
+        a += '"';
+        for (char const c : value)
+        {
+            if (c == '"' || c == '\\')
+                a += '\\';
+            a += c;
+        }
+        a += '"';
+    }
+    void number(std::int64_t value) override { next(8) += std::to_string(value); }
+    void null() override { next(4) += "NULL"; }
+
+    std::int64_t execute() override
+    {
+        for (auto& a : arrays_)
+            a += '}';
+        struct clearing
+        {
+            postgres_multi_row* self;
+            ~clearing() { self->clear(); }
+        } after{this};
+        statement_.execute(true);
+        return statement_.get_affected_rows();
+    }
+
+    void clear() override
+    {
+        for (auto& a : arrays_)
+            a.clear();
+        forget();
+    }
+
+private:
+    std::string& next(std::size_t bytes)
+    {
+        auto& a = arrays_[values_ % columns_];
+        a += a.empty() ? '{' : ',';
+        count(bytes);
+        return a;
+    }
+
+    std::vector<std::string> arrays_;
+    soci::statement          statement_;
+};
+
+// unnest(CAST(:a0 AS text[]), …) AS v(gid, …)
+std::string source(std::span<column const> rows)
+{
+    std::string arrays, names;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+    {
+        arrays += (i ? ", CAST(:a" : "CAST(:a") + std::to_string(i) + (rows[i].type == column::text ? " AS text[])" : " AS bigint[])");
+        (names += i ? ", " : "") += rows[i].name;
+    }
+    return "unnest(" + arrays + ") AS v(" + names + ")";
+}
+
+class postgres_dialect final : public dialect
+{
+public:
+    std::unique_ptr<multi_row> insert(detail::server_session& s, std::span<column const> rows, std::string const& into,
+                                      std::string const& values) const override
+    {
+        return std::make_unique<postgres_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows), rows.size());
+    }
+    std::unique_ptr<multi_row> update(detail::server_session& s, std::span<column const> rows, std::string const& table,
+                                      std::string const& assignments, std::string const& condition) const override
+    {
+        return std::make_unique<postgres_multi_row>(
+            s, "UPDATE " + table + " AS t SET " + assignments + " FROM " + source(rows) + " WHERE t.gid = v.gid AND " + condition,
+            rows.size());
+    }
+    std::unique_ptr<multi_row> insert_with(detail::server_session& s, std::span<column const> rows, std::string const& into,
+                                           std::string const& values, std::string const& with, std::string const& lock) const override
+    {
+        return std::make_unique<postgres_multi_row>(
+            s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows) + " JOIN " + with + lock, rows.size());
+    }
+
+    std::string begin_with_time() const override { return "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT " + milliseconds_of("clock_timestamp()"); }
+    void        append_literal(std::string& to, std::string_view text) const override
+    {
+        to += '\'';
+        for (char const c : text)
+            (to += c) += c == '\'' ? "'" : "";
+        to += '\'';
+    }
+    std::string time_of(std::string const& ms) const override { return "to_timestamp(CAST(" + ms + " AS bigint) / 1000.0)"; }
+    std::string milliseconds_of(std::string const& time) const override
+    {
+        return "CAST(round(extract(epoch FROM " + time + ") * 1000) AS bigint)";
+    }
+    std::string without_end(std::string const& t) const override { return "left(" + t + ", -2)"; }
+    std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const override
+    {
+        return a + " || " + b + " || " + c;
+    }
+    std::string bytes_of(std::string const& text) const override { return "convert_to(" + text + ", 'UTF8')"; }
+    std::string text_of(std::string const& bytes) const override { return "convert_from(" + bytes + ", 'UTF8')"; }
+    std::string for_key_share(char const* alias) const override { return std::string(" FOR KEY SHARE OF ") + alias; }
+    std::string unfinished_rows() const override { return unfinished; }
+    std::string unfinished_of(std::string const& owner) const override { return "owner = " + owner + " AND " + unfinished; }
+    std::string cancelled_of(std::string const& owner) const override
+    {
+        return "owner = " + owner + " AND cancel_requested = 1 AND status = 'prepared'";
+    }
+    std::string names_workflow(std::string const& json, std::string const& workflow) const override
+    {
+        return "jsonb_exists(CAST(" + json + " AS jsonb) -> 'workflows', " + workflow + ")";
+    }
+};
+
+}  // namespace
+
+dialect const& postgres() noexcept
+{
+    static postgres_dialect const d;
+    return d;
+}
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

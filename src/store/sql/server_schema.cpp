@@ -1,0 +1,166 @@
+// The schema on a database server.
+#include "src/store/sql/schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+extern char const* const postgres_001;  // schema/*.sql
+extern char const* const mysql_001;
+
+namespace {
+
+struct migration
+{
+    int         version;
+    int         min_reader;
+    char const* postgres;
+    char const* mysql;
+};
+
+std::array<migration, 1> migrations() { return {{{1, 1, postgres_001, mysql_001}}}; }
+
+std::string replaced(std::string text, std::string_view what, std::string_view by)
+{
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+        text.replace(at, what.size(), by);
+    return text;
+}
+
+// Without the lines that are comments: SOCI takes every colon for the beginning of a parameter's name.
+std::string without_comments(std::string_view script)
+{
+    std::string text;
+    while (!script.empty())
+    {
+        auto const end = std::min(script.find('\n'), script.size() - 1);
+        auto const line = script.substr(0, end + 1);
+        if (auto const first = line.find_first_not_of(' '); !line.substr(std::min(first, line.size())).starts_with("--"))
+            text += line;
+        script.remove_prefix(end + 1);
+    }
+    return text;
+}
+
+class schema
+{
+public:
+    schema(detail::server_session& session, dialect const& d, std::string const& prefix)
+        : session_(session)
+        , dialect_(d)
+        , prefix_(prefix)
+        , postgres_(session.kind() == detail::server_kind::postgres)
+    { }
+
+    // 0: there is none.
+    int version() { return has_tables() ? setting("version") : 0; }
+    int min_reader() { return has_tables() ? setting("min_reader") : 0; }
+
+    void run(migration const& m)
+    {
+        auto text = replaced(without_comments(postgres_ ? m.postgres : m.mysql), "{prefix}", prefix_);
+        text = replaced(std::move(text), "{collation}", session_.is_mariadb() ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
+        std::string_view rest = text;
+        for (auto end = rest.find(";\n"); end != std::string_view::npos; end = rest.find(";\n"))
+        {
+            session_.execute(std::string(rest.substr(0, end)));
+            rest.remove_prefix(end + 2);
+        }
+        // Not by INSERT alone: on MySQL each statement above was committed by itself, and this may be the second try.
+        set("schema", "version", std::to_string(m.version));
+        set("schema", "min_reader", std::to_string(m.min_reader));
+        if (m.version == 1)
+            set("store", "id", new_store_id());
+    }
+
+    // Only one process at a time brings the schema up to date.
+    void lock()
+    {
+        if (postgres_)
+        {
+            session_.execute("BEGIN");
+            session_.execute("SELECT pg_advisory_xact_lock(hashtext('weft schema ' || current_schema()))");
+            return;
+        }
+        int got = 0;
+        session_.sql() << "SELECT GET_LOCK(CONCAT('weft schema ', LEFT(DATABASE(), 40)), 30)", soci::into(got);
+        if (got != 1)
+            throw std::runtime_error("another process has been changing the schema for 30 s");
+    }
+    void unlock()
+    {
+        session_.execute("COMMIT");
+        if (!postgres_)
+            session_.execute("DO RELEASE_LOCK(CONCAT('weft schema ', LEFT(DATABASE(), 40)))");
+    }
+
+private:
+    bool has_tables()
+    {
+        int        tables = 0;
+        auto const name = prefix_ + "kv";
+        session_.sql() << "SELECT count(*) FROM information_schema.tables WHERE table_name = :name AND table_schema = " +
+                              std::string(postgres_ ? "current_schema()" : "DATABASE()"),
+            soci::use(name), soci::into(tables);
+        return tables > 0;
+    }
+
+    int setting(char const* key)
+    {
+        std::string     value;
+        soci::indicator ind = soci::i_null;
+        auto const      k = std::string(key);
+        session_.sql() << "SELECT v FROM " + prefix_ + "kv WHERE cat = 'schema' AND k = :k", soci::use(k), soci::into(value, ind);
+        return ind == soci::i_ok ? std::atoi(value.c_str()) : 0;
+    }
+
+    void set(char const* cat, char const* key, std::string const& value)
+    {
+        std::string text = "DELETE FROM " + prefix_ + "kv WHERE cat = ";
+        dialect_.append_literal(text, cat);
+        dialect_.append_literal(text += " AND k = ", key);
+        session_.execute(text);
+        text = "INSERT INTO " + prefix_ + "kv (cat, k, v) VALUES (";
+        dialect_.append_literal(text, cat);
+        dialect_.append_literal(text += ", ", key);
+        dialect_.append_literal(text += ", ", value);
+        session_.execute(text + ")");
+    }
+
+    detail::server_session& session_;
+    dialect const&          dialect_;
+    std::string const&      prefix_;
+    bool                    postgres_;
+};
+
+}  // namespace
+
+void migrate_server(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
+{
+    schema     s(session, d, prefix);
+    auto const check = [&] {
+        int const version = s.version();
+        if (int const min_reader = s.min_reader(); min_reader > schema_version)
+            throw made_by_a_newer_weft(name, version, min_reader);
+        return version;
+    };
+    if (check() < schema_version)
+    {
+        s.lock();
+        int const version = check();  // again: another process may have been quicker
+        for (auto const& m : migrations())
+            if (m.version > version)
+                s.run(m);
+        s.unlock();
+    }
+    else
+        session.roll_back();
+}
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,442 @@
+#include "src/store/sql/server_writes.hpp"
+
+#include <weft/detail/fault.hpp>
+
+#include <limits>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+namespace {
+
+using detail::fault;
+using detail::planted;
+
+// So much goes in one statement, about: below what MySQL takes by default (16 MiB), with room for a backslash before each character.
+constexpr std::size_t statement_bytes = 4u << 20;
+
+constexpr column gid{"gid", column::text};
+
+// What makes a write conditional (I5). A planted fault leaves one half of it out.
+std::string mine()
+{
+    std::string const owner = fault(planted::owner_check) ? "(t.owner = v.owner_is OR 1 = 1)" : "t.owner = v.owner_is";
+    std::string const position = fault(planted::position_check) ? "(t.position = v.position_is OR 1 = 1)" : "t.position = v.position_is";
+    return owner + " AND " + position + " AND t." + unfinished;
+}
+
+std::string const& gid_of(write const& w)
+{
+    return std::visit(
+        [](auto const& x) -> std::string const& {
+            if constexpr (std::is_same_v<std::decay_t<decltype(x)>, local_write>)
+            {
+                static std::string const none;
+                return none;
+            }
+            else
+                return x.gid;
+        },
+        w);
+}
+
+void optional_text(multi_row& rows, bool there, std::string_view text)
+{
+    if (there)
+        rows.text(text);
+    else
+        rows.null();
+}
+
+std::string part_id(std::uint32_t part)
+{
+    auto const number = std::to_string(part);
+    return std::string(8 - std::min<std::size_t>(8, number.size()), '0') + number;
+}
+
+std::string header_without_end(extend_write const& w)
+{
+    return R"({"parts":)" + std::to_string(w.seal_part) + R"(,"entries":)" + std::to_string(w.seal_entries) + R"(,"journal":[)";
+}
+
+std::string_view status_after(extend_write const& w)
+{
+    if (w.decide == extend_write::decision::none)
+        return to_string(w.commits ? status::succeed : status::failed);
+    bool const commits = w.decide == extend_write::decision::commit;
+    return to_string(commits ? (w.finish ? status::succeed : status::submitted) : (w.finish ? status::failed : status::aborting));
+}
+
+bool is_open(std::string const& status) { return status != "succeed" && status != "failed"; }
+
+}  // namespace
+
+server_writes::server_writes(detail::server_session& session, dialect const& d, table_names const& tables)
+    : session_(session)
+    , dialect_(d)
+    , tables_(tables)
+{
+    auto const        number = [](char const* name) { return column{name, column::number}; };
+    auto const        text = [](char const* name) { return column{name, column::text}; };
+    std::string const now = d.time_of("v.now_is");
+
+    column const      creation[] = {gid,           text("type_is"), text("workflow_is"), text("custom_data_is"), text("owner_is"),
+                                    number("attempts_is"), number("now_is")};
+    std::string const into = tables.global + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
+                                             "update_time, next_cron_time)";
+    std::string const created =
+        "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_data_is, v.owner_is, v.attempts_is, '{\"journal\":[]}', " + now + ", " +
+        now + ", " + now;
+    create_ = d.insert(session, creation, into, created);
+    // Nobody would look for work of an engine that is not listed: its row must be there, and stay until this is committed.
+    create_owned_ = d.insert_with(session, creation, into, created, tables.kv + " AS e ON e.cat = 'engine' AND e.k = v.owner_is",
+                                  d.for_key_share("e"));
+
+    column const sealing[] = {gid, text("owner_is"), number("position_is"), text("part_is"), number("now_is")};
+    seal_ = d.insert_with(session, sealing, tables.branch + " (gid, branch_id, op, status, bin_data, create_time, update_time)",
+                          "t.gid, v.part_is, 'journal', 'succeed', " + d.bytes_of("t.ext_data") + ", " + now + ", " + now,
+                          tables.global + " AS t ON t.gid = v.gid AND " + mine(), "");
+
+    column const      extension[] = {gid, text("owner_is"), number("position_is"), text("entries_are"), number("position_to"),
+                                     number("now_is")};
+    std::string const forward = "position = v.position_to, attempts = 0, sends = 0, last_error = NULL, update_time = " + now;
+    extend_ = d.update(session, extension, tables.global,
+                       "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, mine());
+
+    column const decision[] = {gid,
+                               text("owner_is"),
+                               number("position_is"),
+                               text("entries_are"),
+                               number("position_to"),
+                               number("now_is"),
+                               text("header_is"),
+                               text("status_to"),
+                               text("decided"),
+                               text("text_is")};
+    decide_ = d.update(session, decision, tables.global,
+                       "ext_data = " +
+                           d.concatenated("COALESCE(v.header_is, " + d.without_end("t.ext_data") + ")", "v.entries_are", "']}'") + ", " +
+                           forward +
+                           ", status = COALESCE(v.status_to, t.status), "
+                           "result = CASE WHEN v.decided = 'commit' THEN v.text_is ELSE t.result END, "
+                           "rollback_reason = CASE WHEN v.decided = 'roll back' THEN v.text_is ELSE t.rollback_reason END, "
+                           "finish_time = CASE WHEN v.status_to = 'succeed' THEN " +
+                           now +
+                           " ELSE t.finish_time END, "
+                           "rollback_time = CASE WHEN v.status_to = 'failed' THEN " +
+                           now + " ELSE t.rollback_time END",
+                       mine() + " AND (v.decided <> 'commit' OR t.cancel_requested = 0)");
+
+    column const parking[] = {gid,
+                              text("owner_is"),
+                              number("position_is"),
+                              number("due_at"),
+                              number("keep_attempts"),
+                              number("sends_are"),
+                              text("error_is"),
+                              text("pause_is"),
+                              number("now_is")};
+    park_ = d.update(session, parking, tables.global,
+                     "owner = '', next_cron_time = CASE WHEN v.pause_is IS NULL AND t.cancel_requested = 1 AND t.status = 'prepared' THEN " +
+                         now + " ELSE " + d.time_of("v.due_at") +
+                         " END, attempts = CASE WHEN v.keep_attempts = 1 THEN t.attempts ELSE 0 END, sends = v.sends_are, last_error = "
+                         "v.error_is, paused_reason = COALESCE(v.pause_is, t.paused_reason), update_time = " +
+                         now,
+                     mine());
+
+    column const      request[] = {gid, number("now_is")};
+    std::string const due = "paused_reason = NULL, next_cron_time = " + now + ", update_time = " + now;
+    // A request makes the row due, unless somebody runs it: then the owner finds the request.
+    cancel_ = d.update(session, request, tables.global, "cancel_requested = 1, " + due, "t.status = 'prepared'");
+    resume_ = d.update(session, request, tables.global, "attempts = 0, " + due, std::string("t.") + unfinished);
+}
+
+void server_writes::clear()
+{
+    for (auto* rows : {&create_, &create_owned_, &seal_, &extend_, &decide_, &park_, &cancel_, &resume_})
+        (*rows)->clear();
+    matched_ = true;
+}
+
+void server_writes::put(create_write const& w, std::int64_t now)
+{
+    auto& rows = w.owner.empty() ? *create_ : *create_owned_;
+    rows.text(w.gid);
+    rows.text(w.trans_type);
+    rows.text(w.workflow);
+    rows.text(custom_data_of(w.workflow, w.input));
+    rows.text(w.owner);
+    rows.number(w.owner.empty() ? 0 : 1);
+    rows.number(now);
+}
+
+void server_writes::put(extend_write const& w, std::int64_t now)
+{
+    if (w.seal_part > 0)
+    {
+        seal_->text(w.gid);
+        seal_->text(w.owner);
+        seal_->number(w.position);
+        seal_->text(part_id(w.seal_part));
+        seal_->number(now);
+    }
+    bool const decides = w.decide != extend_write::decision::none;
+    bool const plain = !decides && !w.finish && w.seal_part == 0;
+    auto&      rows = plain ? *extend_ : *decide_;
+    rows.text(w.gid);
+    rows.text(w.owner);
+    rows.number(w.position);
+    rows.text(w.entries);
+    rows.number(w.position_after());
+    rows.number(now);
+    if (plain)
+        return;
+    bool const commits = w.decide == extend_write::decision::commit;
+    optional_text(rows, w.seal_part > 0, w.seal_part > 0 ? header_without_end(w) : "");
+    optional_text(rows, decides || w.finish, status_after(w));
+    rows.text(!decides ? "" : commits ? "commit" : "roll back");
+    optional_text(rows, decides && !(commits && w.text.empty()), w.text);
+}
+
+void server_writes::put(park_write const& w, std::int64_t now)
+{
+    bool const pauses = !w.paused_reason.empty();
+    park_->text(w.gid);
+    park_->text(w.owner);
+    park_->number(w.position);
+    park_->number(pauses ? end_of_time : std::min<std::int64_t>(end_of_time, now + w.due_in.count()));
+    park_->number(w.keep_attempts && !pauses);
+    park_->number(w.sends);
+    park_->text(pauses ? w.paused_reason : w.last_error);
+    optional_text(*park_, pauses, w.paused_reason);
+    park_->number(now);
+}
+
+void server_writes::put(request_write const& w, std::int64_t now)
+{
+    auto& rows = w.what == request_write::kind::cancel ? *cancel_ : *resume_;
+    rows.text(w.gid);
+    rows.number(now);
+}
+
+void server_writes::put(write const& w, std::int64_t now)
+{
+    std::visit([&](auto const& x) { put(x, now); }, w);
+    std::size_t bytes = 0;
+    for (auto const* rows : {&create_, &create_owned_, &extend_, &decide_, &park_})
+        bytes += (*rows)->bytes();
+    if (bytes >= statement_bytes)
+        matched_ = send() && matched_;
+}
+
+bool server_writes::send(multi_row& rows)
+{
+    auto const expected = static_cast<std::int64_t>(rows.rows());
+    return expected == 0 || rows.execute() == expected;
+}
+
+bool server_writes::send()
+{
+    bool all = std::exchange(matched_, true);
+    // Parts before the extension that empties what they hold.
+    for (auto* rows : {&create_, &create_owned_, &seal_, &extend_, &decide_, &park_, &cancel_, &resume_})
+        all = all && send(**rows);
+    return all;
+}
+
+// Writes to one row keep their order: a later one goes in a later phase. Those to different rows have none.
+std::vector<server_writes::phase> server_writes::phases(std::span<write const> writes, std::span<std::size_t const> which)
+{
+    std::map<std::string_view, std::size_t> next;
+    std::vector<phase>                      all;
+    for (auto const i : which)
+    {
+        auto const number = next[gid_of(writes[i])]++;
+        if (number == all.size())
+            all.emplace_back();
+        all[number].push_back(i);
+    }
+    return all;
+}
+
+bool server_writes::apply_in_hope(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now)
+{
+    for (auto const& phase : phases(writes, which))
+    {
+        for (auto const i : phase)
+            put(writes[i], now);
+        if (!send())
+            return false;
+    }
+    return true;
+}
+
+void server_writes::apply_carefully(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now, bool repeated,
+                                    std::vector<write_result>& results)
+{
+    for (auto const& phase : phases(writes, which))
+    {
+        auto const living = alive(writes, phase);
+        auto const rows = lock(writes, phase);
+        for (auto const i : phase)
+        {
+            auto const        found = rows.find(gid_of(writes[i]));
+            head const* const row = found == rows.end() ? nullptr : &found->second;
+            auto const        judged = std::visit(
+                [&](auto const& w) -> judgement {
+                    using W = std::decay_t<decltype(w)>;
+                    if constexpr (std::is_same_v<W, create_write>)
+                        return judge(w, row, living, repeated);
+                    else if constexpr (std::is_same_v<W, request_write>)
+                        return judge(w, row);
+                    else if constexpr (std::is_same_v<W, local_write>)
+                        return {};
+                    else
+                        return judge(w, row, repeated);
+                },
+                writes[i]);
+            results[i] = judged.result;
+            if (judged.accepted)
+                put(writes[i], now);
+            if (std::holds_alternative<create_write>(writes[i]) && judged.accepted)
+                results[i].created = std::chrono::system_clock::time_point(std::chrono::milliseconds(now));
+        }
+        if (!send())
+            throw not_as_expected("rows changed although they were locked");
+    }
+}
+
+std::string server_writes::literals(std::set<std::string> const& texts) const
+{
+    std::string list;
+    for (auto const& t : texts)
+    {
+        list += list.empty() ? "" : ",";
+        dialect_.append_literal(list, t);
+    }
+    return list;
+}
+
+std::set<std::string> server_writes::alive(std::span<write const> writes, phase const& of)
+{
+    std::set<std::string> owners, living;
+    for (auto const i : of)
+        if (auto const* c = std::get_if<create_write>(&writes[i]); c && !c->owner.empty())
+            owners.insert(c->owner);
+    if (owners.empty())
+        return living;
+    std::string owner;
+    query(
+        session_,
+        "SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k IN (" + literals(owners) + ")" + dialect_.for_key_share("e"),
+        [&](soci::statement& s) { s.exchange(soci::into(owner)); }, [&] { living.insert(owner); });
+    return living;
+}
+
+server_writes::heads server_writes::lock(std::span<write const> writes, phase const& of)
+{
+    std::set<std::string> gids;
+    for (auto const i : of)
+        gids.insert(gid_of(writes[i]));
+    heads           rows;
+    std::string     gid;
+    head            h;
+    int             cancelled = 0;
+    soci::indicator ext = soci::i_null, created = soci::i_null;
+    query(
+        session_,
+        "SELECT gid, owner, status, workflow, custom_data, ext_data, position, " + dialect_.milliseconds_of("create_time") +
+            ", cancel_requested FROM " + tables_.global + " WHERE gid IN (" + literals(gids) + ") ORDER BY gid FOR UPDATE",
+        [&](soci::statement& s) {
+            s.exchange(soci::into(gid));
+            s.exchange(soci::into(h.owner));
+            s.exchange(soci::into(h.status));
+            s.exchange(soci::into(h.workflow));
+            s.exchange(soci::into(h.custom_data));
+            s.exchange(soci::into(h.ext_data, ext));
+            s.exchange(soci::into(h.position));
+            s.exchange(soci::into(h.created, created));
+            s.exchange(soci::into(cancelled));
+        },
+        [&] {
+            h.cancel_requested = cancelled != 0;
+            rows[gid] = h;
+        });
+    return rows;
+}
+
+bool server_writes::shows(head const& row, extend_write const& w)
+{
+    return row.owner == w.owner && row.position == w.position_after() && row.ext_data.size() >= 2 &&
+           std::string_view(row.ext_data).substr(0, row.ext_data.size() - 2).ends_with(w.entries);
+}
+
+server_writes::judgement server_writes::judge(create_write const& w, head const* row, std::set<std::string> const& living,
+                                              bool repeated) const
+{
+    if (!w.owner.empty() && !living.contains(w.owner))
+        return {false, {written::fenced, {}, {}}};
+    if (row)
+    {
+        bool const ours = repeated && !w.owner.empty() && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow &&
+                          row->custom_data == custom_data_of(w.workflow, w.input);
+        return {false, ours ? write_result{written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(row->created))}
+                            : write_result{written::exists, {}, {}}};
+    }
+    return {true, {}};
+}
+
+server_writes::judgement server_writes::judge(extend_write const& w, head const* row, bool repeated)
+{
+    if (!row)
+        return {false, {written::unknown_gid, {}, {}}};
+    bool const owns = row->owner == w.owner || fault(planted::owner_check);
+    bool const next = row->position == w.position || fault(planted::position_check);
+    if (owns && next && is_open(row->status))
+    {
+        if (w.decide == extend_write::decision::commit && row->cancel_requested)
+            return {false, {written::cancel_requested, {}, {}}};
+        return {true, {}};
+    }
+    return {false, {repeated && shows(*row, w) ? written::done : written::fenced, {}, {}}};
+}
+
+server_writes::judgement server_writes::judge(park_write const& w, head const* row, bool repeated)
+{
+    if (!row)
+        return {false, {written::unknown_gid, {}, {}}};
+    bool const owns = row->owner == w.owner || fault(planted::owner_check);
+    bool const next = row->position == w.position || fault(planted::position_check);
+    if (owns && next && is_open(row->status))
+        return {true, {}};
+    return {false, {repeated && row->owner.empty() && row->position == w.position ? written::done : written::fenced, {}, {}}};
+}
+
+server_writes::judgement server_writes::judge(request_write const& w, head const* row)
+{
+    if (!row)
+        return {false, {written::unknown_gid, {}, {}}};
+    if (w.what == request_write::kind::cancel)
+        return row->status == "prepared" ? judgement{true, {}} : judgement{false, {written::too_late, {}, {}}};
+    return {is_open(row->status), {}};
+}
+
+bool server_writes::extend(extend_write const& w, std::int64_t now)
+{
+    put(w, now);
+    return send();
+}
+
+bool server_writes::is_applied(extend_write const& w)
+{
+    write const       one(w);
+    std::size_t const first[] = {0};
+    auto const        rows = lock(std::span(&one, 1), phase(std::begin(first), std::end(first)));
+    auto const        row = rows.find(w.gid);
+    return row != rows.end() && shows(row->second, w);
+}
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Private database servers for a test run: PostgreSQL and MariaDB, in a temporary directory, on free loopback ports.
+
+    servers.py start DIR     starts them and returns; DIR/addresses then says where they are (WEFT_POSTGRES=…, WEFT_MYSQL=…)
+    servers.py stop DIR      stops them and removes what they wrote
+    servers.py run COMMAND…  starts them, runs the command with those addresses in its environment, stops them
+
+The servers are children of a keeper, which ends them when it is told to, when the process that called `start` is gone (ctest, a
+shell), or after three hours. Servers that insist on it run as the user that their package made.
+"""
+
+import os
+import pathlib
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+LONGEST_S = 3 * 3600
+START_S = 90
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def as_user(name):
+    """Popen's arguments to run as that user, where we are root."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam(name)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def own(directory, name):
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(name)
+        os.chown(directory, user.pw_uid, user.pw_gid)
+
+
+def run(command, log, **more):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=START_S, **more)
+    if done.returncode != 0:
+        raise SystemExit(f"servers: {command[0]} failed ({done.returncode}), see {log.name}")
+
+
+def await_port(port, server, log):
+    """Until it accepts connections."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise SystemExit(f"servers: {server.args[0]} ended at once, see {log.name}")
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"servers: {server.args[0]} does not answer, see {log.name}")
+
+
+class Postgres:
+    """max_prepared_transactions: for XA. fsync off: what these tests kill are processes, never the machine."""
+
+    name, stop_signal = "postgres", signal.SIGINT
+    settings = ["fsync=off", "max_prepared_transactions=200", "max_connections=200", "listen_addresses=127.0.0.1", "logging_collector=off"]
+
+    def __init__(self, directory, port, password, settings=()):
+        self.directory, self.port, self.password, self.log = directory / "postgres", port, password, None
+        self.settings = [*self.settings, *settings]
+        places = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
+        self.bin = f"{places[0]}/" if places else ""
+        self.url = f"postgres://weft:{password}@127.0.0.1:{port}/postgres"
+
+    def create(self):
+        self.directory.mkdir()
+        own(self.directory, "postgres")
+        self.log = open(self.directory.parent / "postgres.log", "ab")
+        word = self.directory.parent / "postgres.password"
+        word.write_text(self.password)
+        own(word, "postgres")
+        run([f"{self.bin}initdb", "-D", str(self.directory / "data"), "-U", "weft", "-A", "scram-sha-256", f"--pwfile={word}", "-E", "UTF8",
+             "--locale=C", "--no-sync"], self.log, cwd="/", **as_user("postgres"))
+
+    def start(self):
+        settings = [x for s in [*self.settings, f"port={self.port}", f"unix_socket_directories={self.directory}"] for x in ("-c", s)]
+        self.process = subprocess.Popen([f"{self.bin}postgres", "-D", str(self.directory / "data"), *settings], cwd="/",
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **as_user("postgres"))
+        await_port(self.port, self.process, self.log)
+        # It accepts connections before it has recovered, and refuses them with "starting up".
+        end = time.monotonic() + START_S
+        while subprocess.run([f"{self.bin}pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], timeout=START_S).returncode != 0:
+            if time.monotonic() > end:
+                raise SystemExit("servers: postgres does not get ready")
+            time.sleep(0.05)
+
+
+class Mariadb:
+    name, stop_signal = "mariadb", signal.SIGTERM
+    settings = ["--innodb-flush-log-at-trx-commit=2", "--max-connections=200", "--bind-address=127.0.0.1", "--skip-name-resolve",
+                "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=64M", "--character-set-server=utf8mb4", "--performance-schema=off",
+                "--max-allowed-packet=64M"]
+
+    def __init__(self, directory, port, password, settings=()):
+        self.directory, self.port, self.password, self.log = directory / "mariadb", port, password, None
+        self.settings = [*self.settings, *settings]
+        self.url = f"mysql://weft:{password}@127.0.0.1:{port}/mysql"
+
+    def create(self):
+        self.directory.mkdir()
+        own(self.directory, "mysql")
+        self.log = open(self.directory.parent / "mariadb.log", "ab")
+        run(["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data", "--skip-test-db", "--auth-root-authentication-method=normal"],
+            self.log, **as_user("mysql"))
+
+    def start(self):
+        first = self.directory / "first.sql"
+        first.write_text(f"CREATE USER IF NOT EXISTS 'weft'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
+                         "GRANT ALL PRIVILEGES ON *.* TO 'weft'@'127.0.0.1' WITH GRANT OPTION;\n")
+        own(first, "mysql")
+        self.process = subprocess.Popen(
+            ["mariadbd", "--no-defaults", f"--datadir={self.directory}/data", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid",
+             f"--port={self.port}", f"--init-file={first}", *self.settings], cwd="/",
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **as_user("mysql"))
+        await_port(self.port, self.process, self.log)
+
+
+def end(server):
+    process = getattr(server, "process", None)
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(server.stop_signal)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
+
+
+class Servers:
+    """All of them, in a directory of their own."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weft-servers-"))
+        self.directory.chmod(0o755)
+        password = secrets.token_hex(8)
+        self.all = [Postgres(self.directory, free_port(), password), Mariadb(self.directory, free_port(), password)]
+
+    def start(self):
+        for server in self.all:
+            server.create()
+            server.start()
+        return {"WEFT_POSTGRES": self.all[0].url, "WEFT_MYSQL": self.all[1].url}
+
+    def stop(self):
+        for server in self.all:
+            end(server)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def keep(place, caller):
+    """The keeper: a process of its own from here on."""
+    servers = Servers()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        addresses = servers.start()
+        ready = place / "addresses.new"
+        ready.write_text("".join(f"{k}={v}\n" for k, v in addresses.items()))
+        ready.rename(place / "addresses")
+        until = time.monotonic() + LONGEST_S
+        while time.monotonic() < until and os.path.exists(f"/proc/{caller}"):
+            time.sleep(0.5)
+    finally:
+        (place / "addresses").unlink(missing_ok=True)
+        servers.stop()
+
+
+def is_keeper(pid):
+    try:
+        return b"servers.py" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def stop(place):
+    try:
+        pid = int((place / "keeper").read_text())
+    except (OSError, ValueError):
+        return
+    if is_keeper(pid):
+        os.kill(pid, signal.SIGTERM)
+        until = time.monotonic() + 60
+        while is_keeper(pid) and time.monotonic() < until:
+            time.sleep(0.05)
+    (place / "keeper").unlink(missing_ok=True)
+
+
+def start(place):
+    place.mkdir(parents=True, exist_ok=True)
+    stop(place)
+    log = open(place / "keeper.log", "wb")
+    keeper = subprocess.Popen([sys.executable, __file__, "keep", str(place), str(os.getppid())], start_new_session=True,
+                              stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    (place / "keeper").write_text(str(keeper.pid))
+    while not (place / "addresses").exists():
+        if keeper.poll() is not None:
+            raise SystemExit((place / "keeper.log").read_text() or "servers: the keeper ended")
+        time.sleep(0.05)
+    print((place / "addresses").read_text(), end="")
+
+
+def run_with(command):
+    servers = Servers()
+    try:
+        return subprocess.run(command, env={**os.environ, **servers.start()}, timeout=LONGEST_S).returncode
+    finally:
+        servers.stop()
+
+
+def main():
+    match sys.argv[1:]:
+        case ["start", place]:
+            start(pathlib.Path(place).absolute())
+        case ["stop", place]:
+            stop(pathlib.Path(place).absolute())
+        case ["keep", place, caller]:
+            keep(pathlib.Path(place), int(caller))
+        case ["run", *command] if command:
+            sys.exit(run_with(command))
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
