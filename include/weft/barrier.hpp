@@ -36,8 +36,8 @@ inline namespace v0 {
 enum class sql_dialect : std::uint8_t
 {
     sqlite,
-    postgres,  ///< not tested in this version
-    mysql      ///< MySQL and MariaDB; not tested in this version
+    postgres,
+    mysql  ///< MySQL and MariaDB
 };
 
 /// What the barrier needs from a connection to a participant's database: two functions.

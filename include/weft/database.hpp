@@ -21,14 +21,22 @@ inline namespace v0 {
 
 struct database_options
 {
-    /// How long to wait while another connection writes. `?busy_timeout=` in the URL goes before this.
+    /// How long to wait while another connection writes (on a server: for a row that another transaction has locked).
+    /// `?busy_timeout=` (on a server `?lock_timeout=`) in the URL goes before this.
     std::chrono::milliseconds busy_timeout{5000};
 
     /// Whether SQLite enforces foreign keys; unset: its own default. `?foreign_keys=on` goes before this.
     std::optional<bool> foreign_keys{};
 
-    /// How many operations are committed together, at most: one commit is one wait for the disk.
+    /// SQLite: how many operations are committed together, at most: one commit is one wait for the disk.
     std::size_t group_limit = 256;
+
+    /// A server: how many operations run at the same time, each on a session and thread of its own. `?connections=` goes before this.
+    std::size_t connections = 8;
+
+    /// A server: whether operations may run on the store's own connection, in one commit with the journal, if it leads to the same database
+    /// as the same user. They then have the store's settings: READ COMMITTED, UTC, MySQL's strict mode. `?same_database=off` goes before this.
+    bool same_database = true;
 
     /// Sessions, each with a thread of its own, for `read`.
     std::size_t readers = 1;
@@ -38,12 +46,16 @@ struct database_options
 
 /// A participant's database: sessions on threads of its own, where operations run so that no workflow waits for a disk.
 ///
+/// A server does as many operations at once as there are `connections`, each in a local transaction of its own, with the isolation
+/// that the server gives by default. A connection that is lost is made anew for the next operation.
+///
 /// SQLite has one writer at a time and waits for the disk at each commit, so operations that wait are done as a group: one local
 /// transaction, each under a savepoint. One that fails is rolled back alone; all are answered when the group is durable.
 ///
 /// Thread safety: all members may be called from any thread, except that what runs on the database's threads must not call `run`
 /// or `read` of the same database (misuse). Lifetimes: outlives every engine that uses it; the destructor finishes what is waiting.
-/// Durability: what `run` or an operation has done is on disk (WAL, synchronous=FULL) when it returns or is answered.
+/// Durability: what `run` or an operation has done is on disk when it returns or is answered: on SQLite by WAL and synchronous=FULL, on a
+/// server as its own settings have it.
 class database final : public participant_database
 {
 public:
@@ -52,14 +64,23 @@ public:
     ///
     ///     ?busy_timeout=2500ms&foreign_keys=on         see database_options
     ///
-    /// Errors: misuse if the URL is none of these; std::runtime_error naming the file and why it cannot be used.
+    /// Or connects to `postgres://user:password@host:5432/database` or `mysql://user:password@host:3306/database` (MariaDB, too), and
+    /// creates the barrier's table there.
+    ///
+    ///     ?connections=16&lock_timeout=2s&statement_timeout=10s&connect_timeout=3s&same_database=off
+    ///     &schema=shop&sslmode=verify-full&sslrootcert=/etc/ca.pem      PostgreSQL: and libpq's other ssl…, host=/socket/directory
+    ///     &sslca=/etc/ca.pem&unix_socket=/run/mysqld/mysqld.sock        MySQL: and sslcert, sslkey
+    ///
+    /// Errors: misuse if the URL is none of these; std::runtime_error naming the file or server and why it cannot be used. Passwords
+    /// appear in none of them.
     explicit database(std::string_view url, database_options = {});
     ~database() override;
     database(database const&) = delete;
     database& operator=(database const&) = delete;
 
     /// Runs `f(soci::session&)` in a local transaction of its own and returns its result: for set-up code and repairs. Waits.
-    /// Errors: what `f` throws, after a rollback; std::runtime_error if the transaction could not begin or commit.
+    /// Errors: what `f` throws, after a rollback; std::runtime_error if the transaction could not begin or commit. (MySQL commits by itself
+    /// at every CREATE, ALTER and DROP.)
     template <class F>
     auto run(F&& f) -> std::remove_cvref_t<std::invoke_result_t<F, soci::session&>>
     {
@@ -80,6 +101,8 @@ public:
     weft::barrier_options const& barrier() const noexcept;
 
     bool holds(std::string const& nonce) override;
+
+    struct backend;
 
     /// For adapters: has the writer do a job.
     void submit(std::unique_ptr<detail::sql_job>);
@@ -104,8 +127,9 @@ private:
         }
     }
 
-    struct impl;
-    std::unique_ptr<impl> impl_;
+    void refuse_own_thread() const;
+
+    std::unique_ptr<backend> backend_;
 };
 
 }  // namespace v0

@@ -26,8 +26,17 @@ struct table_name
 constexpr char const* columns = "trans_type varchar(45) default '', gid varchar(128) default '', branch_id varchar(128) default '', "
                                 "op varchar(45) default '', barrier_id varchar(45) default '', reason varchar(45) default '', ";
 
-std::vector<std::string> creation(sql_dialect d, std::string const& table, table_name const& parts)
+// MySQL's default takes "a" for "A" and for "a ": two operations would become one.
+std::string collation(barrier_connection& c)
 {
+    auto const version = c.query_row("select version()", {}, 1);
+    bool const mariadb = version && version->at(0).value_or("").find("MariaDB") != std::string::npos;
+    return mariadb ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin";
+}
+
+std::vector<std::string> creation(barrier_connection& c, std::string const& table, table_name const& parts)
+{
+    auto const d = c.dialect();
     auto const identity = std::string("unique (gid, branch_id, op, barrier_id)");
     auto const start = "create table if not exists " + table;
     switch (d)
@@ -42,7 +51,8 @@ std::vector<std::string> creation(sql_dialect d, std::string const& table, table
                 "create index if not exists " + parts.name + "_create_time on " + table + " (create_time)"};
     case sql_dialect::mysql:
         return {start + " (id bigint auto_increment primary key, " + columns +
-                "result longtext, create_time datetime(3), update_time datetime(3), key (create_time), " + identity + ")"};
+                "result longtext, create_time datetime(3), update_time datetime(3), key (create_time), " + identity +
+                ") engine = InnoDB character set utf8mb4 collate " + collation(c)};
     }
     return {};
 }
@@ -73,7 +83,7 @@ void barrier::create_table(barrier_connection& c, barrier_options const& options
 {
     if (has_table(c, options))
         return;
-    for (auto const& statement : creation(c.dialect(), options.table, table_name(options.table)))
+    for (auto const& statement : creation(c, options.table, table_name(options.table)))
         c.execute(statement, {});
     if (!has_table(c, options))
         c.execute("alter table " + options.table + " add column result " + (c.dialect() == sql_dialect::mysql ? "longtext" : "text"), {});

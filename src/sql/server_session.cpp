@@ -152,6 +152,9 @@ soci::connection_parameters parameters(server_url const& url, server_options con
     return {soci::mysql, mysql_connect_string(url, options)};
 }
 
+PGconn* postgres_of(soci::session& sql) { return static_cast<soci::postgresql_session_backend*>(sql.get_backend())->conn_; }
+MYSQL*  mysql_of(soci::session& sql) { return static_cast<soci::mysql_session_backend*>(sql.get_backend())->conn_; }
+
 template <std::size_t N>
 bool is_one_of(unsigned code, std::array<unsigned, N> const& codes)
 {
@@ -161,6 +164,8 @@ bool is_one_of(unsigned code, std::array<unsigned, N> const& codes)
 // ER_BAD_NULL, ER_DUP_ENTRY, ER_DATA_TOO_LONG, ER_WARN_DATA_OUT_OF_RANGE, ER_TRUNCATED_WRONG_VALUE, its _FOR_FIELD, the two of foreign
 // keys, CHECK (MariaDB, MySQL), ER_NET_PACKET_TOO_LARGE, ER_WARN_ALLOWED_PACKET_OVERFLOWED
 constexpr std::array<unsigned, 12> mysql_data{1048, 1062, 1406, 1264, 1292, 1366, 1451, 1452, 4025, 3819, 1153, 1301};
+// Of these, the ones whose message quotes a value.
+constexpr std::array<unsigned, 3> mysql_quoting{1062, 1292, 1366};
 // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CHECKREAD
 constexpr std::array<unsigned, 3> mysql_conflict{1205, 1213, 1020};
 
@@ -201,13 +206,36 @@ server_fault fault_of(std::exception const& e) noexcept
     return dynamic_cast<soci::soci_error const*>(&e) ? server_fault::trouble : server_fault::data;
 }
 
+namespace {
+
+// Without what the server quotes of the statement's values: payloads appear in no error.
+std::string without_values(std::string text, std::exception const& e)
+{
+    if (auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e))
+    {
+        text = text.substr(0, text.find("\nDETAIL:"));
+        if (p->sqlstate().starts_with("22"))
+            text = text.substr(0, text.find(": \""));
+    }
+    else if (auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e); m && is_one_of(m->err_num_, mysql_quoting))
+        if (auto const from = text.find('\''); from != std::string::npos)
+        {
+            // What follows the value is a name, or nothing: "… for key 'x'", "… for column `d`.`t`.`c` at row 1".
+            auto const after = text.rfind("' for ");
+            text = text.substr(0, from) + "…" + (after != std::string::npos && after >= from ? text.substr(after + 1) : "");
+        }
+    return text;
+}
+
+}  // namespace
+
 std::string server_message(std::exception const& e)
 {
     auto const* const s = dynamic_cast<soci::soci_error const*>(&e);
-    std::string       text = s ? s->get_error_message() : e.what();
+    auto const        text = s ? without_values(s->get_error_message(), e) : std::string(e.what());
     std::string       line;
     for (char const c : text)
-        if (c != '\n')
+        if (c != '\n' && c != '\t')
             line += c;
         else if (!line.empty() && line.back() != ' ')
             line += ' ';
@@ -227,7 +255,8 @@ server_session::server_session(server_url const& url, server_options const& opti
     if (kind_ == server_kind::postgres)
     {
         // Notices are for people at a terminal; a library prints nothing.
-        PQsetNoticeProcessor(static_cast<soci::postgresql_session_backend*>(sql_.get_backend())->conn_, [](void*, char const*) {}, nullptr);
+        PQsetNoticeProcessor(
+            postgres_of(sql_), [](void*, char const*) {}, nullptr);
         return;
     }
     std::string version;
@@ -267,24 +296,30 @@ void server_session::execute(std::string const& text)
     s.execute(true);
 }
 
-bool server_session::in_transaction() noexcept
+server_session::transaction server_session::where() noexcept
 {
-    if (kind_ == server_kind::postgres)
+    if (kind_ == server_kind::mysql)
+        return (mysql_of(sql_)->server_status & SERVER_STATUS_IN_TRANS) != 0 ? transaction::open : transaction::none;
+    switch (PQtransactionStatus(postgres_of(sql_)))
     {
-        auto const status = PQtransactionStatus(static_cast<soci::postgresql_session_backend*>(sql_.get_backend())->conn_);
-        return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE;
+    case PQTRANS_INTRANS:
+        return transaction::open;
+    case PQTRANS_INERROR:
+    case PQTRANS_ACTIVE:
+        return transaction::failed;
+    default:
+        return transaction::none;
     }
-    return (static_cast<soci::mysql_session_backend*>(sql_.get_backend())->conn_->server_status & SERVER_STATUS_IN_TRANS) != 0;
 }
 
 bool server_session::roll_back() noexcept
 {
     try
     {
-        if (kind_ == server_kind::postgres && PQtransactionStatus(static_cast<soci::postgresql_session_backend*>(sql_.get_backend())->conn_) == PQTRANS_IDLE)
+        if (kind_ == server_kind::postgres && PQtransactionStatus(postgres_of(sql_)) == PQTRANS_IDLE)
             return true;
         execute("ROLLBACK");
-        return !in_transaction();
+        return where() == transaction::none;
     }
     catch (std::exception const&)
     {

@@ -58,8 +58,13 @@ public:
     // One statement without parameters and without a result, in one round trip.
     void execute(std::string const& text);
 
-    // False also after an error of the connection itself.
-    bool in_transaction() noexcept;
+    enum class transaction
+    {
+        none,  // or the connection is lost
+        open,
+        failed  // PostgreSQL, after an error: all that it takes is a rollback
+    };
+    transaction where() noexcept;
 
     // Ends what is open, if anything is. False: the session is of no further use.
     bool roll_back() noexcept;

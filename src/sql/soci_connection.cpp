@@ -1,4 +1,6 @@
 // SOCI as the barrier sees it.
+#include "src/sql/server_session.hpp"
+
 #include <weft/detail/sql_operation.hpp>
 #include <weft/errors.hpp>
 #include <weft/sql.hpp>
@@ -146,7 +148,7 @@ void rethrow_without_parameters()
     }
     catch (soci::soci_error const& e)
     {
-        throw std::runtime_error(e.get_error_message());
+        throw std::runtime_error(server_message(e));
     }
 }
 

@@ -9,10 +9,12 @@
 
 namespace bench {
 
-bare_figures run_bare_loop(std::string const& file, std::size_t per_commit, double seconds)
+bare_figures run_bare_loop(std::string const& url, std::size_t per_commit, double seconds)
 {
-    weft::open_store("sqlite://" + file);  // the tables
-    soci::session sql(soci::sqlite3, "dbname=" + file);
+    weft::open_store(url);  // the tables
+    if (!url.starts_with("sqlite://"))
+        return run_server_loop(url, per_commit, seconds);
+    soci::session sql(soci::sqlite3, "dbname=" + url.substr(9));
     sql << "PRAGMA journal_mode = WAL";
     sql << "PRAGMA synchronous = FULL";
     sql << "PRAGMA cache_size = -16384";

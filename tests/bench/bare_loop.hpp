@@ -12,7 +12,10 @@ struct bare_figures
 };
 
 // One insert and two guarded updates for each workflow (outcome; outcome with the final status), prepared, through SOCI, on weft's own
-// tables, `per_commit` workflows in each commit, for `seconds`.
-bare_figures run_bare_loop(std::string const& file, std::size_t per_commit, double seconds);
+// tables, `per_commit` workflows in each commit, for `seconds`. `url` names a store: sqlite://, postgres://, mysql://.
+// On a server each of the three is one statement for all of a commit's workflows: unnest() of arrays, prepared (PostgreSQL); a join with a
+// table of values (MariaDB, MySQL). Nothing is read, and only the count of rows is looked at.
+bare_figures run_bare_loop(std::string const& url, std::size_t per_commit, double seconds);
+bare_figures run_server_loop(std::string const& url, std::size_t per_commit, double seconds);
 
 }  // namespace bench

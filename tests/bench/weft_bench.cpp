@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdio>
 #include <iostream>
+#include <unistd.h>
 
 namespace {
 
@@ -140,10 +141,15 @@ void throughput(options const& o, std::string const& store)
     for (int pair = 0; pair < o.pairs; ++pair)
     {
         bench::scratch const dir(o.directory);
-        auto const           f = run_engine(o, store == "sqlite" ? "sqlite://" + dir.file("weft.db") : store);
-        auto const           b = bench::run_bare_loop(dir.file("bare.db"), o.in_flight, o.seconds);
-        auto const           same =
-            bench::run_bare_loop(dir.file("same.db"), std::max<std::size_t>(1, static_cast<std::size_t>(f.batch)), o.seconds / 2);
+        // The same kind of store, fresh: a file, or tables with a prefix of their own.
+        bool const server = store.starts_with("postgres") || store.starts_with("mysql");
+        auto const fresh = [&](std::string const& name) {
+            return server ? store + "?table_prefix=bench" + std::to_string(::getpid()) + '_' + std::to_string(pair) + name + '_'
+                          : "sqlite://" + dir.file(name + ".db");
+        };
+        auto const f = run_engine(o, store == "memory://" ? store : fresh("weft"));
+        auto const b = bench::run_bare_loop(fresh("bare"), o.in_flight, o.seconds);
+        auto const same = bench::run_bare_loop(fresh("same"), std::max<std::size_t>(1, static_cast<std::size_t>(f.batch)), o.seconds / 2);
         weft.push_back(f.per_second);
         bare.push_back(b.per_second);
         bare_latency.push_back(b.p50_ms);
@@ -158,13 +164,14 @@ void throughput(options const& o, std::string const& store)
         batches.push_back(f.batch);
     }
     auto const p50 = percentile(latencies, 0.5), p99 = percentile(latencies, 0.99), p999 = percentile(latencies, 0.999);
+    auto const name = store.substr(0, store.find(':'));  // what follows may hold a password
     auto const peak = static_cast<double>(bench::peak_resident_bytes()) / 1048576.0;
     if (o.json)
         std::printf("{\"store\":\"%s\",\"verb\":\"%s\",\"steps\":%d,\"in_flight\":%zu,\"workflows_per_s\":%.0f,\"bare_per_s\":%.0f,"
                     "\"bare_same_batch_per_s\":%.0f,\"ratio\":%.3f,\"ratio_same_batch\":%.3f,\"batch\":%.1f,\"commits_per_workflow\":%.4f,"
                     "\"writes_per_workflow\":%.2f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"bare_p50_ms\":%.3f,\"p50_ratio\":%.3f,"
                     "\"cpu_s_per_1000\":%.4f,\"allocations_per_step\":%.1f,\"peak_mib\":%.1f}\n",
-                    store.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch),
+                    name.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch),
                     median(ratios), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99,
                     p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
     else
@@ -177,7 +184,7 @@ void throughput(options const& o, std::string const& store)
                     "  processor              %10.4f s a 1,000 workflows\n"
                     "  heap allocations       %10.1f a step\n"
                     "  peak memory            %10.1f MiB\n",
-                    store.c_str(), o.steps, o.verb.c_str(), o.in_flight, o.pairs, median(weft), median(bare), median(ratios),
+                    name.c_str(), o.steps, o.verb.c_str(), o.in_flight, o.pairs, median(weft), median(bare), median(ratios),
                     median(bare_same_batch), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50,
                     p99, p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
 }
@@ -192,7 +199,7 @@ try
     std::string             store, scenario;
     std::size_t             count = 0;
     po::options_description all("weft_bench");
-    all.add_options()("help", "this")("store", po::value(&store)->default_value("sqlite"), "sqlite: a fresh file; or memory://")(
+    all.add_options()("help", "this")("store", po::value(&store)->default_value("sqlite"), "sqlite: a fresh file; memory://; or the URL of a database on a server, where tables are made for each measurement")(
         "verb", po::value(&o.verb)->default_value("step"),
         "step or saga")("steps", po::value(&o.steps)->default_value(2),
                         "steps of a workflow")("in-flight", po::value(&o.in_flight)->default_value(256), "workflows at once")(

@@ -3,7 +3,9 @@
 
     servers.py start DIR     starts them and returns; DIR/addresses then says where they are (WEFT_POSTGRES=…, WEFT_MYSQL=…)
     servers.py stop DIR      stops them and removes what they wrote
-    servers.py run COMMAND…  starts them, runs the command with those addresses in its environment, stops them
+    servers.py run [--durable] COMMAND…
+                             starts them, runs the command with those addresses in its environment, stops them; durable: each commit
+                             waits for the disk, as servers do by default (for measurements; tests kill processes, never the machine)
 
 The servers are children of a keeper, which ends them when it is told to, when the process that called `start` is gone (ctest, a
 shell), or after three hours. Servers that insist on it run as the user that their package made.
@@ -65,14 +67,14 @@ def await_port(port, server, log):
 
 
 class Postgres:
-    """max_prepared_transactions: for XA. fsync off: what these tests kill are processes, never the machine."""
-
+    # max_prepared_transactions: for XA.
     name, stop_signal = "postgres", signal.SIGINT
-    settings = ["fsync=off", "max_prepared_transactions=200", "max_connections=200", "listen_addresses=127.0.0.1", "logging_collector=off"]
+    quick = ["fsync=off"]
+    settings = ["max_prepared_transactions=200", "max_connections=200", "listen_addresses=127.0.0.1", "logging_collector=off"]
 
-    def __init__(self, directory, port, password, settings=()):
+    def __init__(self, directory, port, password, durable):
         self.directory, self.port, self.password, self.log = directory / "postgres", port, password, None
-        self.settings = [*self.settings, *settings]
+        self.settings = [*self.settings, *([] if durable else self.quick)]
         places = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
         self.bin = f"{places[0]}/" if places else ""
         self.url = f"postgres://weft:{password}@127.0.0.1:{port}/postgres"
@@ -102,13 +104,14 @@ class Postgres:
 
 class Mariadb:
     name, stop_signal = "mariadb", signal.SIGTERM
-    settings = ["--innodb-flush-log-at-trx-commit=2", "--max-connections=200", "--bind-address=127.0.0.1", "--skip-name-resolve",
+    quick = ["--innodb-flush-log-at-trx-commit=2"]
+    settings = ["--max-connections=200", "--bind-address=127.0.0.1", "--skip-name-resolve",
                 "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=64M", "--character-set-server=utf8mb4", "--performance-schema=off",
                 "--max-allowed-packet=64M"]
 
-    def __init__(self, directory, port, password, settings=()):
+    def __init__(self, directory, port, password, durable):
         self.directory, self.port, self.password, self.log = directory / "mariadb", port, password, None
-        self.settings = [*self.settings, *settings]
+        self.settings = [*self.settings, *([] if durable else self.quick)]
         self.url = f"mysql://weft:{password}@127.0.0.1:{port}/mysql"
 
     def create(self):
@@ -145,11 +148,12 @@ def end(server):
 class Servers:
     """All of them, in a directory of their own."""
 
-    def __init__(self):
+    def __init__(self, durable=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weft-servers-"))
         self.directory.chmod(0o755)
         password = secrets.token_hex(8)
-        self.all = [Postgres(self.directory, free_port(), password), Mariadb(self.directory, free_port(), password)]
+        self.all = [Postgres(self.directory, free_port(), password, durable),
+                    Mariadb(self.directory, free_port(), password, durable)]
 
     def start(self):
         for server in self.all:
@@ -214,8 +218,8 @@ def start(place):
     print((place / "addresses").read_text(), end="")
 
 
-def run_with(command):
-    servers = Servers()
+def run_with(command, durable):
+    servers = Servers(durable)
     try:
         return subprocess.run(command, env={**os.environ, **servers.start()}, timeout=LONGEST_S).returncode
     finally:
@@ -230,8 +234,10 @@ def main():
             stop(pathlib.Path(place).absolute())
         case ["keep", place, caller]:
             keep(pathlib.Path(place), int(caller))
+        case ["run", "--durable", *command] if command:
+            sys.exit(run_with(command, True))
         case ["run", *command] if command:
-            sys.exit(run_with(command))
+            sys.exit(run_with(command, False))
         case _:
             sys.exit(__doc__)
 

@@ -86,6 +86,8 @@ public:
     virtual std::string time_of(std::string const& milliseconds) const = 0;
     virtual std::string milliseconds_of(std::string const& time) const = 0;
 
+    virtual char const* current_user() const = 0;
+
     // ext_data without its last two characters.
     virtual std::string without_end(std::string const& ext_data) const = 0;
     virtual std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const = 0;

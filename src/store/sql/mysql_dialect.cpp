@@ -135,6 +135,7 @@ public:
     {
         return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + time + ") DIV 1000";
     }
+    char const* current_user() const override { return "CURRENT_USER()"; }
     std::string without_end(std::string const& t) const override { return "LEFT(" + t + ", CHAR_LENGTH(" + t + ") - 2)"; }
     std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const override
     {

@@ -120,6 +120,7 @@ public:
     {
         return "CAST(round(extract(epoch FROM " + time + ") * 1000) AS bigint)";
     }
+    char const* current_user() const override { return "current_user"; }
     std::string without_end(std::string const& t) const override { return "left(" + t + ", -2)"; }
     std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const override
     {

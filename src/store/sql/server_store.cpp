@@ -232,7 +232,7 @@ public:
     bool mark(std::string const& nonce, bool present) override
     {
         in_transaction([&](connection& c, std::int64_t) {
-            execute(c, present ? "INSERT INTO " + tables_.kv + " (cat, k) VALUES ('nonce', " + literal(nonce) + ")"
+            execute(c, present ? "INSERT INTO " + tables_.kv + " (cat, k, v) VALUES ('nonce', " + literal(nonce) + ", " + dialect_.current_user() + ")"
                                : "DELETE FROM " + tables_.kv + " WHERE cat = 'nonce' AND k = " + literal(nonce));
         });
         return true;
@@ -416,7 +416,7 @@ private:
             in_transaction([&](connection& c, std::int64_t now) {
                 local_writer writer(c, now);
                 bool const   done = w.operation->run(writer);
-                if (!c.session.in_transaction())
+                if (c.session.where() != detail::server_session::transaction::open)
                     throw std::runtime_error(
                         "its local transaction was ended while it ran: what it had done by then may count, without its journal entry");
                 if (!done)

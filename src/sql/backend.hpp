@@ -1,0 +1,42 @@
+// What stands behind weft::database: SQLite, with its one writer, or a server with as many as it has sessions.
+#pragma once
+
+#include "src/sql/url.hpp"
+
+#include <weft/database.hpp>
+
+#include <memory>
+#include <string>
+
+namespace weft {
+inline namespace v0 {
+
+// Thread safety: any thread. The destructor finishes what is waiting.
+struct database::backend
+{
+    backend() = default;
+    backend(backend const&) = delete;
+    virtual ~backend() = default;
+
+    // Null if the job was taken in; else the job: the database is closed.
+    virtual std::unique_ptr<detail::sql_job> write(std::unique_ptr<detail::sql_job>) = 0;
+
+    // Likewise, where nothing can be changed and nobody has to wait for a writer.
+    virtual std::unique_ptr<detail::sql_job> read(std::unique_ptr<detail::sql_job>) = 0;
+
+    // True on one of the threads that do the jobs.
+    virtual bool on_own_thread() const noexcept = 0;
+
+    // See participant_database. On a reading session.
+    virtual bool holds(soci::session&, std::string const& nonce) = 0;
+
+    std::string      name;
+    database_options options;
+};
+
+// Each opens what it needs here, where errors can be thrown. Errors: as the constructor of weft::database.
+std::unique_ptr<database::backend> open_sqlite_database(std::string_view url, database_options);
+std::unique_ptr<database::backend> open_server_database(std::string_view url, database_options);
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,273 @@
+// A participant's database on a server: a few sessions, each with a thread of its own, that take what waits.
+#include "src/sql/backend.hpp"
+#include "src/sql/job_queue.hpp"
+#include "src/sql/server_session.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/soci_connection.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <thread>
+
+namespace weft {
+inline namespace v0 {
+
+namespace {
+
+using detail::server_kind;
+
+// One thread's session, made anew after trouble.
+class worker_session
+{
+public:
+    worker_session(detail::server_url const& url, detail::server_options const& options, bool reads_only)
+        : url_(url)
+        , options_(options)
+        , reads_only_(reads_only)
+    { }
+
+    // Throws std::runtime_error that says which server and why.
+    void open()
+    {
+        if (connection_)
+            return;
+        close();
+        session_.emplace(url_, options_, detail::server_session::purpose::participant);
+        connection_.emplace(session_->sql());
+    }
+
+    void close() noexcept
+    {
+        connection_.reset();
+        session_.reset();
+    }
+
+    detail::server_session& session() noexcept { return *session_; }
+    soci_connection&        connection() noexcept { return *connection_; }
+
+    // Does the job in a local transaction of its own, and says to it how that ended.
+    void apply(detail::sql_job& job) noexcept
+    {
+        std::string why;
+        if (!begin(why))
+            return job.lost(why);
+        bool const keep = job.run(*connection_);
+        switch (session_->where())
+        {
+        case detail::server_session::transaction::open:
+            break;
+        case detail::server_session::transaction::failed:
+            // A function that goes on after an error, as if nothing had been: the server would make a rollback of our commit.
+            if (keep)
+                why = "its local transaction had failed before it returned: nothing that was done there counts";
+            break;
+        default:
+            // Set-up code may well end it: MySQL commits at every CREATE or ALTER.
+            if (keep && job.alone() && session_->kind() == server_kind::mysql)
+                return job.done();
+            if (keep)
+                why = "its local transaction was ended while it ran: what it had done by then may count, and it is not recorded";
+        }
+        if (!keep || !why.empty())
+        {
+            if (!session_->roll_back())
+                close();
+            return why.empty() ? job.done() : job.lost(why);
+        }
+        try
+        {
+            session_->execute("COMMIT");
+        }
+        catch (std::exception const& e)
+        {
+            // A server that lives and says no has committed nothing.
+            bool const certain = detail::fault_of(e) != detail::server_fault::trouble;
+            why = (certain ? "the commit was refused: " : "in doubt: the commit failed: ") + detail::server_message(e);
+            if (!certain || !session_->roll_back())
+                close();
+            return job.lost(why);
+        }
+        job.done();
+    }
+
+private:
+    // Twice: an idle session may have been closed by the server, and nothing has been done on it.
+    bool begin(std::string& why) noexcept
+    {
+        for (bool again : {true, false})
+            try
+            {
+                bool const fresh = !connection_;
+                open();
+                again = again && !fresh;
+                session_->execute(reads_only_ ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
+                why.clear();
+                return true;
+            }
+            catch (std::exception const& e)
+            {
+                why = detail::server_message(e);
+                close();
+                if (!again)
+                    return false;
+            }
+        return false;
+    }
+
+    detail::server_url const&             url_;
+    detail::server_options const&         options_;
+    bool                                  reads_only_;
+    std::optional<detail::server_session> session_;
+    std::optional<soci_connection>        connection_;
+};
+
+std::size_t number(std::string const& name, std::string const& text)
+{
+    std::size_t n = 0;
+    auto const  end = text.data() + text.size();
+    if (auto const r = std::from_chars(text.data(), end, n); r.ec != std::errc() || r.ptr != end || n == 0 || n > 1'000)
+        throw misuse(misuse::code::wrong_call, name + " in a database URL is a number from 1 to 1000");
+    return n;
+}
+
+class server_database final : public database::backend
+{
+public:
+    server_database(std::string_view text, database_options o) : url_(detail::parse_server_url(text))
+    {
+        options = std::move(o);
+        session_.lock_timeout = options.busy_timeout;
+        session_.take(url_);
+        std::erase_if(url_.options, [&](auto const& option) {
+            if (option.first == "connections")
+                options.connections = number(option.first, option.second);
+            else if (option.first == "same_database" && (option.second == "on" || option.second == "off"))
+                options.same_database = option.second == "on";
+            else
+                return false;
+            return true;
+        });
+        if (options.connections == 0 || options.readers == 0)
+            throw misuse(misuse::code::wrong_call, "weft::database needs a number of connections and of readers of at least 1");
+        name = url_.describe();
+        for (std::size_t i = 0; i < options.connections + options.readers; ++i)
+            sessions_.push_back(std::make_unique<worker_session>(url_, session_, i >= options.connections));
+        prepare(*sessions_.front());
+        try
+        {
+            for (std::size_t i = 0; i < sessions_.size(); ++i)
+                threads_.emplace_back([this, i] { work(*sessions_[i], i < options.connections ? writes_ : reads_); });
+        }
+        catch (...)
+        {
+            close();
+            throw;
+        }
+    }
+    ~server_database() override { close(); }
+
+    std::unique_ptr<detail::sql_job> write(std::unique_ptr<detail::sql_job> job) override { return writes_.add(std::move(job)); }
+    std::unique_ptr<detail::sql_job> read(std::unique_ptr<detail::sql_job> job) override { return reads_.add(std::move(job)); }
+
+    bool on_own_thread() const noexcept override
+    {
+        return std::any_of(threads_.begin(), threads_.end(), [](auto const& t) { return t.get_id() == std::this_thread::get_id(); });
+    }
+
+    // The same database, user and schema: then the store's connection can do there whatever ours can.
+    bool holds(soci::session& sql, std::string const& nonce) override
+    {
+        if (!options.same_database)
+            return false;
+        bool const  postgres = url_.kind == server_kind::postgres;
+        std::string tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = " +
+                             std::string(postgres ? "current_schema()" : "DATABASE()") + " AND table_name LIKE '%kv'";
+        std::vector<std::string>        names;
+        soci::rowset<std::string> const found = (sql.prepare << tables);
+        for (auto const& n : found)
+            if (std::all_of(n.begin(), n.end(), [](unsigned char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); }))
+                names.push_back(n);
+        for (auto const& table : names)
+        {
+            int rows = 0;
+            sql << "SELECT count(*) FROM " + table + " WHERE cat = 'nonce' AND k = :k AND v = " + (postgres ? "current_user" : "CURRENT_USER()"),
+                soci::use(nonce), soci::into(rows);
+            if (rows > 0)
+                return true;
+        }
+        return false;
+    }
+
+private:
+    // What a wrong URL, a server that is down or a missing privilege comes to is said here, once, to whoever makes the database.
+    void prepare(worker_session& first)
+    {
+        first.open();
+        try
+        {
+            barrier::create_table(first.connection(), options.barrier);
+            if (first.session().where() != detail::server_session::transaction::none)
+                first.session().execute("COMMIT");
+        }
+        catch (std::exception const& e)
+        {
+            first.session().roll_back();
+            // Another process may have been making it at the same moment.
+            if (!exists(first))
+                throw std::runtime_error(name + ": the barrier's table " + options.barrier.table +
+                                         " cannot be created: " + detail::server_message(e));
+        }
+    }
+
+    bool exists(worker_session& first)
+    {
+        try
+        {
+            bool const there = barrier::has_table(first.connection(), options.barrier);
+            first.session().roll_back();
+            return there;
+        }
+        catch (std::exception const&)
+        {
+            return false;
+        }
+    }
+
+    void work(worker_session& session, detail::job_queue& queue) noexcept
+    {
+        for (;;)
+        {
+            auto const next = queue.take(1);
+            if (next.empty())
+                return session.close();
+            session.apply(*next.front());
+        }
+    }
+
+    void close() noexcept
+    {
+        writes_.close();
+        reads_.close();
+        for (auto& t : threads_)
+            t.join();
+        threads_.clear();
+    }
+
+    detail::server_url                           url_;
+    detail::server_options                       session_;
+    std::vector<std::unique_ptr<worker_session>> sessions_;
+    detail::job_queue                            writes_, reads_;
+    std::vector<std::thread>                     threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<database::backend> open_server_database(std::string_view url, database_options options)
+{
+    return std::make_unique<server_database>(url, std::move(options));
+}
+
+}  // namespace v0
+}  // namespace weft
