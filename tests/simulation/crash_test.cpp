@@ -75,4 +75,21 @@ INSTANTIATE_TEST_SUITE_P(Of, CrashEverywhere,
                          ::testing::Combine(::testing::ValuesIn(simulation::scenarios()), ::testing::ValuesIn(simulation::backends())),
                          name_of);
 
+// Real servers are a hundred times slower than memory: a few of them in every run, all of them where there is time (`scripts/test --full`).
+std::vector<simulation::scenario> on_servers()
+{
+    auto const* const sweep = std::getenv("WEFT_SWEEP");
+    if (sweep && std::string(sweep) == "full")
+        return simulation::scenarios();
+    std::vector<simulation::scenario> some;
+    for (auto const& s : simulation::scenarios())
+        for (auto const* name : {"mixed", "mixed_rolled_back", "cancelled_at_the_decision", "parts_rolled_back"})
+            if (s.name == name)
+                some.push_back(s);
+    return some;
+}
+
+INSTANTIATE_TEST_SUITE_P(OnServers, CrashEverywhere,
+                         ::testing::Combine(::testing::ValuesIn(on_servers()), ::testing::ValuesIn(simulation::server_backends())), name_of);
+
 }  // namespace

@@ -1,5 +1,6 @@
 #include "tests/simulation/scenarios.hpp"
 
+#include "tests/simulation/server_backend.hpp"
 #include "tests/simulation/sqlite_backend.hpp"
 
 #include <ostream>
@@ -365,6 +366,15 @@ std::vector<backend> const& backends()
     static std::vector<backend> const all{
         {"memory", [](std::shared_ptr<weft::clock> c) { return weft::make_memory_store(std::move(c)); }},
         {"sqlite", &open_sqlite},
+    };
+    return all;
+}
+
+std::vector<backend> const& server_backends()
+{
+    static std::vector<backend> const all{
+        {"postgres", [](std::shared_ptr<weft::clock> c) { return open_on_server("postgres", std::move(c)); }},
+        {"mysql", [](std::shared_ptr<weft::clock> c) { return open_on_server("mysql", std::move(c)); }},
     };
     return all;
 }

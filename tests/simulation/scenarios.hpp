@@ -33,6 +33,7 @@ struct backend
     std::function<std::unique_ptr<weft::store>(std::shared_ptr<weft::clock>)> open;
 };
 std::vector<backend> const& backends();
+std::vector<backend> const& server_backends();
 
 // For the names of parameterised tests.
 std::ostream& operator<<(std::ostream&, scenario const&);

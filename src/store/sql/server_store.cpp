@@ -395,18 +395,45 @@ private:
         }
     }
 
+    // An operation's connection. A savepoint before it is gone if the operation ends the transaction, even to begin another.
     class local_writer final : public record_writer
     {
     public:
-        local_writer(sql_store::connection& c, std::int64_t now) : connection_(c), now_(now) { }
+        local_writer(sql_store::connection& c, std::int64_t now) : connection_(c), now_(now)
+        {
+            connection_.session.execute("SAVEPOINT weft_operation");
+        }
 
         std::any connection() override { return &connection_.session.sql(); }
-        bool     record(extend_write const& w) override { return connection_.writes->extend(w, now_); }
-        bool     applied(extend_write const& w) override { return connection_.writes->is_applied(w); }
+        bool     record(extend_write const& w) override
+        {
+            end_operation();
+            return connection_.writes->extend(w, now_);
+        }
+        bool applied(extend_write const& w) override { return connection_.writes->is_applied(w); }
+
+        void end_operation()
+        {
+            if (std::exchange(ended_, true))
+                return;
+            try
+            {
+                connection_.session.execute("RELEASE SAVEPOINT weft_operation");
+            }
+            catch (std::exception const& e)
+            {
+                if (connection_.session.where() == detail::server_session::transaction::failed)
+                    return;  // by an error of its own: what comes next says so
+                throw std::runtime_error("its local transaction was ended while it ran: what it had done by then may count, without its "
+                                         "journal entry (" +
+                                         detail::server_message(e) + ")");
+            }
+        }
 
     private:
         sql_store::connection& connection_;
         std::int64_t           now_;
+        bool                   ended_ = false;
     };
 
     void apply_local(local_write const& w, write_result& result)
@@ -416,9 +443,7 @@ private:
             in_transaction([&](connection& c, std::int64_t now) {
                 local_writer writer(c, now);
                 bool const   done = w.operation->run(writer);
-                if (c.session.where() != detail::server_session::transaction::open)
-                    throw std::runtime_error(
-                        "its local transaction was ended while it ran: what it had done by then may count, without its journal entry");
+                writer.end_operation();
                 if (!done)
                     throw undone();
             });
