@@ -35,6 +35,11 @@ void engine::start_execute(std::string name, std::string gid, std::string input,
     });
 }
 
+bool engine::submit_within(std::any const& connection, std::string name, std::string gid, std::string input)
+{
+    return core_->create_within(connection, std::move(name), std::move(gid), std::move(input));
+}
+
 void engine::start_query(std::string gid, done<std::optional<transaction>> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {

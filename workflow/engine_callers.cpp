@@ -13,6 +13,15 @@ namespace {
 
 constexpr std::size_t watched_at_once = 500;
 
+// The gid of a submission is taken: what is wrong if that is not the same transaction.
+std::optional<misuse> other_than(transaction const& row, std::string const& name, std::string const& input)
+{
+    if (row.trans_type == "workflow" && row.workflow == name && row.input == input)
+        return std::nullopt;
+    return misuse(misuse::code::other_input,
+                  "the gid exists already, with another " + std::string(row.workflow != name ? "workflow" : "input"), row.gid);
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -138,31 +147,54 @@ void engine_core::deadline_timer::on_timer()
 // ---------------------------------------------------------------------------------------------------------------------------------
 // ways in
 
+std::optional<misuse> engine_core::refusal(std::string const& name, std::string const& gid, std::string const& input) const
+{
+    // what() and gid() of an exception are text.
+    auto const size = gid.size();
+    if (gid.empty())
+        return misuse(misuse::code::bad_gid, "a gid cannot be empty");
+    if (size > gid_limit)
+        return misuse(misuse::code::bad_gid, "a gid has at most 128 bytes, this one has " + std::to_string(size));
+    if (!is_utf8(gid))
+        return misuse(misuse::code::bad_gid, "a gid has to be UTF-8");
+    auto const found = programs_.find(name);
+    auto const p = found == programs_.end() ? nullptr : found->second.get();
+    if (!p && !declared_.contains(name))
+        return misuse(misuse::code::unknown_workflow, "no workflow \"" + name + "\" is registered with this engine", gid);
+    if (input.size() > options_.payload_limit)
+        return misuse(misuse::code::bad_value,
+                      "the input takes " + std::to_string(input.size()) + " bytes, the limit is " + std::to_string(options_.payload_limit),
+                      gid);
+    if (p && p->takes_input() == input.empty())
+        return misuse(misuse::code::bad_value, "workflow \"" + name + (input.empty() ? "\" takes an input" : "\" takes no input"), gid);
+    return std::nullopt;
+}
+
+bool engine_core::create_within(std::any const& connection, std::string name, std::string gid, std::string input)
+{
+    if (auto const wrong = refusal(name, gid, input))
+        throw *wrong;
+    create_write w;
+    w.gid = std::move(gid);
+    w.workflow = std::move(name);
+    w.input = std::move(input);
+    auto const there = store_.create_within(connection, w);
+    if (!there)
+        return true;
+    if (auto const wrong = other_than(*there, w.workflow, w.input))
+        throw *wrong;
+    return false;
+}
+
 void engine_core::execute(std::string name, std::string gid, std::string input, execute_options o, bool wait_for_end,
                           done<std::string> answer)
 {
-    auto const refuse = [&](misuse::code code, std::string const& what) {
-        answer->complete(std::make_exception_ptr(misuse(code, what, gid)), {});
-    };
-    if (gid.empty() || gid.size() > gid_limit || !is_utf8(gid))
-    {
-        auto const size = gid.size();
-        gid.clear();  // what() and gid() of an exception are text
-        return refuse(misuse::code::bad_gid, size == 0          ? "a gid cannot be empty"
-                                             : size > gid_limit ? "a gid has at most 128 bytes, this one has " + std::to_string(size)
-                                                                : "a gid has to be UTF-8");
-    }
+    if (auto const wrong = refusal(name, gid, input))
+        return answer->complete(std::make_exception_ptr(*wrong), {});
     if (stopping_)
         return answer->complete(stopped_error(gid), {});
     auto const found = programs_.find(name);
     auto const p = found == programs_.end() ? nullptr : found->second.get();
-    if (!p && !declared_.contains(name))
-        return refuse(misuse::code::unknown_workflow, "no workflow \"" + name + "\" is registered with this engine");
-    if (input.size() > options_.payload_limit)
-        return refuse(misuse::code::bad_value,
-                      "the input takes " + std::to_string(input.size()) + " bytes, the limit is " + std::to_string(options_.payload_limit));
-    if (p && p->takes_input() == input.empty())
-        return refuse(misuse::code::bad_value, "workflow \"" + name + (input.empty() ? "\" takes an input" : "\" takes no input"));
 
     boost::intrusive_ptr<submission> s(new submission(*this));
     s->name = std::move(name);
@@ -219,10 +251,8 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                      return s->fail(error);
                  if (!row)
                      return s->fail(std::make_exception_ptr(store_error("the transaction was removed while it was being joined")));
-                 if (row->trans_type != "workflow" || row->workflow != s->name || row->input != s->input)
-                     return s->fail(std::make_exception_ptr(misuse(
-                         misuse::code::other_input,
-                         "the gid exists already, with another " + std::string(row->workflow != s->name ? "workflow" : "input"), s->gid)));
+                 if (auto const wrong = other_than(*row, s->name, s->input))
+                     return s->fail(std::make_exception_ptr(*wrong));
                  if (s->submitted)
                      std::exchange(s->submitted, nullptr)->complete(nullptr, {});
                  if (s->waiting == 0)

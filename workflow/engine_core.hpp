@@ -48,6 +48,7 @@ public:
     // --- ways in: on the strand
     template <class T>
     using done = std::unique_ptr<completion<T>>;
+    bool create_within(std::any const& connection, std::string name, std::string gid, std::string input);  // any thread
     void execute(std::string name, std::string gid, std::string input, execute_options, bool wait_for_end, done<std::string>);
     void query(std::string gid, done<std::optional<transaction>>);
     void list(list_filter, done<std::vector<transaction>>);
@@ -146,6 +147,10 @@ public:
 
 private:
     class submission;
+
+    // Why this cannot be submitted.
+    std::optional<misuse> refusal(std::string const& name, std::string const& gid, std::string const& input) const;
+
     class request;
     enum class life
     {

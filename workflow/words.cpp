@@ -1,6 +1,7 @@
 // The words that are persisted, logged and shown. Stored databases hold them: do not rename.
 #include <weft/branch.hpp>
 #include <weft/detail/branch_call.hpp>
+#include <weft/errors.hpp>
 #include <weft/store.hpp>
 
 namespace weft {
@@ -44,6 +45,11 @@ std::string_view to_string(status s) noexcept
         return "failed";
     }
     return "?";
+}
+
+std::optional<transaction> store::create_within(std::any const&, create_write const&)
+{
+    throw misuse(misuse::code::wrong_call, "this store has no transactions that a caller could share: " + describe());
 }
 
 std::optional<status> status_from(std::string_view text) noexcept

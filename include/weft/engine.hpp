@@ -183,6 +183,26 @@ public:
     template <class... Rest>
     auto submit(std::string name, std::string gid, Rest&&... rest);
 
+    /// `submit(session, name, gid [, input])`: creates the transaction within the caller's own local transaction on the store's database,
+    /// where `session` is a `soci::session`: it exists if and only if the caller commits, and starts within `poll` after that.
+    ///
+    ///     soci::transaction t(sql);
+    ///     sql << "INSERT INTO orders …";
+    ///     engine.submit(sql, "ship-order", "ship-" + id, id);
+    ///     t.commit();                                            // the order and its shipment, or neither
+    ///
+    /// Returns false if the same transaction exists already. Durability: the caller's commit. Thread safety: as the session.
+    /// Errors: misuse as `submit`, or if the session does not lead to the store's database; what the session throws. None of them ends the
+    /// caller's local transaction, but on PostgreSQL an error of the session leaves it to be rolled back.
+    template <class Session, class... Input>
+    requires(!std::is_convertible_v<Session&, std::string> && sizeof...(Input) <= 1) bool submit(Session& session, std::string name,
+                                                                                                  std::string gid, Input const&... input)
+    {
+        std::string text;
+        ((detail::check_argument<Input const&>(), text = detail::encode(input)), ...);
+        return submit_within(std::any(&session), std::move(name), std::move(gid), std::move(text));
+    }
+
     /// The same for callers that have the input, and want the result, as JSON text.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto execute_text(std::string name, std::string gid, std::string input, Token&& token = {})
@@ -272,6 +292,7 @@ private:
     using done = std::unique_ptr<detail::completion<T>>;
 
     void add_program(std::string name, std::unique_ptr<detail::program> program);
+    bool submit_within(std::any const& connection, std::string name, std::string gid, std::string input);
     void start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
                        done<std::string> answer);
     void start_query(std::string gid, done<std::optional<transaction>> answer);

@@ -248,6 +248,15 @@ public:
     /// the same database. Returns false if this store has no connections to share.
     virtual bool mark(std::string const& nonce, bool present) = 0;
 
+    /// Creates a transaction on a caller's own connection to this database, in the transaction that is open on it: it exists if and only
+    /// if the caller commits. `connection` holds a pointer such as `soci::session*`; the owner in `w` is empty.
+    /// Returns nothing if it was created, else what is there under that gid.
+    /// Errors: misuse if the connection is none that this store can use, or leads to another database; what the connection throws.
+    virtual std::optional<transaction> create_within(std::any const& connection, create_write const& w);
+
+    /// Names this store among all others, for ever: 32 hexadecimal digits. XA transactions begun for it carry it.
+    virtual std::string id() = 0;
+
     /// For logs and errors: "sqlite /var/lib/shop/weft.db". Never a password.
     virtual std::string describe() const = 0;
 };

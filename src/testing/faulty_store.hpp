@@ -137,6 +137,12 @@ public:
         refuse_if_dead();
         return base_.mark(nonce, present);
     }
+    std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
+    {
+        refuse_if_dead();
+        return base_.create_within(connection, w);
+    }
+    std::string id() override { return base_.id(); }
     std::string describe() const override { return base_.describe(); }
 
 private:

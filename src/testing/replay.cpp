@@ -80,6 +80,7 @@ public:
     std::optional<transaction> find(std::string_view, bool) override { return row_; }
     std::vector<transaction>   list(list_filter const&) override { return {row_}; }
     bool                       mark(std::string const&, bool) override { return false; }
+    std::string                id() override { return std::string(32, '0'); }
     std::string                describe() const override { return "one recorded transaction"; }
 
 private:

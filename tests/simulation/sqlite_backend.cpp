@@ -39,6 +39,11 @@ public:
     std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return store_->find(gid, with_journal); }
     std::vector<weft::transaction>   list(weft::list_filter const& f) override { return store_->list(f); }
     bool                             mark(std::string const& nonce, bool present) override { return store_->mark(nonce, present); }
+    std::optional<weft::transaction> create_within(std::any const& c, weft::create_write const& w) override
+    {
+        return store_->create_within(c, w);
+    }
+    std::string                      id() override { return store_->id(); }
     std::string                      describe() const override { return store_->describe(); }
 
 private:

@@ -93,6 +93,7 @@ public:
     }
     std::vector<weft::transaction> list(weft::list_filter const& f) override { return base_->list(f); }
     bool                           mark(std::string const& n, bool p) override { return base_->mark(n, p); }
+    std::string                    id() override { return base_->id(); }
     std::string                    describe() const override { return "wrapped memory"; }
 
     static weft::testing::environment_options options(std::shared_ptr<control> c)

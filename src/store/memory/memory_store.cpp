@@ -1,6 +1,7 @@
 // Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
 #include <weft/detail/fault.hpp>
 #include <weft/errors.hpp>
+#include <weft/detail/machine_seed.hpp>
 #include <weft/store.hpp>
 
 #include <algorithm>
@@ -173,6 +174,7 @@ public:
 
     bool mark(std::string const&, bool) override { return false; }
 
+    std::string id() override { return id_; }
     std::string describe() const override { return "memory"; }
 
 private:
@@ -321,6 +323,15 @@ private:
 
     write_result apply_one(local_write const&, bool) { return {written::refused, "memory has no connection to share", {}}; }
 
+    static std::string new_id()
+    {
+        char room[33];
+        std::snprintf(room, sizeof room, "%016llx%016llx", static_cast<unsigned long long>(detail::machine_seed()),
+                      static_cast<unsigned long long>(detail::machine_seed()));
+        return room;
+    }
+
+    std::string const                            id_ = new_id();
     std::shared_ptr<clock>                       clock_;
     std::mutex                                   mutex_;
     std::unordered_map<std::string, transaction> rows_;

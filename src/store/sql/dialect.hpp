@@ -76,6 +76,8 @@ public:
     virtual std::unique_ptr<multi_row> update(detail::server_session&, std::span<column const> rows, std::string const& table,
                                               std::string const& assignments, std::string const& condition) const = 0;
 
+    virtual std::string now() const = 0;
+
     // What opens a transaction and yields the time in milliseconds since 1970, in one round trip.
     virtual std::string begin_with_time() const = 0;
 
@@ -87,6 +89,13 @@ public:
     virtual std::string milliseconds_of(std::string const& time) const = 0;
 
     virtual char const* current_user() const = 0;
+
+    // Where a session's unqualified names lead: a query for its name; and a name there, qualified.
+    virtual char const* place() const = 0;
+    virtual std::string qualified(std::string const& place, std::string const& name) const = 0;
+
+    // Yields 1 if there is a table of this qualified name and 0 if not: on PostgreSQL an error would spoil a caller's transaction.
+    virtual std::string table_exists(std::string const& qualified) const = 0;
 
     // ext_data without its last two characters.
     virtual std::string without_end(std::string const& ext_data) const = 0;

@@ -123,6 +123,7 @@ public:
                                                  std::string(after_rows) + " STRAIGHT_JOIN " + with + lock, rows.size());
     }
 
+    std::string now() const override { return "UTC_TIMESTAMP(3)"; }
     // Without autocommit, a transaction is open from the first statement on.
     std::string begin_with_time() const override { return "SELECT " + milliseconds_of("UTC_TIMESTAMP(3)"); }
     void        append_literal(std::string& to, std::string_view text) const override { detail::append_mysql_literal(to, text); }
@@ -136,6 +137,22 @@ public:
         return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + time + ") DIV 1000";
     }
     char const* current_user() const override { return "CURRENT_USER()"; }
+    char const* place() const override { return "SELECT DATABASE()"; }
+    std::string qualified(std::string const& place, std::string const& name) const override
+    {
+        std::string text = "`";
+        for (char const c : place)
+            (text += c) += c == '`' ? "`" : "";
+        return text + "`." + name;
+    }
+    std::string table_exists(std::string const& name) const override
+    {
+        auto const  dot = name.rfind("`.");
+        std::string schema, table;
+        append_literal(schema, name.substr(1, dot - 1));
+        append_literal(table, name.substr(dot + 2));
+        return "SELECT count(*) FROM information_schema.tables WHERE table_schema = " + schema + " AND table_name = " + table;
+    }
     std::string without_end(std::string const& t) const override { return "LEFT(" + t + ", CHAR_LENGTH(" + t + ") - 2)"; }
     std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const override
     {

@@ -107,6 +107,7 @@ public:
             s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows) + " JOIN " + with + lock, rows.size());
     }
 
+    std::string now() const override { return "clock_timestamp()"; }
     std::string begin_with_time() const override { return "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT " + milliseconds_of("clock_timestamp()"); }
     void        append_literal(std::string& to, std::string_view text) const override
     {
@@ -121,6 +122,20 @@ public:
         return "CAST(round(extract(epoch FROM " + time + ") * 1000) AS bigint)";
     }
     char const* current_user() const override { return "current_user"; }
+    char const* place() const override { return "SELECT current_schema()"; }
+    std::string qualified(std::string const& place, std::string const& name) const override
+    {
+        std::string text = "\"";
+        for (char const c : place)
+            (text += c) += c == '"' ? "\"" : "";
+        return text + "\"." + name;
+    }
+    std::string table_exists(std::string const& name) const override
+    {
+        std::string literal;
+        append_literal(literal, name);
+        return "SELECT CASE WHEN to_regclass(" + literal + ") IS NULL THEN 0 ELSE 1 END";
+    }
     std::string without_end(std::string const& t) const override { return "left(" + t + ", -2)"; }
     std::string concatenated(std::string const& a, std::string const& b, std::string const& c) const override
     {

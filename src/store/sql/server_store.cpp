@@ -1,5 +1,6 @@
 #include "src/store/sql/server_store.hpp"
 
+#include "src/sql/caller_session.hpp"
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/schema.hpp"
 #include "src/store/sql/server_writes.hpp"
@@ -50,12 +51,16 @@ public:
         : options_(std::move(options))
         , dialect_(options_.url.kind == detail::server_kind::postgres ? postgres() : mysql())
         , tables_(options_.table_prefix)
-        , select_("SELECT " + transaction_row::columns([this](std::string const& c) { return dialect_.milliseconds_of(c); }) + " FROM " +
-                  tables_.global)
+        , select_(selection(tables_.global))
     {
         try
         {
-            idle_.push_back(std::make_unique<connection>(options_, dialect_, tables_, true));
+            auto first = std::make_unique<connection>(options_, dialect_, tables_, true);
+            first->session.sql() << dialect_.place(), soci::into(place_);
+            first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
+            id_ = detail::without_dashes(id_);
+            first->session.roll_back();
+            idle_.push_back(std::move(first));
         }
         catch (std::exception const& e)
         {
@@ -238,6 +243,56 @@ public:
         return true;
     }
 
+    std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
+    {
+        bool const        on_postgres = options_.url.kind == detail::server_kind::postgres;
+        auto&             sql = detail::caller_session(connection, on_postgres ? "postgresql" : "mysql", describe());
+        std::string const kv = dialect_.qualified(place_, tables_.kv), global = dialect_.qualified(place_, tables_.global);
+        int               tables = 0;
+        std::string       there;
+        sql << dialect_.table_exists(kv), soci::into(tables);
+        if (tables > 0)
+            sql << "SELECT v FROM " + kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
+        if (detail::without_dashes(there) != id_)
+            throw detail::leads_elsewhere(describe(), w.gid);
+        auto const now = options_.clock ? time(clock_ms()) : dialect_.now();
+        auto const custom_data = custom_data_of(w.workflow, w.input);
+        try
+        {
+            soci::statement insert =
+                (sql.prepare << "INSERT INTO " + global +
+                                    " (gid, trans_type, status, workflow, custom_data, ext_data, create_time, update_time, next_cron_time) "
+                                    "VALUES (:gid, :type, 'prepared', :workflow, :custom_data, '{\"journal\":[]}', " +
+                                    now + ", " + now + ", " + now + ")" + (on_postgres ? " ON CONFLICT (gid) DO NOTHING" : ""),
+                 soci::use(w.gid), soci::use(w.trans_type), soci::use(w.workflow), soci::use(custom_data));
+            insert.execute(true);
+            if (insert.get_affected_rows() == 1)
+                return std::nullopt;
+        }
+        catch (soci::soci_error const& e)
+        {
+            // MySQL takes back the statement only.
+            if (detail::fault_of(e) != detail::server_fault::data || on_postgres)
+                throw std::runtime_error(detail::server_message(e));
+        }
+        // A locking read: an old snapshot would not show what the insert collided with.
+        transaction_row            row;
+        soci::statement            find(sql);
+        std::optional<transaction> found;
+        row.into(find);
+        find.exchange(soci::use(w.gid));
+        find.alloc();
+        find.prepare(selection(global) + " WHERE gid = :gid FOR UPDATE");
+        find.define_and_bind();
+        if (find.execute(true))
+            found = row.as_transaction();
+        if (!found)
+            throw std::runtime_error("the transaction " + w.gid + " can be neither created nor found");
+        return found;
+    }
+
+    std::string id() override { return id_; }
+
     std::string describe() const override { return options_.url.describe(); }
 
 private:
@@ -296,7 +351,7 @@ private:
                 query(
                     c->session, dialect_.begin_with_time(), [&](soci::statement& s) { s.exchange(soci::into(now)); }, [] {});
                 if (options_.clock)
-                    now = std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock->now().time_since_epoch()).count();
+                    now = clock_ms();
                 if constexpr (std::is_void_v<std::invoke_result_t<F, connection&, std::int64_t>>)
                 {
                     f(*c, now);
@@ -584,6 +639,14 @@ private:
         dialect_.append_literal(out, text);
         return out;
     }
+    std::string selection(std::string const& table) const
+    {
+        return "SELECT " + transaction_row::columns([this](std::string const& c) { return dialect_.milliseconds_of(c); }) + " FROM " + table;
+    }
+    std::int64_t clock_ms() const
+    {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock->now().time_since_epoch()).count();
+    }
     std::string time(std::int64_t ms) const { return dialect_.time_of(std::to_string(ms)); }
 
     static std::string joined(std::vector<std::string> const& ids)
@@ -614,7 +677,7 @@ private:
     server_store_options                     options_;
     dialect const&                           dialect_;
     table_names                              tables_;
-    std::string                              select_;
+    std::string                              select_, place_, id_;
     std::atomic<std::uint64_t>               looks_{0};
     std::mutex                               mutex_;
     std::vector<std::unique_ptr<connection>> idle_;

@@ -100,6 +100,13 @@ std::vector<std::string> sqlite_reads::cancel_requests(std::string const& engine
     return gids;
 }
 
+std::string sqlite_reads::store_id()
+{
+    std::string id;
+    sql_ << "SELECT v FROM kv WHERE cat = 'store' AND k = 'id'", soci::into(id);
+    return id;
+}
+
 std::uint64_t sqlite_reads::data_version()
 {
     one_row(version_statement_);

@@ -19,6 +19,7 @@ public:
     std::vector<transaction>   list(list_filter const& filter, std::int64_t now);
     std::vector<std::string>   cancel_requests(std::string const& engine);
     std::uint64_t              data_version();
+    std::string                store_id();
 
     static std::vector<std::string> parts_of(soci::session& sql, std::string const& gid);
 

@@ -1,5 +1,6 @@
 #include "src/store/sql/sqlite_store.hpp"
 
+#include "src/sql/caller_session.hpp"
 #include "src/store/sql/engine_lock.hpp"
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/schema.hpp"
@@ -193,6 +194,36 @@ public:
                 c.write.sql() << "DELETE FROM kv WHERE cat = 'nonce' AND k = :k", soci::use(nonce);
         });
         return true;
+    }
+
+    std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
+    {
+        auto&           sql = detail::caller_session(connection, "sqlite3", describe());
+        int             tables = 0;
+        std::string     there;
+        soci::indicator ind = soci::i_null;
+        sql << "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'kv'", soci::into(tables);
+        if (tables > 0)
+            sql << "SELECT v FROM kv WHERE cat = 'store' AND k = 'id'", soci::into(there, ind);
+        if (ind != soci::i_ok || detail::without_dashes(there) != id())
+            throw detail::leads_elsewhere(describe(), w.gid);
+        auto const      now = now_ms();
+        auto const      custom_data = custom_data_of(w.workflow, w.input);
+        soci::statement insert =
+            (sql.prepare << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, ext_data, create_time, update_time, "
+                            "next_cron_time) VALUES (:gid, :type, 'prepared', :workflow, :custom_data, '{\"journal\":[]}', :now, :now2, :due) "
+                            "ON CONFLICT (gid) DO NOTHING",
+             soci::use(w.gid), soci::use(w.trans_type), soci::use(w.workflow), soci::use(custom_data), soci::use(now), soci::use(now),
+             soci::use(now));
+        insert.execute(true);
+        if (insert.get_affected_rows() == 1)
+            return std::nullopt;
+        return sqlite_reads(sql).find(w.gid, false);
+    }
+
+    std::string id() override
+    {
+        return reading([&](sqlite_reads& r) { return detail::without_dashes(r.store_id()); });
     }
 
     std::string describe() const override { return "sqlite " + options_.file; }

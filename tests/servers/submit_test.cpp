@@ -1,0 +1,166 @@
+// A workflow that begins within the caller's own local transaction: it exists if and only if that commits.
+#include "tests/support/servers.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/host.hpp>
+#include <weft/sql.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using testing::HasSubstr;
+
+weft::workflow<std::string> ship(weft::context&, std::string what) { co_return "shipped " + what; }
+
+struct place
+{
+    explicit place(std::string const& kind)
+    {
+        if (kind == "sqlite")
+            directory.emplace();
+        else
+            database.emplace(kind);
+        url = directory ? directory->url("weft.db") : database->url();
+    }
+
+    std::optional<temporary_directory> directory;
+    std::optional<server_database>     database;
+    std::string                        url;
+};
+
+class SubmitWithin : public testing::TestWithParam<std::string>
+{
+protected:
+    SubmitWithin()
+    {
+        host.engine().add("ship", &ship);
+        host.start();
+        shop.run([](soci::session& sql) { sql << "CREATE TABLE orders (id varchar(20))"; });
+    }
+
+    place                        here{GetParam()};
+    std::unique_ptr<weft::store> store = weft::open_store(here.url);
+    weft::host                   host{*store};
+    weft::database               shop{here.url};  // last: `run` uses sessions of the same database
+};
+
+INSTANTIATE_TEST_SUITE_P(, SubmitWithin, testing::Values("sqlite", "postgres", "mysql"), [](auto const& i) { return i.param; });
+
+TEST_P(SubmitWithin, ExistsIfTheCallerCommits)
+{
+    std::string const what = "o'1";
+    EXPECT_TRUE(shop.run([&](soci::session& sql) {
+        sql << "INSERT INTO orders VALUES ('o1')";
+        return host.engine().submit(sql, "ship", "ship-'1'", what);
+    }));
+    EXPECT_EQ(host.engine().execute<std::string>("ship", "ship-'1'", what, weft::within(std::chrono::seconds(10)), weft::blocking), "shipped o'1");
+}
+
+TEST_P(SubmitWithin, StartsSoonAfterTheCommit)
+{
+    std::string const what = "o1";
+    shop.run([&](soci::session& sql) { host.engine().submit(sql, "ship", "g1", what); });
+    auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    for (;;)
+    {
+        auto const row = host.engine().query("g1", weft::blocking);
+        ASSERT_TRUE(row);
+        if (row->status == weft::status::succeed)
+            break;
+        ASSERT_LT(std::chrono::steady_clock::now(), until) << "nobody looked for it";
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+TEST_P(SubmitWithin, DoesNotExistIfTheCallerRollsBack)
+{
+    std::string const what = "o1";
+    EXPECT_THROW(shop.run([&](soci::session& sql) {
+        EXPECT_TRUE(host.engine().submit(sql, "ship", "g1", what));
+        throw std::runtime_error("changed my mind");
+    }),
+                 std::runtime_error);
+    EXPECT_FALSE(host.engine().query("g1", weft::blocking));
+}
+
+TEST_P(SubmitWithin, SaysThatItExistsAlready)
+{
+    std::string const what = "o1", other = "o2";
+    shop.run([&](soci::session& sql) {
+        EXPECT_TRUE(host.engine().submit(sql, "ship", "g1", what));
+        EXPECT_FALSE(host.engine().submit(sql, "ship", "g1", what));
+    });
+    shop.run([&](soci::session& sql) {
+        EXPECT_FALSE(host.engine().submit(sql, "ship", "g1", what));
+        try
+        {
+            host.engine().submit(sql, "ship", "g1", other);
+            ADD_FAILURE() << "another input was taken";
+        }
+        catch (weft::misuse const& e)
+        {
+            EXPECT_EQ(e.which(), weft::misuse::code::other_input);
+        }
+        sql << "INSERT INTO orders VALUES ('o2')";
+    });
+    EXPECT_EQ(shop.read([](soci::session& sql) {
+        int n = 0;
+        sql << "SELECT count(*) FROM orders", soci::into(n);
+        return n;
+    }),
+              1)
+        << "the caller's transaction went on";
+}
+
+TEST_P(SubmitWithin, RefusesASessionThatLeadsElsewhere)
+{
+    place             elsewhere(GetParam());
+    weft::database    other(elsewhere.url);
+    std::string const what = "o1";
+    auto const        refusal = [&] {
+        return other.run([&](soci::session& sql) {
+            std::string said;
+            try
+            {
+                host.engine().submit(sql, "ship", "g1", what);
+            }
+            catch (weft::misuse const& e)
+            {
+                said = e.what();
+            }
+            int one = 0;
+            sql << "SELECT 1", soci::into(one);  // and the caller can go on
+            return said;
+        });
+    };
+    // MySQL's sessions reach every database of their server: there it is not elsewhere.
+    if (GetParam() == "mysql")
+    {
+        EXPECT_EQ(refusal(), "");
+        return;
+    }
+    EXPECT_THAT(refusal(), HasSubstr("does not lead to the database of the store"));
+    auto const also = weft::open_store(elsewhere.url);  // a store of its own there
+    EXPECT_THAT(refusal(), HasSubstr("does not lead to the database of the store"));
+    EXPECT_FALSE(also->find("g1", false));
+}
+
+TEST_P(SubmitWithin, RefusesWhatSubmitRefuses)
+{
+    std::string const what = "o1";
+    shop.run([&](soci::session& sql) {
+        EXPECT_THROW(host.engine().submit(sql, "ship", "", what), weft::misuse);
+        EXPECT_THROW(host.engine().submit(sql, "ship", "g1"), weft::misuse);
+        EXPECT_THROW(host.engine().submit(sql, "sail", "g1", what), weft::misuse);
+        EXPECT_THROW(host.engine().submit(sql, "ship", std::string(129, 'x'), what), weft::misuse);
+    });
+    auto const memory = weft::make_memory_store();
+    weft::host forgetful(*memory);
+    forgetful.engine().add("ship", &ship);
+    shop.run([&](soci::session& sql) { EXPECT_THROW(forgetful.engine().submit(sql, "ship", "g1", what), weft::misuse); });
+}
+
+}  // namespace
