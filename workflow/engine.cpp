@@ -24,6 +24,8 @@ void engine::add_program(std::string name, std::unique_ptr<detail::program> prog
     core_->add_program(std::move(name), std::move(program));
 }
 
+void engine::add(xa_participant& resource) { core_->add_resource(resource); }
+
 void engine::declare(std::string name) { core_->declare(std::move(name)); }
 
 void engine::start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,

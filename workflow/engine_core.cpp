@@ -64,6 +64,7 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
     poll_timer_.wake = [this] { poll(); };
     claim_timer_.wake = [this] { claim(); };
     stop_timer_.wake = [this] { finish_stop(); };
+    sweep_timer_.wake = [this] { sweep(); };
 }
 
 engine_core::~engine_core()
@@ -85,6 +86,8 @@ void engine_core::join_threads()
 {
     if (pool_)
         pool_->join();
+    if (sweep_pool_)
+        sweep_pool_->join();
     if (watchdog_)
         watchdog_->stop();  // user code may still be running and say so when it returns
 }

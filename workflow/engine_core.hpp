@@ -48,6 +48,7 @@ public:
     // --- ways in: on the strand
     template <class T>
     using done = std::unique_ptr<completion<T>>;
+    void add_resource(xa_participant& resource);
     bool create_within(std::any const& connection, std::string name, std::string gid, std::string input);  // any thread
     void execute(std::string name, std::string gid, std::string input, execute_options, bool wait_for_end, done<std::string>);
     void query(std::string gid, done<std::optional<transaction>>);
@@ -204,6 +205,8 @@ private:
     void when_alive(std::function<void()> f);
     void forget(attempt& a);
     void tell(std::function<void(transaction const&)> const& callback, transaction const& row);
+    void sweep();
+    void sweep(xa_participant& resource);
 
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     engine_options                                    options_;
@@ -211,6 +214,7 @@ private:
     std::optional<boost::asio::executor_work_guard<boost::asio::any_io_executor>> work_;
     std::shared_ptr<boost::asio::thread_pool>                                     pool_;
     boost::asio::any_io_executor                                                  store_executor_;
+    std::shared_ptr<boost::asio::thread_pool>                                     sweep_pool_;
     std::unique_ptr<schedule>                                                     schedule_;
     std::size_t                  creating_ = 0;       // transactions on their way into the store, to run here
     std::size_t                  claiming_room_ = 0;  // as many may come with the claim under way
@@ -240,6 +244,9 @@ private:
     std::unordered_map<std::string, unsigned>                           orphans_;  // gid → sends that have not returned
     std::unordered_map<std::string, transaction>                        parked_;   // claimed, but an orphan has not returned
     std::vector<boost::intrusive_ptr<attempt>>                          held_;     // wait for a beat
+    std::vector<xa_participant*>                                        resources_;
+    bool                                                                sweeping_ = false;
+    std::unordered_set<std::string>                                     reported_;  // xids, while a sweep is under way the sweep's
     std::unordered_map<participant_database*, bool>                     same_database_;
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
     std::vector<std::function<void()>>                                                    before_alive_;
@@ -252,7 +259,7 @@ private:
         std::function<void()> wake;
         void                  on_timer() override { wake(); }
     };
-    call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_;
+    call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_, sweep_timer_;
 
     std::unique_ptr<watchdog> watchdog_;
 };

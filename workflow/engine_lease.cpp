@@ -52,6 +52,7 @@ void engine_core::enlisted(std::exception_ptr error)
         l->info("engine {} is alive on {}", incarnation_, store_.describe());
     beat();
     poll();
+    sweep();
     for (auto& f : std::exchange(before_alive_, {}))
         f();
     claim();

@@ -9,6 +9,7 @@
 #include <weft/errors.hpp>
 #include <weft/retry.hpp>
 #include <weft/store.hpp>
+#include <weft/xa_participant.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -67,6 +68,7 @@ struct engine_options
     std::chrono::milliseconds beat{1'000};                ///< between two heartbeats
     std::chrono::milliseconds expiry{4'000};              ///< an engine without a beat for so long is dead
     std::chrono::milliseconds poll{250};                  ///< how often to look for other processes' changes
+    std::chrono::milliseconds sweep{30'000};              ///< how often to look for prepared XA transactions that nobody will finish
     std::chrono::milliseconds operation_timeout{30'000};  ///< unless the branch's `named` says otherwise; 0: none
     retry_policy              retry;                      ///< unless the branch's `named` says otherwise
 
@@ -163,6 +165,10 @@ public:
     {
         add_program(std::move(name), detail::make_program(as_pointer(body), std::forward<Services>(services)...));
     }
+
+    /// Makes a resource for `wf.xa` known: its prepared transactions carry this store's id, and the sweep looks after those that a crash
+    /// has left behind. Reads from the store. Errors: misuse if it works for another store already; store_error. Call it before anything else.
+    void add(xa_participant& resource);
 
     /// Says that a workflow of this name runs in other processes: it may be submitted here.
     void declare(std::string name);

@@ -15,10 +15,11 @@ inline namespace v0 {
 namespace detail {
 
 /// Thread safety: any thread.
-class job_queue
+template <class Job>
+class queue_of
 {
 public:
-    using job = std::unique_ptr<sql_job>;
+    using job = std::unique_ptr<Job>;
 
     /// Null if the job was taken in, else the job: the queue is closed.
     job add(job j)
@@ -75,6 +76,8 @@ private:
     std::deque<job>         waiting_;
     bool                    closed_ = false;
 };
+
+using job_queue = queue_of<sql_job>;
 
 }  // namespace detail
 }  // namespace v0

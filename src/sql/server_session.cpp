@@ -68,6 +68,9 @@ std::string quoted_identifier(std::string_view name)
     return out += '"';
 }
 
+// How long an XA session may be silent within a transaction.
+constexpr std::chrono::seconds xa_silence{30};
+
 std::string postgres_connect_string(server_url const& url, server_options const& options, server_session::purpose why)
 {
     std::string text, host = url.host;
@@ -80,6 +83,9 @@ std::string postgres_connect_string(server_url const& url, server_options const&
         settings += setting("search_path", quoted_identifier(options.schema));
     if (why == server_session::purpose::store)
         settings += setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") + setting("synchronous_commit", "on");
+    if (why == server_session::purpose::xa)
+        settings += setting("idle_in_transaction_session_timeout", std::to_string(xa_silence.count() * 1'000)) +
+                    setting("standard_conforming_strings", "on");
     std::string application = "weft";
     for (auto const& [name, value] : url.options)
         if (name == "host")
@@ -269,6 +275,8 @@ server_session::server_session(server_url const& url, server_options const& opti
     if (options.statement_timeout.count() > 0)
         set += mariadb_ ? "max_statement_time = " + whole_seconds(options.statement_timeout) + ", "
                         : "max_execution_time = " + std::to_string(options.statement_timeout.count()) + ", ";
+    if (why == purpose::xa)
+        set += "wait_timeout = " + std::to_string(xa_silence.count()) + ", ";
     if (why == purpose::store)
         set += "time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 0, ";
     execute(set.substr(0, set.size() - 2));

@@ -45,7 +45,8 @@ public:
     enum class purpose
     {
         store,       // UTC, READ COMMITTED, strict mode, a character set and collation of ours
-        participant  // the user's own settings, but for time-outs and the character set
+        participant,  // the user's own settings, but for time-outs and the character set
+        xa            // the same, and the server ends the session if it says nothing for long: what it holds must not stay held
     };
 
     // Connects. Errors: std::runtime_error saying which server and why; never the password.

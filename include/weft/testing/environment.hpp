@@ -124,6 +124,14 @@ public:
             registrations_.back()(engine());
     }
 
+    /// As engine::add: a resource for wf.xa, for this process and those after a crash.
+    void add(xa_participant& resource)
+    {
+        registrations_.push_back([&resource](weft::engine& e) { e.add(resource); });
+        if (has_process())
+            registrations_.back()(engine());
+    }
+
     /// Scripts the first-phase operation of the branch with this name: action or try.
     script& on(std::string branch_name);
     script& on(std::string branch_name, operation op);

@@ -1,0 +1,451 @@
+// A server whose prepared transactions are branches of workflows.
+#include "src/sql/job_queue.hpp"
+#include "src/sql/server_session.hpp"
+#include "src/xa/protocol.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/xa.hpp>
+
+#include <array>
+#include <charconv>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace weft {
+inline namespace v0 {
+
+namespace {
+
+using detail::finished;
+using detail::server_session;
+using detail::xid;
+
+// MariaDB lets go of what a session has prepared a moment after the session was closed: so often is asked again, with a pause between.
+constexpr int                       asked_again = 40;
+constexpr std::chrono::milliseconds pause{5};
+
+struct xa_job
+{
+    xa_job(operation_call c, std::unique_ptr<detail::xa_business> b) : call(std::move(c)), business(std::move(b)) { }
+
+    bool alone() const noexcept { return true; }
+
+    operation_call                       call;
+    std::unique_ptr<detail::xa_business> business;
+};
+
+// Answered, and not to be asked again: only a person can say what is right.
+struct refusal : std::runtime_error
+{
+    using std::runtime_error::runtime_error;
+};
+
+// One thread's session, made anew after trouble, and on MariaDB after each prepare.
+class worker
+{
+public:
+    worker(detail::server_url const& url, detail::server_options const& options, barrier_options const& barrier)
+        : url_(url)
+        , options_(options)
+        , barrier_(barrier)
+    { }
+
+    void open()
+    {
+        if (connection_)
+            return;
+        close();
+        session_.emplace(url_, options_, server_session::purpose::xa);
+        connection_.emplace(session_->sql());
+    }
+    void close() noexcept
+    {
+        connection_.reset();
+        session_.reset();
+    }
+
+    server_session&     session() noexcept { return *session_; }
+    soci_connection&    connection() noexcept { return *connection_; }
+    detail::xa_protocol protocol() { return detail::xa_protocol(*session_); }
+
+    // `f()` on an open session, and once more on a new one if the server has closed an idle one meanwhile: nothing had been done on it.
+    template <class F>
+    void first(F f)
+    {
+        bool const fresh = !connection_;
+        try
+        {
+            open();
+            f();
+        }
+        catch (std::exception const& e)
+        {
+            if (fresh || detail::fault_of(e) != detail::server_fault::trouble)
+                throw;
+            close();
+            open();
+            f();
+        }
+    }
+
+    // start → barrier row → work → prepare → let go.
+    outcome act(branch const& where, std::string const& store_id, detail::xa_business& business, bool& permanent)
+    {
+        auto const mine = detail::xid_of(store_id, where, where.send);
+        if (mine.bqual.size() > 64)
+        {
+            permanent = true;
+            throw std::runtime_error("branch " + where.id + " is nested too deeply for the name of an XA transaction");
+        }
+        first([] {});
+        // Whoever sent it before did not come to an end that is known: nobody will ask for that any more.
+        for (unsigned before = 1; before < where.send; ++before)
+            first([&] { undo(detail::xid_of(store_id, where, before)); });
+        if (detail::is_digested(mine))
+            first([&] { remember(where.gid); });
+        first([&] { protocol().start(mine); });
+        bool prepared = false;
+        try
+        {
+            weft::barrier once(where, barrier_);
+            if (!once.enter(*connection_).first)
+            {
+                permanent = true;
+                throw std::runtime_error("this branch is committed here, though its workflow has not decided: the journal is older than "
+                                         "this database");
+            }
+            auto said = business.run(where, session_->sql(), permanent);
+            if (said.what == outcome::kind::success)
+            {
+                protocol().prepare(mine);
+                prepared = true;
+                if (protocol().holds_what_it_prepared())
+                    close();
+                return said;
+            }
+            if (!protocol().abandon(mine))
+                close();
+            return said;
+        }
+        catch (...)
+        {
+            // An error of `prepare` may come after the deed: then it stays prepared, and the next send undoes it.
+            if (!prepared && (!connection_ || !protocol().abandon(mine)))
+                close();
+            throw;
+        }
+    }
+
+    void commit(branch const& where, std::string const& store_id)
+    {
+        auto const x = detail::xid_of(store_id, where, where.send);
+        auto       seen = finished::unknown;
+        first([&] { seen = protocol().commit(x); });
+        for (int i = 0; seen == finished::unknown && i < asked_again; ++i)
+        {
+            if (is_visible(where))
+                return;
+            if (!is_prepared(x))
+                throw refusal("there is no prepared transaction " + x.text() + " any more, and nothing of it was committed");
+            std::this_thread::sleep_for(pause);
+            seen = protocol().commit(x);
+        }
+        if (seen == finished::undone)
+            throw refusal("the server has rolled the prepared transaction " + x.text() + " back by itself");
+        if (seen == finished::unknown)
+            throw std::runtime_error("the session that prepared " + x.text() + " is still open");
+    }
+
+    // Of all sends so far; then the barrier's row: it waits for one that is still under way, and keeps a late one out.
+    void roll_back(branch const& where, std::string const& store_id)
+    {
+        first([] {});
+        for (unsigned send = 1; send <= where.send; ++send)
+            first([&] { undo(detail::xid_of(store_id, where, send)); });
+        session_->execute("START TRANSACTION");
+        try
+        {
+            weft::barrier once(where, barrier_);
+            if (once.enter(*connection_).first)
+                throw refusal("it cannot be rolled back: the XA transaction of this branch is committed");
+            session_->execute("COMMIT");
+        }
+        catch (...)
+        {
+            if (!connection_ || !session_->roll_back())
+                close();
+            throw;
+        }
+    }
+
+    void undo(xid const& x)
+    {
+        for (int i = 0; protocol().roll_back(x) == finished::unknown && is_prepared(x); ++i)
+        {
+            if (i == asked_again)
+                throw std::runtime_error("the session that prepared " + x.text() + " is still open");
+            std::this_thread::sleep_for(pause);
+        }
+    }
+
+    // A gid that is too long for an xid.
+    void remember(std::string const& gid)
+    {
+        auto const             key = detail::digest_of(gid);
+        branch const           name = branch_of_digest(key);
+        std::string_view const where[] = {name.gid, name.id, "gid", "01"};
+        if (connection_->query_row("select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?",
+                                   where, 1))
+            return;
+        bool const             postgres = url_.kind == detail::server_kind::postgres;
+        std::string_view const row[] = {"xa", name.gid, name.id, "gid", "01", "gid", gid};
+        connection_->execute((postgres ? "insert into " : "insert ignore into ") + barrier_.table +
+                                 " (trans_type, gid, branch_id, op, barrier_id, reason, result, create_time, update_time) values (?, ?, ?, ?, ?, ?, "
+                                 "?, now(), now())" +
+                                 (postgres ? " on conflict (gid, branch_id, op, barrier_id) do nothing" : ""),
+                             row);
+    }
+    std::string remembered(std::string const& digest)
+    {
+        branch const           name = branch_of_digest(digest);
+        std::string_view const where[] = {name.gid, name.id, "gid", "01"};
+        auto const row = connection_->query_row(
+            "select result from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?", where, 1);
+        return row ? row->at(0).value_or("") : "";
+    }
+
+private:
+    static branch branch_of_digest(std::string const& key)
+    {
+        branch b;
+        b.gid = key;
+        b.id = "00";
+        return b;
+    }
+
+    // The barrier's row that was written in the XA transaction is committed.
+    bool is_visible(branch const& where)
+    {
+        std::string_view const of[] = {where.gid, where.id};
+        auto const             row = connection_->query_row(
+            "select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = 'action' and barrier_id = '01'", of, 1);
+        return row && row->at(0) == "action";
+    }
+
+    bool is_prepared(xid const& x)
+    {
+        for (auto const& p : protocol().prepared())
+            if (p.gtrid == x.gtrid && p.bqual == x.bqual)
+                return true;
+        return false;
+    }
+
+    detail::server_url const&       url_;
+    detail::server_options const&   options_;
+    barrier_options const&          barrier_;
+    std::optional<server_session>   session_;
+    std::optional<soci_connection>  connection_;
+};
+
+}  // namespace
+
+struct xa_resource::impl
+{
+    impl(std::string_view text, xa_options o) : options(std::move(o)), url(detail::parse_server_url(text))
+    {
+        session.lock_timeout = options.lock_timeout;
+        session.take(url);
+        std::erase_if(url.options, [&](auto const& option) {
+            auto const& [name, value] = option;
+            if (name != "connections")
+                return false;
+            auto const end = value.data() + value.size();
+            if (auto const r = std::from_chars(value.data(), end, options.connections); r.ec != std::errc() || r.ptr != end)
+                options.connections = 0;
+            return true;
+        });
+        if (options.connections == 0 || options.connections > 1'000)
+            throw misuse(misuse::code::wrong_call, "an xa_resource has 1 to 1000 connections");
+        for (std::size_t i = 0; i <= options.connections; ++i)
+            workers.push_back(std::make_unique<worker>(url, session, options.barrier));
+        prepare(*workers.back());
+        try
+        {
+            for (std::size_t i = 0; i < options.connections; ++i)
+                threads.emplace_back([this, &w = *workers[i]] { work(w); });
+        }
+        catch (...)
+        {
+            close();
+            throw;
+        }
+    }
+    ~impl() { close(); }
+
+    void prepare(worker& first)
+    {
+        first.open();
+        try
+        {
+            detail::check_xa(first.session());
+            if (!barrier::has_table(first.connection(), options.barrier))
+                barrier::create_table(first.connection(), options.barrier);
+        }
+        catch (std::exception const& e)
+        {
+            throw std::runtime_error(url.describe() + ": " + detail::server_message(e));
+        }
+    }
+
+    void close() noexcept
+    {
+        jobs.close();
+        for (auto& t : threads)
+            t.join();
+        threads.clear();
+    }
+
+    void work(worker& w) noexcept
+    {
+        for (;;)
+        {
+            auto next = jobs.take(1);
+            if (next.empty())
+                return w.close();
+            apply(w, *next.front());
+            // While nobody waits for it: on MariaDB each prepare has cost the session.
+            try
+            {
+                w.open();
+            }
+            catch (std::exception const&)
+            {
+                // The next job says so.
+            }
+        }
+    }
+
+    void apply(worker& w, xa_job& job) noexcept
+    {
+        auto const& where = job.call.where();
+        bool        permanent = false;
+        outcome     said;
+        try
+        {
+            auto const store_id = attached();
+            if (store_id.empty())
+            {
+                permanent = true;
+                throw std::runtime_error("the xa_resource " + url.describe() + " is not known to the engine: engine.add(resource)");
+            }
+            said = outcome::success({});
+            if (where.op == operation::commit)
+                w.commit(where, store_id);
+            else if (where.op == operation::rollback)
+                w.roll_back(where, store_id);
+            else
+                said = w.act(where, store_id, *job.business, permanent);
+        }
+        catch (refusal const& e)
+        {
+            said = outcome::failure(e.what());
+        }
+        catch (failure const& no)
+        {
+            said = outcome::failure(no.reason());
+        }
+        catch (std::exception const& e)
+        {
+            said = outcome::error(detail::server_message(e));
+            if (detail::fault_of(e) == detail::server_fault::trouble)
+                w.close();
+        }
+        if (permanent && said.what == outcome::kind::error)
+            std::move(job.call).answer_permanent_error(std::move(said.text));
+        else
+            std::move(job.call).answer(std::move(said));
+    }
+
+    std::string attached()
+    {
+        std::lock_guard lock(mutex);
+        return store;
+    }
+
+    xa_options                           options;
+    detail::server_url                   url;
+    detail::server_options               session;
+    std::vector<std::unique_ptr<worker>> workers;  // the last one for `prepared` and `roll_back`
+    detail::queue_of<xa_job>             jobs;
+    std::vector<std::thread>             threads;
+    std::mutex                           mutex;
+    std::string                          store;
+    std::mutex                           sweeping;  // the last worker
+};
+
+xa_resource::xa_resource(std::string_view url, xa_options options) : impl_(std::make_unique<impl>(url, std::move(options))) { }
+xa_resource::~xa_resource() = default;
+
+std::string xa_resource::describe() const { return impl_->url.describe(); }
+
+void xa_resource::attach(std::string const& store_id)
+{
+    std::lock_guard lock(impl_->mutex);
+    if (!impl_->store.empty() && impl_->store != store_id)
+        throw misuse(misuse::code::wrong_call, "an xa_resource works for one store only, and this one has another already: " + describe());
+    impl_->store = store_id;
+}
+
+void xa_resource::submit(operation_call call, std::unique_ptr<detail::xa_business> business)
+{
+    if (auto refused = impl_->jobs.add(std::make_unique<xa_job>(std::move(call), std::move(business))))
+        std::move(refused->call).answer(outcome::error("the xa_resource was closed before the operation began"));
+}
+
+std::vector<prepared_branch> xa_resource::prepared()
+{
+    std::lock_guard              lock(impl_->sweeping);
+    auto&                        w = *impl_->workers.back();
+    auto const                   id = impl_->attached();
+    std::vector<prepared_branch> ours;
+    try
+    {
+        std::vector<xid> all;
+        w.first([&] { all = w.protocol().prepared(); });
+        for (auto const& x : all)
+            if (auto b = detail::parse_xid(x.gtrid, x.bqual, id))
+            {
+                if (detail::is_digested(x))
+                    b->gid = w.remembered(b->gid);
+                ours.push_back(std::move(*b));
+            }
+    }
+    catch (std::exception const& e)
+    {
+        w.close();
+        throw std::runtime_error(describe() + ": " + detail::server_message(e));
+    }
+    return ours;
+}
+
+void xa_resource::roll_back(prepared_branch const& b)
+{
+    std::lock_guard lock(impl_->sweeping);
+    auto&           w = *impl_->workers.back();
+    try
+    {
+        branch where;
+        where.gid = b.gid;
+        where.id = b.branch_id;
+        w.first([&] { w.undo(detail::xid_of(impl_->attached(), where, b.send)); });
+    }
+    catch (std::exception const& e)
+    {
+        w.close();
+        throw std::runtime_error(describe() + ": " + detail::server_message(e));
+    }
+}
+
+}  // namespace v0
+}  // namespace weft

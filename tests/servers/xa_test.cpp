@@ -1,0 +1,454 @@
+// XA branches on PostgreSQL and MariaDB: real prepared transactions, whatever happens in between.
+#include "tests/support/cutting_proxy.hpp"
+#include "tests/support/servers.hpp"
+
+#include "src/sql/server_session.hpp"
+#include "src/xa/protocol.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/host.hpp>
+#include <weft/testing/environment.hpp>
+#include <weft/xa.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+// After GoogleTest: failures are reported to it.
+#include <weft/testing/crash_everywhere.hpp>
+
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using weft::testing::environment;
+
+std::int64_t charge(soci::session& sql, std::int64_t cents)
+{
+    sql << "UPDATE accounts SET cents = cents - :c WHERE name = 'ada'", soci::use(cents);
+    sql << "INSERT INTO ledger (what, cents) VALUES ('charge', :c)", soci::use(cents);
+    return cents;
+}
+void note(weft::branch const& where, soci::session& sql, std::int64_t cents)
+{
+    auto const what = where.name + "/" + where.id;
+    sql << "INSERT INTO ledger (what, cents) VALUES (:w, :c)", soci::use(what), soci::use(cents);
+}
+// Not ada's row: the branch before it holds that until the workflow ends.
+std::int64_t refuse(soci::session& sql, std::int64_t cents)
+{
+    sql << "INSERT INTO ledger (what, cents) VALUES ('refuse', :c)", soci::use(cents);
+    throw weft::failure("no money");
+}
+std::int64_t break_once(soci::session& sql, std::int64_t cents)
+{
+    charge(sql, cents);
+    static int calls = 0;
+    if (++calls % 2 == 1)
+        throw std::runtime_error("out of order");
+    return cents;
+}
+void go_on_after_an_error(soci::session& sql, std::int64_t cents)
+{
+    charge(sql, cents);
+    try
+    {
+        sql << "INSERT INTO nowhere VALUES (1)";
+    }
+    catch (soci::soci_error const&)
+    { }
+}
+
+weft::workflow<std::int64_t> pays(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+{
+    auto const paid = co_await wf.xa("charge", bank, &charge, cents);
+    co_await wf.xa("note", bank, &note, cents);
+    co_return paid;
+}
+weft::workflow<std::int64_t> pays_in_vain(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+{
+    co_await wf.xa("charge", bank, &charge, cents);
+    co_return co_await wf.xa("refuse", bank, &refuse, cents);
+}
+weft::workflow<std::int64_t> pays_at_last(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+{
+    co_return co_await wf.xa(weft::named("charge").retry({.initial = 10ms, .factor = 1, .cap = 10ms, .attempts = 5}), bank, &break_once, cents);
+}
+weft::workflow<void> pays_wrongly(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+{
+    auto const once = weft::retry_policy{.attempts = 1, .then = weft::retry_policy::exhausted::roll_back};
+    co_await wf.xa(weft::named("charge").retry(once), bank, &go_on_after_an_error, cents);
+}
+
+// A bank on one of the servers.
+struct bank
+{
+    explicit bank(std::string const& kind) : database(kind)
+    {
+        database.execute("CREATE TABLE accounts (name varchar(10) PRIMARY KEY, cents bigint)");
+        database.execute("INSERT INTO accounts VALUES ('ada', 1000)");
+        database.execute("CREATE TABLE ledger (what varchar(100), cents bigint)");  // without a key: a double effect shows
+    }
+
+    std::string balance() const { return database.value("SELECT cents FROM accounts"); }
+    std::string entries() const { return database.value("SELECT count(*) FROM ledger"); }
+
+    // What is prepared on the server and belongs to a store.
+    std::vector<std::string> prepared(std::string const& store_id) const
+    {
+        weft::detail::server_session session(weft::detail::parse_server_url(database.url()), {},
+                                             weft::detail::server_session::purpose::participant);
+        std::vector<std::string>     all;
+        for (auto const& x : weft::detail::xa_protocol(session).prepared())
+            if (x.gtrid == "weft:" + store_id)
+                all.push_back(x.text());
+        return all;
+    }
+    void forget()
+    {
+        database.execute("UPDATE accounts SET cents = 1000");
+        database.execute("DELETE FROM ledger");
+        database.execute("DELETE FROM barrier");
+    }
+
+    server_database database;
+};
+
+class Xa : public testing::TestWithParam<std::string>
+{
+protected:
+    bool postgres() const { return GetParam() == "postgres"; }
+
+    // Tries until it holds: XA RECOVER forgets a moment after the commit has returned.
+    void expect_nothing_prepared() { EXPECT_THAT(here.prepared(store->id()), IsEmpty()); }
+
+    std::unique_ptr<weft::host> start()
+    {
+        weft::engine_options options;
+        options.retry.initial = 20ms;
+        auto host = std::make_unique<weft::host>(*store, options);
+        host->engine().add("pays", &pays, std::ref(resource));
+        host->engine().add("pays-in-vain", &pays_in_vain, std::ref(resource));
+        host->engine().add("pays-at-last", &pays_at_last, std::ref(resource));
+        host->engine().add("pays-wrongly", &pays_wrongly, std::ref(resource));
+        host->engine().add(resource);
+        host->start();
+        return host;
+    }
+    template <class T = std::int64_t>
+    T execute(weft::host& host, std::string name, std::string gid)
+    {
+        std::int64_t const cents = 100;
+        return host.engine().execute<T>(std::move(name), std::move(gid), cents, weft::within(20s), weft::blocking);
+    }
+
+    bank                         here{GetParam()};
+    weft::xa_resource            resource{here.database.url()};
+    std::unique_ptr<weft::store> store = weft::make_memory_store();
+};
+
+INSTANTIATE_TEST_SUITE_P(, Xa, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
+
+TEST_P(Xa, CommitsWithTheWorkflow)
+{
+    auto const host = start();
+    EXPECT_EQ(execute(*host, "pays", "g1"), 100);
+    EXPECT_EQ(here.balance(), "900");
+    EXPECT_EQ(here.entries(), "2");
+    EXPECT_EQ(here.database.value("SELECT count(*) FROM ledger WHERE what = 'note/02'"), "1");
+    expect_nothing_prepared();
+}
+
+TEST_P(Xa, RollsBackWithTheWorkflow)
+{
+    auto const host = start();
+    try
+    {
+        execute(*host, "pays-in-vain", "g1");
+        ADD_FAILURE() << "it committed";
+    }
+    catch (weft::failure const& no)
+    {
+        EXPECT_EQ(no.reason(), "no money");
+    }
+    EXPECT_EQ(here.balance(), "1000");
+    EXPECT_EQ(here.entries(), "0");
+    expect_nothing_prepared();
+}
+
+TEST_P(Xa, IsSentAgainUnderAnotherNumber)
+{
+    auto const host = start();
+    EXPECT_EQ(execute(*host, "pays-at-last", "g1"), 100);
+    EXPECT_EQ(here.balance(), "900");
+    EXPECT_EQ(here.entries(), "1");
+    EXPECT_THAT(store->find("g1", true)->journal, HasSubstr("\"send\":2"));
+    expect_nothing_prepared();
+}
+
+TEST_P(Xa, TakesOddAndLongGids)
+{
+    auto const host = start();
+    for (auto const& gid : {std::string("it's \"odd\" \\ 订单/01/1"), std::string(128, 'x'), std::string(127, 'x') + "y", std::string("#hash")})
+        EXPECT_EQ(execute(*host, "pays", gid), 100) << gid;
+    EXPECT_EQ(here.balance(), "600");
+    EXPECT_EQ(here.entries(), "8");
+    expect_nothing_prepared();
+}
+
+TEST_P(Xa, PreparesNothingAfterAnErrorThatWasIgnoredWhereTheServerWouldNot)
+{
+    auto const host = start();
+    if (postgres())
+    {
+        EXPECT_THROW(execute<void>(*host, "pays-wrongly", "g1"), weft::failure);
+        EXPECT_EQ(here.balance(), "1000");
+    }
+    else
+    {
+        execute<void>(*host, "pays-wrongly", "g1");
+        EXPECT_EQ(here.balance(), "900");
+    }
+    expect_nothing_prepared();
+}
+
+TEST_P(Xa, PausesAWorkflowWhoseEngineDoesNotKnowTheResource)
+{
+    weft::host host(*store);
+    host.engine().add("pays", &pays, std::ref(resource));
+    host.start();
+    try
+    {
+        execute(host, "pays", "g1");
+        ADD_FAILURE() << "it ran";
+    }
+    catch (weft::unfinished const& e)
+    {
+        EXPECT_THAT(e.what(), HasSubstr("engine.add(resource)"));
+    }
+    EXPECT_EQ(here.balance(), "1000");
+}
+
+TEST_P(Xa, WorksForOneStoreOnly)
+{
+    auto const host = start();
+    auto const other = weft::make_memory_store();
+    weft::host another(*other);
+    EXPECT_THROW(another.engine().add(resource), weft::misuse);
+}
+
+// Cut at every message of the protocol, before the server sees it and after it has answered: whatever comes of it, the workflow ends, once.
+TEST_P(Xa, SurvivesACutAtEveryMessage)
+{
+    cutting_proxy     proxy(port_of(here.database.url()));
+    auto const        url = through(proxy, here.database.url("?connections=1"));
+    weft::xa_resource cuttable(url);
+    unsigned          cases = 0;
+    for (auto const* name : {"pays", "pays-in-vain"})
+    {
+        unsigned messages = 0;
+        for (auto const how : {cutting_proxy::cut::before, cutting_proxy::cut::answer_lost})
+            for (unsigned at = 0; at == 0 || at <= messages; ++at)
+            {
+                SCOPED_TRACE(std::string(name) + ", message " + std::to_string(at) + (how == cutting_proxy::cut::before ? ", before" : ", answer lost"));
+                here.forget();
+                weft::engine_options options;
+                options.retry.initial = 10ms;
+                weft::host host(*store, options);
+                host.engine().add("pays", &pays, std::ref(cuttable));
+                host.engine().add("pays-in-vain", &pays_in_vain, std::ref(cuttable));
+                host.engine().add(cuttable);
+                host.start();
+                auto const gid = std::string(name) + std::to_string(++cases);
+                proxy.cut_at(at, how);
+                bool const commits = std::string(name) == "pays";
+                try
+                {
+                    EXPECT_EQ(execute(host, name, gid), 100);
+                    EXPECT_TRUE(commits);
+                }
+                catch (weft::failure const& no)
+                {
+                    EXPECT_FALSE(commits) << no.reason();
+                }
+                if (at == 0)
+                    messages = proxy.messages();
+                EXPECT_EQ(here.balance(), commits ? "900" : "1000");
+                EXPECT_EQ(here.entries(), commits ? "2" : "0");
+                expect_nothing_prepared();
+                if (HasFailure())
+                    return;
+            }
+        EXPECT_GT(messages, 8u);
+    }
+    std::printf("%s: %u cases\n", GetParam().c_str(), cases);
+    RecordProperty("cases", static_cast<int>(cases));
+}
+
+// --- crashes of the engine, at each of its writes -------------------------------------------------------------------------------------
+
+struct xa_world
+{ };
+
+struct xa_scenario
+{
+    using world = xa_world;
+    std::string                        name;
+    bank*                              here;
+    weft::xa_resource*                 resource;
+    std::shared_ptr<std::string>       store_id = std::make_shared<std::string>();
+
+    void arrange(environment& env, world&) const
+    {
+        here->forget();
+        env.add("pays", &pays, std::ref(*resource));
+        env.add("pays-in-vain", &pays_in_vain, std::ref(*resource));
+        env.add(*resource);
+    }
+    void act(environment& env, world&) const
+    {
+        *store_id = env.store().id();
+        std::int64_t const cents = 100;
+        env.submit(name, "g1", cents);
+    }
+};
+
+// One store's id for all cases of a sweep: a resource works for one.
+class same_id final : public weft::store
+{
+public:
+    same_id(std::shared_ptr<weft::clock> clock, std::string id) : base_(weft::make_memory_store(std::move(clock))), id_(std::move(id)) { }
+
+    std::vector<weft::write_result> apply(std::span<weft::write const> w, bool repeated) override { return base_->apply(w, repeated); }
+    void                            enlist(std::string const& e, std::span<std::string const> w) override { base_->enlist(e, w); }
+    bool                            beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
+    void                            resign(std::string const& e) override { base_->resign(e); }
+    std::size_t                     release_dead(std::chrono::milliseconds expiry) override { return base_->release_dead(expiry); }
+    weft::claimed                   claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
+    {
+        return base_->claim(e, w, limit, owned_too);
+    }
+    std::vector<std::string>         cancel_requests(std::string const& e) override { return base_->cancel_requests(e); }
+    std::uint64_t                    version() override { return base_->version(); }
+    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return base_->find(gid, with_journal); }
+    std::vector<weft::transaction>   list(weft::list_filter const& f) override { return base_->list(f); }
+    bool                             mark(std::string const& nonce, bool present) override { return base_->mark(nonce, present); }
+    std::string                      id() override { return id_; }
+    std::string                      describe() const override { return base_->describe(); }
+
+private:
+    std::unique_ptr<weft::store> base_;
+    std::string                  id_;
+};
+
+void sweep_crashes(std::string const& name, bank& here, weft::xa_resource& resource, std::string const& id, bool commits)
+{
+    weft::testing::crash_options options;
+    options.environment.open_store = [&](std::shared_ptr<weft::clock> c) { return std::make_unique<same_id>(std::move(c), id); };
+    auto const report = weft::testing::crash_everywhere(
+        xa_scenario{name, &here, &resource},
+        [&](xa_world&, environment& env) {
+            EXPECT_EQ(env.query("g1")->status, commits ? weft::status::succeed : weft::status::failed);
+            EXPECT_EQ(here.balance(), commits ? "900" : "1000");
+            EXPECT_EQ(here.entries(), commits ? "2" : "0");
+            EXPECT_THAT(here.prepared(id), IsEmpty());
+        },
+        options);
+    std::cout << name << ": " << report << '\n';
+    EXPECT_GT(report.cases(), 0u);
+}
+
+TEST_P(Xa, CommitsOnceWhereverTheEngineCrashes) { sweep_crashes("pays", here, resource, store->id(), true); }
+TEST_P(Xa, RollsBackWhereverTheEngineCrashes) { sweep_crashes("pays-in-vain", here, resource, store->id(), false); }
+
+// --- what is left behind --------------------------------------------------------------------------------------------------------------
+
+class XaSweep : public Xa
+{
+protected:
+    // As a process that died after it had prepared.
+    void leave_prepared(std::string const& store_id, weft::branch const& where, unsigned send)
+    {
+        weft::detail::server_session session(weft::detail::parse_server_url(here.database.url()), {},
+                                             weft::detail::server_session::purpose::participant);
+        weft::detail::xa_protocol    protocol(session);
+        auto const                   x = weft::detail::xid_of(store_id, where, send);
+        protocol.start(x);
+        session.execute("INSERT INTO ledger VALUES ('left behind', 1)");
+        protocol.prepare(x);
+    }
+    static weft::branch of(std::string gid, std::string id = "01")
+    {
+        weft::branch b;
+        b.gid = std::move(gid);
+        b.id = std::move(id);
+        return b;
+    }
+    void eventually_prepared(std::string const& store_id, std::size_t n)
+    {
+        auto const until = std::chrono::steady_clock::now() + 20s;
+        while (here.prepared(store_id).size() != n && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(20ms);
+        EXPECT_EQ(here.prepared(store_id).size(), n);
+    }
+    void finish(std::string const& store_id)
+    {
+        weft::detail::server_session session(weft::detail::parse_server_url(here.database.url()), {},
+                                             weft::detail::server_session::purpose::participant);
+        weft::detail::xa_protocol    protocol(session);
+        for (auto const& x : protocol.prepared())
+            if (x.gtrid == "weft:" + store_id)
+                protocol.roll_back(x);
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(, XaSweep, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
+
+TEST_P(XaSweep, RollsBackWhatIsLeftOfWorkflowsThatHaveEndedAndNothingElse)
+{
+    std::string const other(32, 'f'), long_gid(128, 'g');
+    {
+        auto const host = start();
+        execute(*host, "pays", "ended");
+        EXPECT_THROW(execute(*host, "pays-in-vain", long_gid), weft::failure);
+    }
+    leave_prepared(store->id(), of("ended"), 7);          // a send that the journal does not count
+    leave_prepared(store->id(), of(long_gid, "02"), 3);   // of one that was rolled back, its gid digested
+    leave_prepared(store->id(), of("ended", "02"), 1);    // the very one that the journal says is committed
+    leave_prepared(store->id(), of("never heard of"), 1);
+    leave_prepared(other, of("ended"), 1);
+    eventually_prepared(store->id(), 4);
+    {
+        auto const host = start();
+        eventually_prepared(store->id(), 2);
+        std::this_thread::sleep_for(100ms);
+    }
+    EXPECT_THAT(here.prepared(store->id()), testing::UnorderedElementsAre(HasSubstr("/ended/02/1"), HasSubstr("/never heard of/01/1")));
+    EXPECT_EQ(here.prepared(other).size(), 1u);
+    finish(store->id());
+    finish(other);
+    eventually_prepared(store->id(), 0);
+}
+
+std::string refusal(std::string const& url)
+{
+    try
+    {
+        weft::xa_resource r(url);
+        return "none";
+    }
+    catch (std::exception const& e)
+    {
+        return e.what();
+    }
+}
+
+TEST(XaResource, RefusesWhatHasNoPreparedTransactions)
+{
+    EXPECT_THAT(refusal("sqlite:///tmp/x.db"), HasSubstr("postgres://"));
+    EXPECT_THAT(refusal("postgres://x@127.0.0.1:1/x"), HasSubstr("127.0.0.1:1/x"));
+}
+
+}  // namespace

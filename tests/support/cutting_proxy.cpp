@@ -1,0 +1,107 @@
+#include "tests/support/cutting_proxy.hpp"
+
+#include <boost/asio/write.hpp>
+
+#include <array>
+
+using boost::asio::ip::tcp;
+
+// Two sockets; one message is what the client sends before it waits for an answer.
+class cutting_proxy::pipe : public std::enable_shared_from_this<pipe>
+{
+public:
+    pipe(cutting_proxy& p, tcp::socket client) : proxy_(p), client_(std::move(client)), server_(p.io_) { }
+
+    void start()
+    {
+        boost::system::error_code failed;
+        server_.connect({boost::asio::ip::address_v4::loopback(), proxy_.server_port_}, failed);
+        if (failed)
+            return;
+        client_.set_option(tcp::no_delay(true));
+        server_.set_option(tcp::no_delay(true));
+        from_client();
+        from_server();
+    }
+
+private:
+    void from_client()
+    {
+        client_.async_read_some(boost::asio::buffer(up_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
+            if (e)
+                return self->close();
+            auto const number = ++self->proxy_.seen_;
+            if (number == self->proxy_.at_)
+            {
+                if (self->proxy_.how_ == cut::before)
+                    return self->close();
+                self->cut_at_answer_ = true;
+            }
+            boost::asio::async_write(self->server_, boost::asio::buffer(self->up_, n), [self](boost::system::error_code failed, std::size_t) {
+                failed ? self->close() : self->from_client();
+            });
+        });
+    }
+    void from_server()
+    {
+        server_.async_read_some(boost::asio::buffer(down_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
+            if (e || self->cut_at_answer_)
+                return self->close();
+            boost::asio::async_write(self->client_, boost::asio::buffer(self->down_, n), [self](boost::system::error_code failed, std::size_t) {
+                failed ? self->close() : self->from_server();
+            });
+        });
+    }
+    void close()
+    {
+        boost::system::error_code ignored;
+        client_.close(ignored);
+        server_.close(ignored);
+    }
+
+    cutting_proxy&         proxy_;
+    tcp::socket            client_, server_;
+    std::array<char, 65536> up_, down_;
+    bool                   cut_at_answer_ = false;
+};
+
+cutting_proxy::cutting_proxy(unsigned short server_port) : server_port_(server_port)
+{
+    accept();
+    thread_ = std::thread([this] { io_.run(); });
+}
+
+cutting_proxy::~cutting_proxy()
+{
+    io_.stop();
+    thread_.join();
+}
+
+void cutting_proxy::cut_at(unsigned n, cut how)
+{
+    at_ = 0;
+    seen_ = 0;
+    how_ = how;
+    at_ = n;
+}
+
+void cutting_proxy::accept()
+{
+    acceptor_.async_accept([this](boost::system::error_code e, tcp::socket client) {
+        if (!e)
+            std::make_shared<pipe>(*this, std::move(client))->start();
+        accept();
+    });
+}
+
+unsigned short port_of(std::string const& url)
+{
+    auto const at = url.rfind('@'), colon = url.find(':', at);
+    return static_cast<unsigned short>(std::stoi(url.substr(colon + 1)));
+}
+
+std::string through(cutting_proxy const& proxy, std::string url)
+{
+    auto const at = url.rfind('@'), colon = url.find(':', at), slash = url.find('/', colon);
+    return url.replace(colon + 1, slash - colon - 1, std::to_string(proxy.port()));
+}

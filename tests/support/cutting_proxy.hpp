@@ -1,0 +1,48 @@
+// A connection to a server that is cut at one of its messages: as when the client dies there, or the network.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+class cutting_proxy
+{
+public:
+    enum class cut
+    {
+        before,       // the server never sees the message
+        answer_lost,  // the server answers, and nobody hears it
+    };
+
+    // Forwards to a server on 127.0.0.1.
+    explicit cutting_proxy(unsigned short server_port);
+    ~cutting_proxy();
+
+    unsigned short port() const { return port_; }
+
+    // The n-th message from now on, of all connections together, from 1. 0: none.
+    void cut_at(unsigned n, cut how);
+
+    // Messages since then.
+    unsigned messages() const { return seen_; }
+
+private:
+    class pipe;
+    void accept();
+
+    boost::asio::io_context        io_{1};
+    boost::asio::ip::tcp::acceptor acceptor_{io_, {boost::asio::ip::address_v4::loopback(), 0}};
+    unsigned short                 port_ = acceptor_.local_endpoint().port();
+    unsigned short                 server_port_;
+    std::atomic<unsigned>          seen_{0}, at_{0};
+    std::atomic<cut>               how_{cut::before};
+    std::thread                    thread_;
+};
+
+// The URL with the proxy's port instead of the server's.
+std::string through(cutting_proxy const& proxy, std::string url);
+unsigned short port_of(std::string const& url);
