@@ -69,8 +69,8 @@ void engine_core::sweep(xa_participant& resource)
                 {
                     resource.roll_back(b);
                     if (auto* l = log())
-                        l->info("gid={} branch={}: rolled back what send {} had prepared on {} and nobody waits for", b.gid, b.branch_id, b.send,
-                                resource.describe());
+                        l->info("gid={} branch={}: rolled back what send {} had prepared on {} and nobody waits for", b.gid, b.branch_id,
+                                b.send, resource.describe());
                 }
             }
         }

@@ -202,7 +202,7 @@ public:
     /// caller's local transaction, but on PostgreSQL an error of the session leaves it to be rolled back.
     template <class Session, class... Input>
     requires(!std::is_convertible_v<Session&, std::string> && sizeof...(Input) <= 1) bool submit(Session& session, std::string name,
-                                                                                                  std::string gid, Input const&... input)
+                                                                                                 std::string gid, Input const&... input)
     {
         std::string text;
         ((detail::check_argument<Input const&>(), text = detail::encode(input)), ...);

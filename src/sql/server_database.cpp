@@ -187,12 +187,14 @@ public:
         std::vector<std::string>        names;
         soci::rowset<std::string> const found = (sql.prepare << tables);
         for (auto const& n : found)
-            if (std::all_of(n.begin(), n.end(), [](unsigned char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); }))
+            if (std::all_of(n.begin(), n.end(),
+                            [](unsigned char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); }))
                 names.push_back(n);
         for (auto const& table : names)
         {
             int rows = 0;
-            sql << "SELECT count(*) FROM " + table + " WHERE cat = 'nonce' AND k = :k AND v = " + (postgres ? "current_user" : "CURRENT_USER()"),
+            sql << "SELECT count(*) FROM " + table +
+                       " WHERE cat = 'nonce' AND k = :k AND v = " + (postgres ? "current_user" : "CURRENT_USER()"),
                 soci::use(nonce), soci::into(rows);
             if (rows > 0)
                 return true;

@@ -82,7 +82,8 @@ std::string postgres_connect_string(server_url const& url, server_options const&
     if (!options.schema.empty())
         settings += setting("search_path", quoted_identifier(options.schema));
     if (why == server_session::purpose::store)
-        settings += setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") + setting("synchronous_commit", "on");
+        settings +=
+            setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") + setting("synchronous_commit", "on");
     if (why == server_session::purpose::xa)
         settings += setting("idle_in_transaction_session_timeout", std::to_string(xa_silence.count() * 1'000)) +
                     setting("standard_conforming_strings", "on");
@@ -95,8 +96,9 @@ std::string postgres_connect_string(server_url const& url, server_options const&
         else if (name.starts_with("ssl"))
             add(text, name, value);
         else
-            refuse_option(name, "connect_timeout, statement_timeout, lock_timeout, schema, host (a socket's directory), application_name and "
-                                "libpq's sslmode, sslrootcert, sslcert, sslkey, …");
+            refuse_option(name,
+                          "connect_timeout, statement_timeout, lock_timeout, schema, host (a socket's directory), application_name and "
+                          "libpq's sslmode, sslrootcert, sslcert, sslkey, …");
     add(text, "host", host);
     add(text, "port", std::to_string(url.port));
     if (!url.user.empty())
@@ -254,9 +256,8 @@ std::string server_message(std::exception const& e)
     return line;
 }
 
-server_session::server_session(server_url const& url, server_options const& options, purpose why) try
-    : kind_(url.kind)
-    , sql_(parameters(url, options, why))
+server_session::server_session(server_url const& url, server_options const& options, purpose why)
+try : kind_(url.kind), sql_(parameters(url, options, why))
 {
     if (kind_ == server_kind::postgres)
     {

@@ -44,7 +44,7 @@ class server_session
 public:
     enum class purpose
     {
-        store,       // UTC, READ COMMITTED, strict mode, a character set and collation of ours
+        store,        // UTC, READ COMMITTED, strict mode, a character set and collation of ours
         participant,  // the user's own settings, but for time-outs and the character set
         xa            // the same, and the server ends the session if it says nothing for long: what it holds must not stay held
     };

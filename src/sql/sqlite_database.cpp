@@ -95,7 +95,6 @@ public:
     }
 
 private:
-
     void close() noexcept
     {
         writes.close();

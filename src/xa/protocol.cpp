@@ -144,8 +144,9 @@ void check_xa(server_session& session)
         std::string limit;
         session.sql() << "SHOW max_prepared_transactions", soci::into(limit);
         if (limit == "0")
-            throw std::runtime_error("the server prepares no transactions: set max_prepared_transactions in postgresql.conf to as many as may be "
-                                     "prepared at once, and restart it");
+            throw std::runtime_error(
+                "the server prepares no transactions: set max_prepared_transactions in postgresql.conf to as many as may be "
+                "prepared at once, and restart it");
         return;
     }
     try
@@ -154,8 +155,9 @@ void check_xa(server_session& session)
     }
     catch (std::exception const& e)
     {
-        throw std::runtime_error("the server does not list prepared XA transactions to this user (MySQL 8: GRANT XA_RECOVER_ADMIN ON *.*): " +
-                                 server_message(e));
+        throw std::runtime_error(
+            "the server does not list prepared XA transactions to this user (MySQL 8: GRANT XA_RECOVER_ADMIN ON *.*): " +
+            server_message(e));
     }
 }
 

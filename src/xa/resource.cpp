@@ -195,23 +195,24 @@ public:
         auto const             key = detail::digest_of(gid);
         branch const           name = branch_of_digest(key);
         std::string_view const where[] = {name.gid, name.id, "gid", "01"};
-        if (connection_->query_row("select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?",
-                                   where, 1))
+        if (connection_->query_row(
+                "select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?", where, 1))
             return;
         bool const             postgres = url_.kind == detail::server_kind::postgres;
         std::string_view const row[] = {"xa", name.gid, name.id, "gid", "01", "gid", gid};
-        connection_->execute((postgres ? "insert into " : "insert ignore into ") + barrier_.table +
-                                 " (trans_type, gid, branch_id, op, barrier_id, reason, result, create_time, update_time) values (?, ?, ?, ?, ?, ?, "
-                                 "?, now(), now())" +
-                                 (postgres ? " on conflict (gid, branch_id, op, barrier_id) do nothing" : ""),
-                             row);
+        connection_->execute(
+            (postgres ? "insert into " : "insert ignore into ") + barrier_.table +
+                " (trans_type, gid, branch_id, op, barrier_id, reason, result, create_time, update_time) values (?, ?, ?, ?, ?, ?, "
+                "?, now(), now())" +
+                (postgres ? " on conflict (gid, branch_id, op, barrier_id) do nothing" : ""),
+            row);
     }
     std::string remembered(std::string const& digest)
     {
         branch const           name = branch_of_digest(digest);
         std::string_view const where[] = {name.gid, name.id, "gid", "01"};
-        auto const row = connection_->query_row(
-            "select result from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?", where, 1);
+        auto const             row = connection_->query_row(
+                        "select result from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?", where, 1);
         return row ? row->at(0).value_or("") : "";
     }
 
@@ -229,7 +230,7 @@ private:
     {
         std::string_view const of[] = {where.gid, where.id};
         auto const             row = connection_->query_row(
-            "select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = 'action' and barrier_id = '01'", of, 1);
+                        "select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = 'action' and barrier_id = '01'", of, 1);
         return row && row->at(0) == "action";
     }
 
@@ -241,11 +242,11 @@ private:
         return false;
     }
 
-    detail::server_url const&       url_;
-    detail::server_options const&   options_;
-    barrier_options const&          barrier_;
-    std::optional<server_session>   session_;
-    std::optional<soci_connection>  connection_;
+    detail::server_url const&      url_;
+    detail::server_options const&  options_;
+    barrier_options const&         barrier_;
+    std::optional<server_session>  session_;
+    std::optional<soci_connection> connection_;
 };
 
 }  // namespace

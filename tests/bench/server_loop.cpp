@@ -1,8 +1,6 @@
-#include "tests/bench/bare_loop.hpp"
-
-#include "tests/bench/measure.hpp"
-
 #include "src/store/sql/dialect.hpp"
+#include "tests/bench/bare_loop.hpp"
+#include "tests/bench/measure.hpp"
 
 namespace bench {
 
@@ -26,25 +24,30 @@ bare_figures run_server_loop(std::string const& text, std::size_t per_commit, do
     std::string const table = prefix + "trans_global", now = d.time_of("v.now_is");
 
     column const gid{"gid", column::text}, at{"now_is", column::number};
-    column const creation[] = {gid, {"type_is", column::text}, {"workflow_is", column::text}, {"custom_is", column::text}, {"owner_is", column::text}, at};
-    auto const   create = d.insert(session, creation,
-                                 table + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, update_time, "
-                                           "next_cron_time)",
-                                 "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_is, v.owner_is, 1, '{\"journal\":[]}', " + now + ", " + now +
-                                     ", " + now);
-    column const      outcome[] = {gid, {"owner_is", column::text}, {"position_is", column::number}, {"entry_is", column::text}, {"position_to", column::number}, at};
+    column const creation[] = {
+        gid, {"type_is", column::text}, {"workflow_is", column::text}, {"custom_is", column::text}, {"owner_is", column::text}, at};
+    auto const create = d.insert(
+        session, creation,
+        table + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, update_time, "
+                "next_cron_time)",
+        "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_is, v.owner_is, 1, '{\"journal\":[]}', " + now + ", " + now + ", " + now);
+    column const outcome[] = {
+        gid, {"owner_is", column::text}, {"position_is", column::number}, {"entry_is", column::text}, {"position_to", column::number}, at};
     std::string const extended = "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entry_is", "']}'") +
                                  ", position = v.position_to, attempts = 0, sends = 0, last_error = NULL, update_time = " + now;
     std::string const mine = "t.owner = v.owner_is AND t.position = v.position_is AND t.status NOT IN ('succeed', 'failed')";
     auto const        extend = d.update(session, outcome, table, extended, mine);
-    column const      last[] = {gid, {"owner_is", column::text}, {"position_is", column::number}, {"entry_is", column::text}, {"position_to", column::number}, at,
-                           {"result_is", column::text}};
+    column const      last[] = {
+             gid, {"owner_is", column::text}, {"position_is", column::number}, {"entry_is", column::text}, {"position_to", column::number},
+             at,  {"result_is", column::text}};
     auto const finish = d.update(session, last, table, extended + ", status = 'succeed', result = v.result_is, finish_time = " + now,
                                  mine + " AND t.cancel_requested = 0");
 
     std::string const result = '"' + std::string(100, 'x') + '"', owner = "0123456789abcde", custom = R"({"name":"noop"})";
-    std::string const first = R"({"id":"01","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
-    std::string const second = R"(,{"id":"02","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
+    std::string const first =
+        R"({"id":"01","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
+    std::string const second =
+        R"(,{"id":"02","verb":"step","op":"action","name":"step","at":1790000000000,"status":"succeed","data":)" + result + "}";
 
     std::vector<double> latencies;
     auto const          begin = seconds_now();

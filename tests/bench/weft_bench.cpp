@@ -171,9 +171,9 @@ void throughput(options const& o, std::string const& store)
                     "\"bare_same_batch_per_s\":%.0f,\"ratio\":%.3f,\"ratio_same_batch\":%.3f,\"batch\":%.1f,\"commits_per_workflow\":%.4f,"
                     "\"writes_per_workflow\":%.2f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"bare_p50_ms\":%.3f,\"p50_ratio\":%.3f,"
                     "\"cpu_s_per_1000\":%.4f,\"allocations_per_step\":%.1f,\"peak_mib\":%.1f}\n",
-                    name.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch),
-                    median(ratios), median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99,
-                    p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
+                    name.c_str(), o.verb.c_str(), o.steps, o.in_flight, median(weft), median(bare), median(bare_same_batch), median(ratios),
+                    median(weft) / median(bare_same_batch), median(batches), median(commits), median(writes), p50, p99, p999,
+                    median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
     else
         std::printf("%s, %d × %s, %zu in flight (median of %d pairs)\n"
                     "  workflows/s            %10.0f\n"
@@ -199,7 +199,9 @@ try
     std::string             store, scenario;
     std::size_t             count = 0;
     po::options_description all("weft_bench");
-    all.add_options()("help", "this")("store", po::value(&store)->default_value("sqlite"), "sqlite: a fresh file; memory://; or the URL of a database on a server, where tables are made for each measurement")(
+    all.add_options()("help", "this")(
+        "store", po::value(&store)->default_value("sqlite"),
+        "sqlite: a fresh file; memory://; or the URL of a database on a server, where tables are made for each measurement")(
         "verb", po::value(&o.verb)->default_value("step"),
         "step or saga")("steps", po::value(&o.steps)->default_value(2),
                         "steps of a workflow")("in-flight", po::value(&o.in_flight)->default_value(256), "workflows at once")(

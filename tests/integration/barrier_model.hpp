@@ -38,7 +38,7 @@ private:
         return done_[key] = instead.empty() ? "result " + std::to_string(effects_) : "";
     }
 
-    weft::operation                          undo_;
+    weft::operation                    undo_;
     std::map<std::string, std::string> done_;
     std::size_t                        effects_ = 0;
 };

@@ -1,8 +1,7 @@
 // The barrier on PostgreSQL and MariaDB.
+#include "src/sql/server_session.hpp"
 #include "tests/integration/barrier_model.hpp"
 #include "tests/support/servers.hpp"
-
-#include "src/sql/server_session.hpp"
 
 #include <weft/barrier.hpp>
 #include <weft/errors.hpp>
@@ -102,7 +101,8 @@ TEST_P(ServerBarrier, ReturnsToADuplicateWhatTheFirstCallReturned)
     EXPECT_EQ(first.guarded(operation::action, "first"), "first");
     EXPECT_EQ(first.guarded(operation::action, "second"), "first");
     EXPECT_EQ(done("action"), "1");
-    EXPECT_EQ(database.value("SELECT concat(trans_type, '|', gid, '|', branch_id, '|', op, '|', barrier_id, '|', reason, '|', result) FROM barrier"),
+    EXPECT_EQ(database.value(
+                  "SELECT concat(trans_type, '|', gid, '|', branch_id, '|', op, '|', barrier_id, '|', reason, '|', result) FROM barrier"),
               "workflow|g1|01|action|01|action|\"first\"");
 }
 
@@ -135,9 +135,8 @@ TEST_P(ServerBarrier, KeepsOddTextAndLongNames)
 
 TEST_P(ServerBarrier, LeavesNoRowOfBusinessThatFails)
 {
-    EXPECT_THROW(first.in_transaction([&] {
-        barrier(where(operation::action)).call(first.connection, [] { throw weft::failure("out of stock"); });
-    }),
+    EXPECT_THROW(first.in_transaction(
+                     [&] { barrier(where(operation::action)).call(first.connection, [] { throw weft::failure("out of stock"); }); }),
                  weft::failure);
     EXPECT_EQ(rows(), "0");
     EXPECT_EQ(first.guarded(operation::action, "now"), "now");
@@ -148,7 +147,9 @@ class DuplicateUnderWay : public testing::TestWithParam<std::tuple<std::string, 
 { };
 INSTANTIATE_TEST_SUITE_P(, DuplicateUnderWay,
                          testing::Combine(testing::Values("postgres", "mysql"), testing::Values("READ COMMITTED", "REPEATABLE READ")),
-                         [](auto const& i) { return std::get<0>(i.param) + (std::get<1>(i.param)[2] == 'A' ? "Committed" : "Repeatable"); });
+                         [](auto const& i) {
+                             return std::get<0>(i.param) + (std::get<1>(i.param)[2] == 'A' ? "Committed" : "Repeatable");
+                         });
 
 TEST_P(DuplicateUnderWay, WaitsForTheFirst)
 {
@@ -156,7 +157,9 @@ TEST_P(DuplicateUnderWay, WaitsForTheFirst)
     server_database database{kind};
     participant     first{database}, second{database};
     first.in_transaction([&] { barrier::create_table(first.connection); });
-    second.session.execute((kind == "postgres" ? "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " : "SET SESSION TRANSACTION ISOLATION LEVEL ") + isolation);
+    second.session.execute(
+        (kind == "postgres" ? "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " : "SET SESSION TRANSACTION ISOLATION LEVEL ") +
+        isolation);
 
     std::future<std::string> late;
     first.in_transaction([&] {
@@ -188,9 +191,9 @@ TEST_P(DuplicateUnderWay, WaitsForTheFirst)
 // An undo that comes while its action is under way waits, too; then it undoes.
 TEST_P(ServerBarrier, UndoesAnActionThatWasUnderWay)
 {
-    participant            second{database};
-    std::future<void>      undo;
-    std::atomic<bool>      undone{false};
+    participant       second{database};
+    std::future<void> undo;
+    std::atomic<bool> undone{false};
     first.in_transaction([&] {
         barrier(where(operation::action)).call(first.connection, [&] {
             undo = std::async(std::launch::async, [&] {
@@ -209,8 +212,8 @@ TEST_P(ServerBarrier, PurgesOldRowsOldestFirst)
         first.guarded(operation::action, "done", gid);
     auto const age = [&](std::string const& gid, std::string const& seconds) {
         database.execute("UPDATE barrier SET create_time = " +
-                         (postgres() ? "now() - interval '" + seconds + " seconds'" : "now(3) - interval " + seconds + " second") + " WHERE gid = '" +
-                         gid + "'");
+                         (postgres() ? "now() - interval '" + seconds + " seconds'" : "now(3) - interval " + seconds + " second") +
+                         " WHERE gid = '" + gid + "'");
     };
     age("g1", "50");
     age("g3", "60");
@@ -228,25 +231,32 @@ TEST_P(ServerBarrier, PurgesOldRowsOldestFirst)
 
 TEST_P(ServerBarrier, AddsTheResultToATableOfDtms)
 {
-    database.execute("CREATE " + std::string(postgres() ? "SCHEMA" : "DATABASE") + " " + (postgres() ? "dtm_barrier" : database.name() + "_dtm"));
+    database.execute("CREATE " + std::string(postgres() ? "SCHEMA" : "DATABASE") + " " +
+                     (postgres() ? "dtm_barrier" : database.name() + "_dtm"));
     std::string const table = (postgres() ? "dtm_barrier" : database.name() + "_dtm") + ".barrier";
     if (postgres())
-        database.execute(
-            "CREATE TABLE " + table +
-            " (id bigserial primary key, trans_type varchar(45) default '', gid varchar(128) default '', branch_id varchar(128) default '', op "
-            "varchar(45) default '', barrier_id varchar(45) default '', reason varchar(45) default '', create_time timestamp(0) with time zone "
-            "DEFAULT NULL, update_time timestamp(0) with time zone DEFAULT NULL, CONSTRAINT uniq_barrier unique (gid, branch_id, op, barrier_id))");
+        database.execute("CREATE TABLE " + table +
+                         " (id bigserial primary key, trans_type varchar(45) default '', gid varchar(128) default '', branch_id "
+                         "varchar(128) default '', op "
+                         "varchar(45) default '', barrier_id varchar(45) default '', reason varchar(45) default '', create_time "
+                         "timestamp(0) with time zone "
+                         "DEFAULT NULL, update_time timestamp(0) with time zone DEFAULT NULL, CONSTRAINT uniq_barrier unique (gid, "
+                         "branch_id, op, barrier_id))");
     else
-        database.execute(
-            "CREATE TABLE " + table +
-            " (id bigint(22) PRIMARY KEY AUTO_INCREMENT, trans_type varchar(45) default '', gid varchar(128) default '', branch_id varchar(128) "
-            "default '', op varchar(45) default '', barrier_id varchar(45) default '', reason varchar(45) default '', create_time datetime DEFAULT "
-            "now(), update_time datetime DEFAULT now(), key (create_time), UNIQUE KEY (gid, branch_id, op, barrier_id)) ENGINE=InnoDB DEFAULT "
-            "CHARSET=utf8mb4");
+        database.execute("CREATE TABLE " + table +
+                         " (id bigint(22) PRIMARY KEY AUTO_INCREMENT, trans_type varchar(45) default '', gid varchar(128) default '', "
+                         "branch_id varchar(128) "
+                         "default '', op varchar(45) default '', barrier_id varchar(45) default '', reason varchar(45) default '', "
+                         "create_time datetime DEFAULT "
+                         "now(), update_time datetime DEFAULT now(), key (create_time), UNIQUE KEY (gid, branch_id, op, barrier_id)) "
+                         "ENGINE=InnoDB DEFAULT "
+                         "CHARSET=utf8mb4");
     weft::barrier_options const options{.table = table, .trans_type = "saga"};
     first.in_transaction([&] { barrier::create_table(first.connection, options); });
     for (int i = 0; i < 2; ++i)
-        EXPECT_EQ(first.in_transaction([&] { return barrier(where(operation::action), options).call(first.connection, [&] { return 40 + i; }); }), 40);
+        EXPECT_EQ(
+            first.in_transaction([&] { return barrier(where(operation::action), options).call(first.connection, [&] { return 40 + i; }); }),
+            40);
     EXPECT_EQ(database.value("SELECT trans_type FROM " + table), "saga");
     if (!postgres())
         database.execute("DROP DATABASE " + database.name() + "_dtm");

@@ -87,8 +87,11 @@ protected:
     {
         return send(weft::sql(db, f), std::move(where), args...).get();
     }
-    std::string count(std::string const& what = "%") { return database.value("SELECT count(*) FROM ledger WHERE what LIKE '" + what + "'"); }
-    bool        postgres() const { return GetParam() == "postgres"; }
+    std::string count(std::string const& what = "%")
+    {
+        return database.value("SELECT count(*) FROM ledger WHERE what LIKE '" + what + "'");
+    }
+    bool postgres() const { return GetParam() == "postgres"; }
 
     server_database database{GetParam()};
     weft::database  db{database.url()};
@@ -175,11 +178,13 @@ TEST_P(ServerDatabase, MakesALostConnectionAnew)
     for (int i = 0; i < 20; ++i)
         EXPECT_EQ(done(&charge, branch_of("h" + std::to_string(i)), cents).outcome.what, outcome::kind::success);
     // All of them, while idle: nothing was under way, so nobody hears of it.
-    database.execute(postgres() ? "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weft' AND pid <> pg_backend_pid() "
-                                  "AND datname = current_database()"
-                                : "SET @unused = 1");
-    while (postgres() && database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weft' AND pid <> pg_backend_pid() AND "
-                                        "datname = current_database()") != "0")
+    database.execute(
+        postgres() ? "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weft' AND pid <> pg_backend_pid() "
+                     "AND datname = current_database()"
+                   : "SET @unused = 1");
+    while (postgres() &&
+           database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weft' AND pid <> pg_backend_pid() AND "
+                          "datname = current_database()") != "0")
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     for (int i = 0; i < 20; ++i)
     {
@@ -243,7 +248,10 @@ std::string refusal(std::string const& url)
     }
 }
 
-std::string replaced(std::string text, std::string const& what, std::string const& by) { return text.replace(text.find(what), what.size(), by); }
+std::string replaced(std::string text, std::string const& what, std::string const& by)
+{
+    return text.replace(text.find(what), what.size(), by);
+}
 
 TEST_P(ServerDatabase, SaysWhatIsWrongWithItsUrl)
 {
@@ -251,8 +259,9 @@ TEST_P(ServerDatabase, SaysWhatIsWrongWithItsUrl)
     auto const at = url.find('@'), colon = url.rfind(':', at);
     auto const password = url.substr(colon + 1, at - colon - 1);
     auto const wrong = replaced(url, password, "s3cret");
-    EXPECT_THAT(refusal(wrong), AllOf(HasSubstr(GetParam() + " weft@127.0.0.1:"), testing::AnyOf(HasSubstr("password"), HasSubstr("Access denied")),
-                                      Not(HasSubstr("s3cret")), Not(HasSubstr("\n"))));
+    EXPECT_THAT(refusal(wrong),
+                AllOf(HasSubstr(GetParam() + " weft@127.0.0.1:"), testing::AnyOf(HasSubstr("password"), HasSubstr("Access denied")),
+                      Not(HasSubstr("s3cret")), Not(HasSubstr("\n"))));
     EXPECT_THAT(refusal(replaced(url, database.name(), "nowhere")), HasSubstr("nowhere"));
     EXPECT_THAT(refusal(GetParam() + "://weft:" + password + "@127.0.0.1:1/x?connect_timeout=2s"),
                 AllOf(HasSubstr("127.0.0.1:1/x"), Not(HasSubstr(password))));
@@ -274,7 +283,8 @@ TEST_P(ServerDatabase, SaysWhichPrivilegeIsMissing)
     }
     auto const url = database.url(), address = url.substr(url.find('@'));
     database.execute("DROP TABLE barrier");
-    EXPECT_THAT(refusal(GetParam() + "://" + user + ":pw" + address), AllOf(HasSubstr("barrier"), HasSubstr("denied"), Not(HasSubstr(":pw"))));
+    EXPECT_THAT(refusal(GetParam() + "://" + user + ":pw" + address),
+                AllOf(HasSubstr("barrier"), HasSubstr("denied"), Not(HasSubstr(":pw"))));
     database.execute(postgres() ? "DROP ROLE " + user : "DROP USER '" + user + "'@'127.0.0.1'");
 }
 

@@ -56,7 +56,8 @@ TEST_P(SubmitWithin, ExistsIfTheCallerCommits)
         sql << "INSERT INTO orders VALUES ('o1')";
         return host.engine().submit(sql, "ship", "ship-'1'", what);
     }));
-    EXPECT_EQ(host.engine().execute<std::string>("ship", "ship-'1'", what, weft::within(std::chrono::seconds(10)), weft::blocking), "shipped o'1");
+    EXPECT_EQ(host.engine().execute<std::string>("ship", "ship-'1'", what, weft::within(std::chrono::seconds(10)), weft::blocking),
+              "shipped o'1");
 }
 
 TEST_P(SubmitWithin, StartsSoonAfterTheCommit)

@@ -1,9 +1,8 @@
 // XA branches on PostgreSQL and MariaDB: real prepared transactions, whatever happens in between.
-#include "tests/support/cutting_proxy.hpp"
-#include "tests/support/servers.hpp"
-
 #include "src/sql/server_session.hpp"
 #include "src/xa/protocol.hpp"
+#include "tests/support/cutting_proxy.hpp"
+#include "tests/support/servers.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/host.hpp>
@@ -74,7 +73,8 @@ weft::workflow<std::int64_t> pays_in_vain(weft::context& wf, weft::xa_resource& 
 }
 weft::workflow<std::int64_t> pays_at_last(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
 {
-    co_return co_await wf.xa(weft::named("charge").retry({.initial = 10ms, .factor = 1, .cap = 10ms, .attempts = 5}), bank, &break_once, cents);
+    co_return co_await wf.xa(weft::named("charge").retry({.initial = 10ms, .factor = 1, .cap = 10ms, .attempts = 5}), bank, &break_once,
+                             cents);
 }
 weft::workflow<void> pays_wrongly(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
 {
@@ -191,7 +191,8 @@ TEST_P(Xa, IsSentAgainUnderAnotherNumber)
 TEST_P(Xa, TakesOddAndLongGids)
 {
     auto const host = start();
-    for (auto const& gid : {std::string("it's \"odd\" \\ 订单/01/1"), std::string(128, 'x'), std::string(127, 'x') + "y", std::string("#hash")})
+    for (auto const& gid :
+         {std::string("it's \"odd\" \\ 订单/01/1"), std::string(128, 'x'), std::string(127, 'x') + "y", std::string("#hash")})
         EXPECT_EQ(execute(*host, "pays", gid), 100) << gid;
     EXPECT_EQ(here.balance(), "600");
     EXPECT_EQ(here.entries(), "8");
@@ -252,7 +253,8 @@ TEST_P(Xa, SurvivesACutAtEveryMessage)
         for (auto const how : {cutting_proxy::cut::before, cutting_proxy::cut::answer_lost})
             for (unsigned at = 0; at == 0 || at <= messages; ++at)
             {
-                SCOPED_TRACE(std::string(name) + ", message " + std::to_string(at) + (how == cutting_proxy::cut::before ? ", before" : ", answer lost"));
+                SCOPED_TRACE(std::string(name) + ", message " + std::to_string(at) +
+                             (how == cutting_proxy::cut::before ? ", before" : ", answer lost"));
                 here.forget();
                 weft::engine_options options;
                 options.retry.initial = 10ms;
@@ -295,10 +297,10 @@ struct xa_world
 struct xa_scenario
 {
     using world = xa_world;
-    std::string                        name;
-    bank*                              here;
-    weft::xa_resource*                 resource;
-    std::shared_ptr<std::string>       store_id = std::make_shared<std::string>();
+    std::string                  name;
+    bank*                        here;
+    weft::xa_resource*           resource;
+    std::shared_ptr<std::string> store_id = std::make_shared<std::string>();
 
     void arrange(environment& env, world&) const
     {
@@ -414,9 +416,9 @@ TEST_P(XaSweep, RollsBackWhatIsLeftOfWorkflowsThatHaveEndedAndNothingElse)
         execute(*host, "pays", "ended");
         EXPECT_THROW(execute(*host, "pays-in-vain", long_gid), weft::failure);
     }
-    leave_prepared(store->id(), of("ended"), 7);          // a send that the journal does not count
-    leave_prepared(store->id(), of(long_gid, "02"), 3);   // of one that was rolled back, its gid digested
-    leave_prepared(store->id(), of("ended", "02"), 1);    // the very one that the journal says is committed
+    leave_prepared(store->id(), of("ended"), 7);         // a send that the journal does not count
+    leave_prepared(store->id(), of(long_gid, "02"), 3);  // of one that was rolled back, its gid digested
+    leave_prepared(store->id(), of("ended", "02"), 1);   // the very one that the journal says is committed
     leave_prepared(store->id(), of("never heard of"), 1);
     leave_prepared(other, of("ended"), 1);
     eventually_prepared(store->id(), 4);

@@ -90,6 +90,7 @@ std::vector<simulation::scenario> on_servers()
 }
 
 INSTANTIATE_TEST_SUITE_P(OnServers, CrashEverywhere,
-                         ::testing::Combine(::testing::ValuesIn(on_servers()), ::testing::ValuesIn(simulation::server_backends())), name_of);
+                         ::testing::Combine(::testing::ValuesIn(on_servers()), ::testing::ValuesIn(simulation::server_backends())),
+                         name_of);
 
 }  // namespace

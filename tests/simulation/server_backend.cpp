@@ -26,7 +26,8 @@ std::unique_ptr<weft::store> open_on_server(std::string const& kind, std::shared
     auto& d = database(kind);
     auto  store = weft::open_store(d.url(), {.clock = std::move(clock)});
     if (d.value("SELECT count(*) FROM kv") != "0")
-        for (auto const* statement : {"DELETE FROM trans_global", "DELETE FROM trans_branch_op", "DELETE FROM kv WHERE cat NOT IN ('schema', 'store')"})
+        for (auto const* statement :
+             {"DELETE FROM trans_global", "DELETE FROM trans_branch_op", "DELETE FROM kv WHERE cat NOT IN ('schema', 'store')"})
             d.execute(statement);
     return store;
 }

@@ -43,8 +43,8 @@ public:
     {
         return store_->create_within(c, w);
     }
-    std::string                      id() override { return store_->id(); }
-    std::string                      describe() const override { return store_->describe(); }
+    std::string id() override { return store_->id(); }
+    std::string describe() const override { return store_->describe(); }
 
 private:
     temporary_directory          directory_{where()};

@@ -37,9 +37,9 @@ private:
                     return self->close();
                 self->cut_at_answer_ = true;
             }
-            boost::asio::async_write(self->server_, boost::asio::buffer(self->up_, n), [self](boost::system::error_code failed, std::size_t) {
-                failed ? self->close() : self->from_client();
-            });
+            boost::asio::async_write(
+                self->server_, boost::asio::buffer(self->up_, n),
+                [self](boost::system::error_code failed, std::size_t) { failed ? self->close() : self->from_client(); });
         });
     }
     void from_server()
@@ -47,9 +47,9 @@ private:
         server_.async_read_some(boost::asio::buffer(down_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
             if (e || self->cut_at_answer_)
                 return self->close();
-            boost::asio::async_write(self->client_, boost::asio::buffer(self->down_, n), [self](boost::system::error_code failed, std::size_t) {
-                failed ? self->close() : self->from_server();
-            });
+            boost::asio::async_write(
+                self->client_, boost::asio::buffer(self->down_, n),
+                [self](boost::system::error_code failed, std::size_t) { failed ? self->close() : self->from_server(); });
         });
     }
     void close()
@@ -59,10 +59,10 @@ private:
         server_.close(ignored);
     }
 
-    cutting_proxy&         proxy_;
-    tcp::socket            client_, server_;
+    cutting_proxy&          proxy_;
+    tcp::socket             client_, server_;
     std::array<char, 65536> up_, down_;
-    bool                   cut_at_answer_ = false;
+    bool                    cut_at_answer_ = false;
 };
 
 cutting_proxy::cutting_proxy(unsigned short server_port) : server_port_(server_port)

@@ -44,5 +44,5 @@ private:
 };
 
 // The URL with the proxy's port instead of the server's.
-std::string through(cutting_proxy const& proxy, std::string url);
+std::string    through(cutting_proxy const& proxy, std::string url);
 unsigned short port_of(std::string const& url);

@@ -1,7 +1,7 @@
 // Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
 #include <weft/detail/fault.hpp>
-#include <weft/errors.hpp>
 #include <weft/detail/machine_seed.hpp>
+#include <weft/errors.hpp>
 #include <weft/store.hpp>
 
 #include <algorithm>

@@ -41,9 +41,8 @@ std::unique_ptr<store> open_store(std::string const& url, store_options options)
     if (detail::server_kind_of(parsed.scheme))
         return open_on_server(url, std::move(options));
     if (parsed.scheme != "sqlite")
-        throw misuse(misuse::code::wrong_call,
-                     "no store is known for a URL of scheme \"" + parsed.scheme +
-                         "\": sqlite://FILE, postgres://…/DATABASE, mysql://…/DATABASE and memory:// are");
+        throw misuse(misuse::code::wrong_call, "no store is known for a URL of scheme \"" + parsed.scheme +
+                                                   "\": sqlite://FILE, postgres://…/DATABASE, mysql://…/DATABASE and memory:// are");
     if (parsed.path.empty())
         throw misuse(misuse::code::wrong_call, "sqlite:// needs a file: sqlite://FILE");
     for (auto const& [name, value] : parsed.options)

@@ -108,8 +108,11 @@ public:
     }
 
     std::string now() const override { return "clock_timestamp()"; }
-    std::string begin_with_time() const override { return "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT " + milliseconds_of("clock_timestamp()"); }
-    void        append_literal(std::string& to, std::string_view text) const override
+    std::string begin_with_time() const override
+    {
+        return "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT " + milliseconds_of("clock_timestamp()");
+    }
+    void append_literal(std::string& to, std::string_view text) const override
     {
         to += '\'';
         for (char const c : text)

@@ -145,9 +145,7 @@ public:
         claimed                  c;
         std::int64_t             next = never;
         std::vector<std::string> due;
-        in_transaction([&](connection& conn, std::int64_t now) {
-            next = look(conn, engine, workflows, now, c, due);
-        });
+        in_transaction([&](connection& conn, std::int64_t now) { next = look(conn, engine, workflows, now, c, due); });
         if (!c.alive || (due.empty() && !owned_too))
             return c;
         in_transaction([&](connection& conn, std::int64_t now) {
@@ -219,8 +217,9 @@ public:
             rows.clear();
             auto whole = text;
             if (filter.no_worker)
-                whole += " AND owner = '' AND paused_reason IS NULL AND next_cron_time <= " + time(now) + " AND NOT EXISTS (SELECT 1 FROM " +
-                         tables_.kv + " AS e WHERE e.cat = 'engine' AND " + dialect_.names_workflow("e.v", "workflow") + ")";
+                whole += " AND owner = '' AND paused_reason IS NULL AND next_cron_time <= " + time(now) +
+                         " AND NOT EXISTS (SELECT 1 FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND " +
+                         dialect_.names_workflow("e.v", "workflow") + ")";
             whole += open ? " ORDER BY next_cron_time, id" : " ORDER BY id";
             whole += " LIMIT " + std::to_string(filter.limit);
             transaction_row row;
@@ -237,7 +236,8 @@ public:
     bool mark(std::string const& nonce, bool present) override
     {
         in_transaction([&](connection& c, std::int64_t) {
-            execute(c, present ? "INSERT INTO " + tables_.kv + " (cat, k, v) VALUES ('nonce', " + literal(nonce) + ", " + dialect_.current_user() + ")"
+            execute(c, present ? "INSERT INTO " + tables_.kv + " (cat, k, v) VALUES ('nonce', " + literal(nonce) + ", " +
+                                     dialect_.current_user() + ")"
                                : "DELETE FROM " + tables_.kv + " WHERE cat = 'nonce' AND k = " + literal(nonce));
         });
         return true;
@@ -641,7 +641,8 @@ private:
     }
     std::string selection(std::string const& table) const
     {
-        return "SELECT " + transaction_row::columns([this](std::string const& c) { return dialect_.milliseconds_of(c); }) + " FROM " + table;
+        return "SELECT " + transaction_row::columns([this](std::string const& c) { return dialect_.milliseconds_of(c); }) + " FROM " +
+               table;
     }
     std::int64_t clock_ms() const
     {

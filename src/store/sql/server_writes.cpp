@@ -81,8 +81,8 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     auto const        text = [](char const* name) { return column{name, column::text}; };
     std::string const now = d.time_of("v.now_is");
 
-    column const      creation[] = {gid,           text("type_is"), text("workflow_is"), text("custom_data_is"), text("owner_is"),
-                                    number("attempts_is"), number("now_is")};
+    column const creation[] = {
+        gid, text("type_is"), text("workflow_is"), text("custom_data_is"), text("owner_is"), number("attempts_is"), number("now_is")};
     std::string const into = tables.global + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
                                              "update_time, next_cron_time)";
     std::string const created =
@@ -90,16 +90,15 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
         now + ", " + now;
     create_ = d.insert(session, creation, into, created);
     // Nobody would look for work of an engine that is not listed: its row must be there, and stay until this is committed.
-    create_owned_ = d.insert_with(session, creation, into, created, tables.kv + " AS e ON e.cat = 'engine' AND e.k = v.owner_is",
-                                  d.for_key_share("e"));
+    create_owned_ =
+        d.insert_with(session, creation, into, created, tables.kv + " AS e ON e.cat = 'engine' AND e.k = v.owner_is", d.for_key_share("e"));
 
     column const sealing[] = {gid, text("owner_is"), number("position_is"), text("part_is"), number("now_is")};
     seal_ = d.insert_with(session, sealing, tables.branch + " (gid, branch_id, op, status, bin_data, create_time, update_time)",
                           "t.gid, v.part_is, 'journal', 'succeed', " + d.bytes_of("t.ext_data") + ", " + now + ", " + now,
                           tables.global + " AS t ON t.gid = v.gid AND " + mine(), "");
 
-    column const      extension[] = {gid, text("owner_is"), number("position_is"), text("entries_are"), number("position_to"),
-                                     number("now_is")};
+    column const extension[] = {gid, text("owner_is"), number("position_is"), text("entries_are"), number("position_to"), number("now_is")};
     std::string const forward = "position = v.position_to, attempts = 0, sends = 0, last_error = NULL, update_time = " + now;
     extend_ = d.update(session, extension, tables.global,
                        "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, mine());
@@ -114,19 +113,19 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                                text("status_to"),
                                text("decided"),
                                text("text_is")};
-    decide_ = d.update(session, decision, tables.global,
-                       "ext_data = " +
-                           d.concatenated("COALESCE(v.header_is, " + d.without_end("t.ext_data") + ")", "v.entries_are", "']}'") + ", " +
-                           forward +
-                           ", status = COALESCE(v.status_to, t.status), "
-                           "result = CASE WHEN v.decided = 'commit' THEN v.text_is ELSE t.result END, "
-                           "rollback_reason = CASE WHEN v.decided = 'roll back' THEN v.text_is ELSE t.rollback_reason END, "
-                           "finish_time = CASE WHEN v.status_to = 'succeed' THEN " +
-                           now +
-                           " ELSE t.finish_time END, "
-                           "rollback_time = CASE WHEN v.status_to = 'failed' THEN " +
-                           now + " ELSE t.rollback_time END",
-                       mine() + " AND (v.decided <> 'commit' OR t.cancel_requested = 0)");
+    decide_ =
+        d.update(session, decision, tables.global,
+                 "ext_data = " + d.concatenated("COALESCE(v.header_is, " + d.without_end("t.ext_data") + ")", "v.entries_are", "']}'") +
+                     ", " + forward +
+                     ", status = COALESCE(v.status_to, t.status), "
+                     "result = CASE WHEN v.decided = 'commit' THEN v.text_is ELSE t.result END, "
+                     "rollback_reason = CASE WHEN v.decided = 'roll back' THEN v.text_is ELSE t.rollback_reason END, "
+                     "finish_time = CASE WHEN v.status_to = 'succeed' THEN " +
+                     now +
+                     " ELSE t.finish_time END, "
+                     "rollback_time = CASE WHEN v.status_to = 'failed' THEN " +
+                     now + " ELSE t.rollback_time END",
+                 mine() + " AND (v.decided <> 'commit' OR t.cancel_requested = 0)");
 
     column const parking[] = {gid,
                               text("owner_is"),
@@ -137,13 +136,14 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                               text("error_is"),
                               text("pause_is"),
                               number("now_is")};
-    park_ = d.update(session, parking, tables.global,
-                     "owner = '', next_cron_time = CASE WHEN v.pause_is IS NULL AND t.cancel_requested = 1 AND t.status = 'prepared' THEN " +
-                         now + " ELSE " + d.time_of("v.due_at") +
-                         " END, attempts = CASE WHEN v.keep_attempts = 1 THEN t.attempts ELSE 0 END, sends = v.sends_are, last_error = "
-                         "v.error_is, paused_reason = COALESCE(v.pause_is, t.paused_reason), update_time = " +
-                         now,
-                     mine());
+    park_ =
+        d.update(session, parking, tables.global,
+                 "owner = '', next_cron_time = CASE WHEN v.pause_is IS NULL AND t.cancel_requested = 1 AND t.status = 'prepared' THEN " +
+                     now + " ELSE " + d.time_of("v.due_at") +
+                     " END, attempts = CASE WHEN v.keep_attempts = 1 THEN t.attempts ELSE 0 END, sends = v.sends_are, last_error = "
+                     "v.error_is, paused_reason = COALESCE(v.pause_is, t.paused_reason), update_time = " +
+                     now,
+                 mine());
 
     column const      request[] = {gid, number("now_is")};
     std::string const due = "paused_reason = NULL, next_cron_time = " + now + ", update_time = " + now;
@@ -329,7 +329,8 @@ std::set<std::string> server_writes::alive(std::span<write const> writes, phase 
     std::string owner;
     query(
         session_,
-        "SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k IN (" + literals(owners) + ")" + dialect_.for_key_share("e"),
+        "SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k IN (" + literals(owners) + ")" +
+            dialect_.for_key_share("e"),
         [&](soci::statement& s) { s.exchange(soci::into(owner)); }, [&] { living.insert(owner); });
     return living;
 }
@@ -381,8 +382,9 @@ server_writes::judgement server_writes::judge(create_write const& w, head const*
     {
         bool const ours = repeated && !w.owner.empty() && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow &&
                           row->custom_data == custom_data_of(w.workflow, w.input);
-        return {false, ours ? write_result{written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(row->created))}
-                            : write_result{written::exists, {}, {}}};
+        return {false, ours
+                           ? write_result{written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(row->created))}
+                           : write_result{written::exists, {}, {}}};
     }
     return {true, {}};
 }

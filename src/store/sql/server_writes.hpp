@@ -18,10 +18,7 @@ inline constexpr std::int64_t end_of_time = 253'402'300'799'999;
 
 struct table_names
 {
-    explicit table_names(std::string const& prefix)
-        : global(prefix + "trans_global")
-        , branch(prefix + "trans_branch_op")
-        , kv(prefix + "kv")
+    explicit table_names(std::string const& prefix) : global(prefix + "trans_global"), branch(prefix + "trans_branch_op"), kv(prefix + "kv")
     { }
 
     std::string global, branch, kv;

@@ -210,9 +210,10 @@ public:
         auto const      now = now_ms();
         auto const      custom_data = custom_data_of(w.workflow, w.input);
         soci::statement insert =
-            (sql.prepare << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, ext_data, create_time, update_time, "
-                            "next_cron_time) VALUES (:gid, :type, 'prepared', :workflow, :custom_data, '{\"journal\":[]}', :now, :now2, :due) "
-                            "ON CONFLICT (gid) DO NOTHING",
+            (sql.prepare
+                 << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, ext_data, create_time, update_time, "
+                    "next_cron_time) VALUES (:gid, :type, 'prepared', :workflow, :custom_data, '{\"journal\":[]}', :now, :now2, :due) "
+                    "ON CONFLICT (gid) DO NOTHING",
              soci::use(w.gid), soci::use(w.trans_type), soci::use(w.workflow), soci::use(custom_data), soci::use(now), soci::use(now),
              soci::use(now));
         insert.execute(true);
@@ -392,17 +393,17 @@ private:
     static void take(connections& c, claimed& into, std::string const& engine, std::string const& from, std::string const& workflow,
                      std::int64_t now, std::int64_t limit)
     {
-        auto&                sql = c.write.sql();
+        auto&           sql = c.write.sql();
         transaction_row row;
-        soci::statement      s(sql);
+        soci::statement s(sql);
         row.into(s);
         s.exchange(soci::use(from));
         s.exchange(soci::use(workflow));
         s.exchange(soci::use(from.empty() ? now : never));
         s.exchange(soci::use(limit));
         s.alloc();
-        s.prepare(select_transaction() + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND " +
-                  unfinished + " ORDER BY next_cron_time LIMIT :limit");
+        s.prepare(select_transaction() + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND " + unfinished +
+                  " ORDER BY next_cron_time LIMIT :limit");
         s.define_and_bind();
         auto const first = into.rows.size();
         for (bool more = s.execute(true); more; more = s.fetch())

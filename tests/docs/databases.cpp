@@ -1,0 +1,126 @@
+// The snippets of docs/databases.md, xa.md and barrier.md: compiled, and run on real servers. Marks: //[name … //].
+#include "tests/support/servers.hpp"
+
+#include <weft/host.hpp>
+#include <weft/sql.hpp>
+#include <weft/weft.hpp>
+#include <weft/xa.hpp>
+
+#include <boost/describe.hpp>
+#include <gtest/gtest.h>
+
+namespace {
+
+struct order
+{
+    std::string  id;
+    std::int64_t cents = 0;
+};
+BOOST_DESCRIBE_STRUCT(order, (), (id, cents))
+
+//[xa_operation
+// One local transaction; throws weft::failure to say no.
+std::int64_t charge(soci::session& sql, order const& o)
+{
+    sql << "INSERT INTO charges (id, cents) VALUES (:id, :cents)", soci::use(o.id), soci::use(o.cents);
+    return o.cents;
+}
+
+weft::workflow<std::int64_t> pay(weft::context& wf, weft::xa_resource& accounts, order o)
+{
+    co_return co_await wf.xa("charge", accounts, &charge, o);
+}
+//]
+
+void note(soci::session& sql, order const& o) { sql << "INSERT INTO orders (id) VALUES (:id)", soci::use(o.id); }
+void cancel(soci::session& sql, order const& o) { sql << "DELETE FROM orders WHERE id = :id", soci::use(o.id); }
+
+//[databases_workflow
+weft::workflow<void> place(weft::context& wf, weft::database& orders, order o)
+{
+    co_await wf.saga("note", weft::sql(orders, &note), weft::sql(orders, &cancel), o);
+}
+//]
+
+std::string one(server_database const& database, std::string const& sql) { return database.value(sql); }
+
+TEST(DatabasesDocument, RunsItsSnippets)
+{
+    server_database journal("postgres"), shop("mysql"), bank("postgres");
+    shop.execute("CREATE TABLE orders (id varchar(20))");
+    bank.execute("CREATE TABLE charges (id varchar(20), cents bigint)");
+    auto const journal_url = journal.url(), orders_url = shop.url(), accounts_url = bank.url();
+    order      wanted{"o1", 1'800};
+
+    //[databases_open
+    auto const        store = weft::open_store(journal_url);  // postgres://weft:secret@db.example/weft
+    weft::database    orders(orders_url);                     // mysql://shop:secret@db2.example/orders?connections=16
+    weft::xa_resource accounts(accounts_url);                 // postgres://bank:secret@db3.example/accounts
+    weft::host        host(*store);
+    host.engine().add(accounts);
+    host.engine().add("place", &place, std::ref(orders));
+    host.engine().add("pay", &pay, std::ref(accounts));
+    //]
+    host.start();
+    host.engine().execute<void>("place", "o1", wanted, weft::blocking);
+    EXPECT_EQ(host.engine().execute<std::int64_t>("pay", "p1", wanted, weft::blocking), 1'800);
+    EXPECT_EQ(one(shop, "SELECT count(*) FROM orders"), "1");
+    EXPECT_EQ(one(bank, "SELECT count(*) FROM charges"), "1");
+
+    std::string const id = "o2";
+    weft::database    here(journal_url);
+    here.run([](soci::session& sql) { sql << "CREATE TABLE shipments (id varchar(20))"; });
+    wanted.id = id;
+    here.run([&](soci::session& session) {
+        soci::session& sql = session;
+        //[databases_submit
+        sql << "INSERT INTO shipments (id) VALUES (:id)", soci::use(id);
+        host.engine().submit(sql, "place", "place-" + id, wanted);
+        // and with your commit there are both, or neither
+        //]
+    });
+    host.engine().execute<void>("place", "place-o2", wanted, weft::blocking);
+    EXPECT_EQ(one(shop, "SELECT count(*) FROM orders"), "2");
+}
+
+TEST(BarrierDocument, RunsItsSnippets)
+{
+    server_database database("mysql");
+    soci::session   sql("mysql",
+                        "host=127.0.0.1 port=" +
+                            database.url().substr(database.url().rfind(':') + 1, database.url().rfind('/') - database.url().rfind(':') - 1) +
+                            " user=weft password=" + database.url().substr(13, database.url().find('@') - 13) + " db=" + database.name());
+    weft::branch    where;
+    where.gid = "g1";
+    where.id = "01";
+    auto const deduct = [](soci::session&) { return 7; };
+    {
+        weft::soci_connection connection(sql);
+        weft::barrier::create_table(connection);
+    }
+    for (int i = 0; i < 2; ++i)
+    {
+        //[barrier_call
+        weft::soci_connection connection(sql);  // worth keeping as long as the session
+        soci::transaction     transaction(sql);
+        int const             left = weft::barrier(where).call(connection, [&] { return deduct(sql); });
+        transaction.commit();  // and its destructor rolls back if anything was thrown
+        //]
+        EXPECT_EQ(left, 7);
+    }
+    {
+        weft::soci_connection connection(sql);
+        //[barrier_purge
+        // 10,000 rows at a time, each a local transaction of its own
+        for (std::int64_t purged = 1; purged > 0;)
+        {
+            soci::transaction transaction(sql);
+            purged = weft::barrier::purge(connection, std::chrono::hours(24 * 90));
+            transaction.commit();
+        }
+        //]
+    }
+    EXPECT_EQ(one(database, "SELECT count(*) FROM barrier"), "1");
+}
+
+}  // namespace
