@@ -126,7 +126,8 @@ private:
             std::string                         id, state, article, customer;
             std::int64_t                        quantity = 0, cents = 0;
             soci::statement                     paid =
-                (sql.prepare << "select order_id from receipts natural join (select id as order_id, cents from orders)", soci::into(id));
+                (sql.prepare << "select order_id from receipts natural join (select id as order_id, cents from orders) as priced",
+                 soci::into(id));
             for (paid.execute(); paid.fetch();)
                 ++receipts[id];
 
@@ -193,7 +194,7 @@ private:
             check_ledger("accounts", all);
             check_ends("accounts", all, "action", "compensate", {"action"});
 
-            report_.taken = number(sql, "select balance from till");
+            report_.taken = number(sql, "select coalesce(sum(balance), 0) from till");
             expect("accounts: balances + till, in cents", number(sql, "select sum(balance) from accounts") + report_.taken,
                    number(sql, "select sum(opening) from accounts"));
             expect("accounts: till against the ledger, in cents", report_.taken,

@@ -34,7 +34,7 @@ public:
         , ticks_(io_)
         , progress_(options.every)
     {
-        engine_.add("place-order", &place_order, std::ref(our));
+        add_workflows(engine_, our);
         find_earlier(transactions);
     }
 

@@ -7,6 +7,7 @@
 #include "place_order.hpp"
 #include "text.hpp"
 #include "timeline.hpp"
+#include "work.hpp"
 
 #include <weft/host.hpp>
 #include <weft/open_store.hpp>
@@ -25,13 +26,16 @@ constexpr char const* usage = R"(An order service: three databases, kept in step
 
   order place --customer ada --article mug --quantity 2 --cents 1800   places one order
   order load FILE.jsonl      places the orders of a file, many at a time; after a crash, the same command goes on
+  order work                 runs orders that others have placed, until it is asked to stop
   order show ID              one order's journal as a timeline
   order list                 orders by status
   order status               how many there are of each, and what is under way
   order audit                does it all add up? exit status 1, and the difference, if not
   order resume ID            lets a paused order go on, when what it stumbled over has been put right
 
-Each takes --dir DATA, the directory of weft.db, orders.db, stock.db and accounts.db; `order COMMAND --help` has the rest.
+Each takes --dir DATA, the directory of weft.db, orders.db, stock.db and accounts.db; or --server URL, such as
+postgres://user:password@host:5432/shop for the databases shop_weft, shop_orders, shop_stock and shop_accounts on that server.
+`order COMMAND --help` has the rest.
 )";
 
 enum exit_status
@@ -41,13 +45,14 @@ enum exit_status
     wrong_call = 2
 };
 
-// One command's options: --dir for all, the command's own, and at most one argument without a name.
+// One command's options: --dir or --server for all, the command's own, and at most one argument without a name.
 class command_line
 {
 public:
     explicit command_line(std::string name) : name_(std::move(name)), options_("order " + name_)
     {
-        add()("help,h", "this text")("dir,d", po::value<std::string>(), "the shop's directory (required)");
+        add()("help,h", "this text")("dir,d", po::value<std::string>(), "the shop's directory")(
+            "server", po::value<std::string>(), "or its server: postgres://user:password@host:5432/shop, mysql://...");
     }
 
     po::options_description_easy_init add() { return options_.add_options(); }
@@ -63,13 +68,13 @@ public:
             return false;
         }
         po::notify(values_);
-        if (!values_.contains("dir"))
-            throw bad_input("order " + name_ + " needs --dir DATA, the shop's directory");
+        if (values_.contains("dir") == values_.contains("server"))
+            throw bad_input("order " + name_ + " needs --dir DATA, the shop's directory, or --server URL");
         return true;
     }
 
-    std::filesystem::path dir() const { return get<std::string>("dir"); }
-    bool                  has(char const* option) const { return values_.contains(option); }
+    shop_place where() const { return {has("dir") ? get<std::string>("dir") : "", has("server") ? get<std::string>("server") : ""}; }
+    bool       has(char const* option) const { return values_.contains(option); }
 
     template <class T>
     T get(char const* option) const
@@ -94,7 +99,7 @@ weft::transaction find(weft::store& transactions, std::string const& id)
     return *t;
 }
 
-int place(command_line& line, std::vector<std::string> const& arguments)
+int place_one(command_line& line, std::vector<std::string> const& arguments)
 {
     line.add()("customer", po::value<std::string>(), "who buys")("article", po::value<std::string>(), "what")(
         "quantity", po::value<std::int64_t>()->default_value(1), "how many")("cents", po::value<std::int64_t>(), "for how much in all")(
@@ -110,11 +115,11 @@ int place(command_line& line, std::vector<std::string> const& arguments)
     if (auto const wrong = wrong_with(wanted); !wrong.empty())
         throw bad_input(wrong);
 
-    auto const store = open_transactions(line.dir(), if_missing::make);
+    auto const store = open_transactions(line.where(), if_missing::make);
     //[order_place
-    shop       our(line.dir());
+    shop       our(line.where());
     weft::host host(*store);
-    host.engine().add("place-order", &place_order, std::ref(our));
+    add_workflows(host.engine(), our);
     try
     {
         auto const done = host.engine().execute<receipt>("place-order", wanted.id, wanted, weft::blocking);
@@ -145,9 +150,18 @@ int load_file(command_line& line, std::vector<std::string> const& arguments)
     auto orders = read_orders(line.get<std::string>("file"));
     if (line.has("limit"))
         orders.resize(std::min(orders.size(), line.get<std::size_t>("limit")));
-    auto const store = open_transactions(line.dir(), if_missing::make);
-    shop       our(line.dir());
+    auto const store = open_transactions(line.where(), if_missing::make);
+    shop       our(line.where());
     return load(*store, our, orders, options);
+}
+
+int work_on(command_line& line, std::vector<std::string> const& arguments)
+{
+    if (!line.parse(arguments))
+        return all_well;
+    auto const store = open_transactions(line.where(), if_missing::refuse);
+    shop       our(line.where());
+    return work(*store, our);
 }
 
 int show(command_line& line, std::vector<std::string> const& arguments)
@@ -157,7 +171,7 @@ int show(command_line& line, std::vector<std::string> const& arguments)
     if (!line.parse(arguments))
         return all_well;
     auto const id = line.get<std::string>("id");
-    auto const store = open_transactions(line.dir(), if_missing::refuse);
+    auto const store = open_transactions(line.where(), if_missing::refuse);
     print_timeline(std::cout, find(*store, id));
     return all_well;
 }
@@ -180,7 +194,7 @@ int list(command_line& line, std::vector<std::string> const& arguments)
         if (!filter.status)
             throw bad_input("there is no status \"" + text + "\": prepared, submitted, aborting, succeed and failed are");
     }
-    auto const store = open_transactions(line.dir(), if_missing::refuse);
+    auto const store = open_transactions(line.where(), if_missing::refuse);
     auto const rows = store->list(filter);
     print_list(std::cout, rows);
     if (rows.empty())
@@ -196,8 +210,8 @@ int status(command_line& line, std::vector<std::string> const& arguments)
     line.add()("json", po::bool_switch(&json), "for programs");
     if (!line.parse(arguments))
         return all_well;
-    auto const store = open_transactions(line.dir(), if_missing::refuse);
-    shop       our(line.dir());
+    auto const store = open_transactions(line.where(), if_missing::refuse);
+    shop       our(line.where());
     auto const s = take_stock(*store, our);
     json ? print_standing_json(std::cout, s) : print_standing(std::cout, s);
     return all_well;
@@ -207,8 +221,8 @@ int audit_all(command_line& line, std::vector<std::string> const& arguments)
 {
     if (!line.parse(arguments))
         return all_well;
-    auto const store = open_transactions(line.dir(), if_missing::refuse);
-    shop       our(line.dir());
+    auto const store = open_transactions(line.where(), if_missing::refuse);
+    shop       our(line.where());
     auto const report = audit(*store, our);
     for (auto const& d : report.differences)
         std::cout << d << '\n';
@@ -229,7 +243,7 @@ int resume(command_line& line, std::vector<std::string> const& arguments)
     if (!line.parse(arguments))
         return all_well;
     auto const id = line.get<std::string>("id");
-    auto const store = open_transactions(line.dir(), if_missing::refuse);
+    auto const store = open_transactions(line.where(), if_missing::refuse);
     if (find(*store, id).paused_reason.empty())
         throw bad_input("order " + id + " is not paused");
     {
@@ -252,8 +266,8 @@ int run(std::vector<std::string> arguments)
         char const* name;
         int (*run)(command_line&, std::vector<std::string> const&);
     };
-    constexpr command commands[] = {{"place", &place},   {"load", &load_file},  {"show", &show},    {"list", &list},
-                                    {"status", &status}, {"audit", &audit_all}, {"resume", &resume}};
+    constexpr command commands[] = {{"place", &place_one}, {"load", &load_file}, {"work", &work_on},    {"show", &show},
+                                    {"list", &list},       {"status", &status},  {"audit", &audit_all}, {"resume", &resume}};
     auto const        name = arguments[0];
     arguments.erase(arguments.begin());
     for (auto const& c : commands)

@@ -37,9 +37,15 @@ void cancel_order(weft::branch const& where, soci::session& sql, order const& o)
 
 std::int64_t write_receipt(weft::branch const& where, soci::session& sql, order const& o)
 {
-    std::int64_t number = 0;
-    sql << "insert into receipts (order_id, cents) values (:id, :cents)", soci::use(o.id), soci::use(o.cents);
-    sql << "select last_insert_rowid()", soci::into(number);
+    std::int64_t      number = 0;
+    std::string const insert = "insert into receipts (order_id, cents) values (:id, :cents)", kind = sql.get_backend_name();
+    if (kind == "postgresql")
+        sql << insert + " returning number", soci::use(o.id), soci::use(o.cents), soci::into(number);
+    else
+    {
+        sql << insert, soci::use(o.id), soci::use(o.cents);
+        sql << (kind == "mysql" ? "select last_insert_id()" : "select last_insert_rowid()"), soci::into(number);
+    }
     sql << "update orders set state = 'paid' where id = :id", soci::use(o.id);
     note(where, sql, o.id, o.cents);
     return number;
@@ -81,7 +87,7 @@ std::int64_t charge(weft::branch const& where, soci::session& sql, order const& 
                            soci::use(o.cents, "cents"), soci::use(o.customer, "customer"));
     if (changed(pay) == 0)
         throw weft::failure("not enough money: " + o.customer);
-    sql << "update till set balance = balance + :cents", soci::use(o.cents);
+    sql << "insert into till values (:cents)", soci::use(o.cents);
     note(where, sql, o.customer, o.cents);
     return o.cents;
 }
@@ -89,6 +95,7 @@ std::int64_t charge(weft::branch const& where, soci::session& sql, order const& 
 void refund(weft::branch const& where, soci::session& sql, order const& o)
 {
     sql << "update accounts set balance = balance + :cents where customer = :customer", soci::use(o.cents), soci::use(o.customer);
-    sql << "update till set balance = balance - :cents", soci::use(o.cents);
+    auto const back = -o.cents;
+    sql << "insert into till values (:cents)", soci::use(back);
     note(where, sql, o.customer, -o.cents);
 }

@@ -39,13 +39,33 @@ constexpr std::array opening_balances{
     customer{"paula", 110'000},      customer{"quentin", 70'000},     customer{"ursula", 130'000},    customer{"victor", 100'000},
 };
 
-void make_ledger(soci::session& sql) { sql << "create table ledger (gid text, branch text, operation text, subject text, amount integer)"; }
+// What each kind of database calls a number that counts by itself.
+std::string counting(soci::session& sql)
+{
+    auto const kind = sql.get_backend_name();
+    return kind == "postgresql" ? "bigserial primary key" : kind == "mysql" ? "bigint auto_increment primary key" : "integer primary key";
+}
+
+// The last table that a database is given: MySQL commits each of them by itself, so what is there may be half of it.
+void make_ledger(soci::session& sql)
+{
+    sql << "create table ledger (gid varchar(128), branch varchar(20), operation varchar(20), subject varchar(100), amount bigint)";
+}
 
 // One local transaction each: a process killed in here leaves a database that has not been begun.
 bool is_new(soci::session& sql)
 {
-    int ledgers = 0;
-    sql << "select count(*) from sqlite_master where name = 'ledger'", soci::into(ledgers);
+    auto const kind = sql.get_backend_name();
+    int        ledgers = 0;
+    if (kind == "sqlite3")
+        sql << "select count(*) from sqlite_master where name = 'ledger'", soci::into(ledgers);
+    else
+        sql << "select count(*) from information_schema.tables where table_name = 'ledger' and table_schema = " +
+                   std::string(kind == "mysql" ? "database()" : "current_schema()"),
+            soci::into(ledgers);
+    if (ledgers == 0 && kind == "mysql")
+        for (auto const* table : {"orders", "receipts", "stock", "accounts", "till"})
+            sql << "drop table if exists " + std::string(table);
     return ledgers == 0;
 }
 
@@ -53,8 +73,10 @@ void set_up_orders(soci::session& sql)
 {
     if (!is_new(sql))
         return;
-    sql << "create table orders (id text primary key, customer text, article text, quantity integer, cents integer, state text)";
-    sql << "create table receipts (number integer primary key, order_id text, cents integer)";
+    sql << "create table orders (id varchar(64) primary key, customer varchar(64), article varchar(64), quantity bigint, cents bigint, "
+           "state "
+           "varchar(20))";
+    sql << "create table receipts (number " + counting(sql) + ", order_id varchar(64), cents bigint)";
     make_ledger(sql);
 }
 
@@ -62,7 +84,7 @@ void set_up_stock(soci::session& sql)
 {
     if (!is_new(sql))
         return;
-    sql << "create table stock (article text primary key, on_hand integer, reserved integer, sold integer, opening integer)";
+    sql << "create table stock (article varchar(64) primary key, on_hand bigint, reserved bigint, sold bigint, opening bigint)";
     for (auto const& a : opening_stock)
     {
         std::string const name = a.name;
@@ -75,14 +97,13 @@ void set_up_accounts(soci::session& sql)
 {
     if (!is_new(sql))
         return;
-    sql << "create table accounts (customer text primary key, balance integer, opening integer)";
+    sql << "create table accounts (customer varchar(64) primary key, balance bigint, opening bigint)";
     for (auto const& c : opening_balances)
     {
         std::string const name = c.name;
         sql << "insert into accounts values (:customer, :cents, :cents)", soci::use(name, "customer"), soci::use(c.cents, "cents");
     }
-    sql << "create table till (balance integer)";
-    sql << "insert into till values (0)";
+    sql << "create table till (balance bigint)";
     make_ledger(sql);
 }
 
@@ -102,26 +123,34 @@ std::string url_of(std::filesystem::path const& file)
 
 }  // namespace
 
-shop::shop(std::filesystem::path const& directory)
-    : orders(url_of(directory / "orders.db"))
-    , stock(url_of(directory / "stock.db"))
-    , accounts(url_of(directory / "accounts.db"))
+std::string shop_place::url(std::string const& database) const
+{
+    return server.empty() ? url_of(directory / (database + ".db")) : server + '_' + database;
+}
+
+shop::shop(shop_place const& where)
+    : orders(where.url("orders"))
+    , stock(where.url("stock"))
+    , accounts(where.url("accounts"))
+    , bank(where.server.empty() ? nullptr : std::make_unique<weft::xa_resource>(where.url("accounts")))
 {
     orders.run(&set_up_orders);
     stock.run(&set_up_stock);
     accounts.run(&set_up_accounts);
 }
 
-std::unique_ptr<weft::store> open_transactions(std::filesystem::path const& directory, if_missing what)
+std::unique_ptr<weft::store> open_transactions(shop_place const& where, if_missing what)
 {
+    if (!where.server.empty())
+        return weft::open_store(where.url("weft"));
     std::error_code ignored;
+    auto const&     directory = where.directory;
     if (!std::filesystem::exists(directory, ignored))
         throw bad_input("there is no directory " + directory.string() +
                         (what == if_missing::make ? " (mkdir it, and the shop's databases will be made in it)" : ""));
     if (!std::filesystem::is_directory(directory, ignored))
         throw bad_input(directory.string() + " is not a directory");
-    auto const file = directory / "weft.db";
-    if (what == if_missing::refuse && !std::filesystem::exists(file, ignored))
+    if (what == if_missing::refuse && !std::filesystem::exists(directory / "weft.db", ignored))
         throw bad_input(directory.string() + " holds no shop: it has no weft.db (`order load` and `order place` make one)");
-    return weft::open_store(url_of(file));
+    return weft::open_store(where.url("weft"));
 }

@@ -25,7 +25,8 @@ inline namespace v0 {
 
 struct xa_options
 {
-    /// How many operations run at the same time, each on a session and thread of its own. `?connections=` in the URL goes before this.
+    /// How many actions run at the same time, each on a session and thread of its own; half as many more, at least two, are for commits
+    /// and rollbacks, which must never wait for an action. `?connections=` in the URL goes before this.
     std::size_t connections = 8;
 
     /// How long to wait for a row that another transaction has locked. `?lock_timeout=` goes before this.

@@ -268,13 +268,14 @@ struct xa_resource::impl
         });
         if (options.connections == 0 || options.connections > 1'000)
             throw misuse(misuse::code::wrong_call, "an xa_resource has 1 to 1000 connections");
-        for (std::size_t i = 0; i <= options.connections; ++i)
+        auto const finishing = std::max<std::size_t>(2, options.connections / 2);
+        for (std::size_t i = 0; i <= options.connections + finishing; ++i)
             workers.push_back(std::make_unique<worker>(url, session, options.barrier));
         prepare(*workers.back());
         try
         {
-            for (std::size_t i = 0; i < options.connections; ++i)
-                threads.emplace_back([this, &w = *workers[i]] { work(w); });
+            for (std::size_t i = 0; i < options.connections + finishing; ++i)
+                threads.emplace_back([this, &w = *workers[i], &jobs = i < options.connections ? actions : ends] { work(w, jobs); });
         }
         catch (...)
         {
@@ -301,13 +302,14 @@ struct xa_resource::impl
 
     void close() noexcept
     {
-        jobs.close();
+        actions.close();
+        ends.close();
         for (auto& t : threads)
             t.join();
         threads.clear();
     }
 
-    void work(worker& w) noexcept
+    void work(worker& w, detail::queue_of<xa_job>& jobs) noexcept
     {
         for (;;)
         {
@@ -378,11 +380,12 @@ struct xa_resource::impl
     detail::server_url                   url;
     detail::server_options               session;
     std::vector<std::unique_ptr<worker>> workers;  // the last one for `prepared` and `roll_back`
-    detail::queue_of<xa_job>             jobs;
-    std::vector<std::thread>             threads;
-    std::mutex                           mutex;
-    std::string                          store;
-    std::mutex                           sweeping;  // the last worker
+    // An action may wait for a row that another branch holds, which is prepared: its end must not stand behind it in a queue.
+    detail::queue_of<xa_job> actions, ends;
+    std::vector<std::thread> threads;
+    std::mutex               mutex;
+    std::string              store;
+    std::mutex               sweeping;  // the last worker
 };
 
 xa_resource::xa_resource(std::string_view url, xa_options options) : impl_(std::make_unique<impl>(url, std::move(options))) { }
@@ -400,7 +403,8 @@ void xa_resource::attach(std::string const& store_id)
 
 void xa_resource::submit(operation_call call, std::unique_ptr<detail::xa_business> business)
 {
-    if (auto refused = impl_->jobs.add(std::make_unique<xa_job>(std::move(call), std::move(business))))
+    auto& jobs = business ? impl_->actions : impl_->ends;
+    if (auto refused = jobs.add(std::make_unique<xa_job>(std::move(call), std::move(business))))
         std::move(refused->call).answer(outcome::error("the xa_resource was closed before the operation began"));
 }
 

@@ -73,8 +73,8 @@ weft::workflow<std::int64_t> pays_in_vain(weft::context& wf, weft::xa_resource& 
 }
 weft::workflow<std::int64_t> pays_at_last(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
 {
-    co_return co_await wf.xa(weft::named("charge").retry({.initial = 10ms, .factor = 1, .cap = 10ms, .attempts = 5}), bank, &break_once,
-                             cents);
+    auto const often = weft::retry_policy{.initial = 10ms, .factor = 1, .cap = 10ms, .attempts = 5};
+    co_return co_await wf.xa(weft::named("charge").retry(often), bank, &break_once, cents);
 }
 weft::workflow<void> pays_wrongly(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
 {

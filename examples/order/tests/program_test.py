@@ -122,7 +122,7 @@ class tampered(shop):
                     "update stock set on_hand = on_hand - 1 where article = 'mug'", "mug on hand + reserved + sold: is 1901, should be 1900 (+1)")
         self.tamper("stock.db", "update stock set sold = sold - 1, on_hand = on_hand + 1 where article = 'mug'",
                     "update stock set sold = sold + 1, on_hand = on_hand - 1 where article = 'mug'", "mug sold, against the orders that committed", "(-1)")
-        self.tamper("accounts.db", "update till set balance = balance - 1", "update till set balance = balance + 1", "balances + till", "(-1)")
+        self.tamper("accounts.db", "insert into till values (-1)", "insert into till values (1)", "balances + till", "(-1)")
         for database in ("orders.db", "stock.db", "accounts.db"):
             self.tamper(database, "insert into ledger select * from ledger where gid = 'o-0001' and branch <> '04' limit 1",
                         "delete from ledger where rowid = (select max(rowid) from ledger)", "of order o-0001 happened 2 times")
