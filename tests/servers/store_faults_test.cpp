@@ -1,0 +1,217 @@
+// Stores on servers, when something is wrong with the server, the account, the schema, or the data.
+#include "tests/support/servers.hpp"
+
+#include <weft/clock.hpp>
+#include <weft/errors.hpp>
+#include <weft/host.hpp>
+#include <weft/open_store.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+int                 three() { return 3; }
+weft::workflow<int> three_steps(weft::context& wf)
+{
+    int sum = 0;
+    for (int i = 0; i < 3; ++i)
+        sum += co_await wf.step("three", &three);
+    co_return sum;
+}
+
+std::string refusal(std::string const& url)
+{
+    try
+    {
+        weft::open_store(url);
+        return "none";
+    }
+    catch (weft::error const& e)
+    {
+        return e.what();
+    }
+}
+
+std::string replaced(std::string text, std::string const& what, std::string const& by)
+{
+    return text.replace(text.find(what), what.size(), by);
+}
+
+class ServerStore : public testing::TestWithParam<std::string>
+{
+protected:
+    bool postgres() const { return GetParam() == "postgres"; }
+
+    std::unique_ptr<weft::host> start(weft::store& store, weft::engine_options options = {})
+    {
+        auto host = std::make_unique<weft::host>(store, std::move(options));
+        host->engine().add("three-steps", &three_steps);
+        host->start();
+        return host;
+    }
+    int execute(weft::host& host, std::string gid)
+    {
+        return host.engine().execute<int>("three-steps", std::move(gid), weft::within(30s), weft::blocking);
+    }
+
+    server_database here{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(, ServerStore, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
+
+TEST_P(ServerStore, SaysWhyItCannotBeOpened)
+{
+    auto const url = here.url(), at = url.substr(url.find('@')), password = url.substr(url.rfind(':', url.find('@')) + 1, 16);
+    EXPECT_THAT(refusal(replaced(url, password, "s3cret")), AllOf(HasSubstr(GetParam() + " weft@127.0.0.1:"), Not(HasSubstr("s3cret"))));
+    EXPECT_THAT(refusal(replaced(url, here.name(), "nowhere")), HasSubstr("nowhere"));
+    EXPECT_THAT(refusal(url + "?table_prefix=a-b"), HasSubstr("table_prefix"));
+    EXPECT_THAT(refusal(url + "?color=red"), AllOf(HasSubstr("color"), Not(HasSubstr(password))));
+    EXPECT_THAT(refusal(GetParam() + "://weft:" + password + "@127.0.0.1:1/x"),
+                AllOf(HasSubstr("127.0.0.1:1/x"), Not(HasSubstr(password))));
+}
+
+TEST_P(ServerStore, RefusesASchemaThatAsksForANewerWeft)
+{
+    weft::open_store(here.url());
+    here.execute("UPDATE kv SET v = '99' WHERE cat = 'schema'");
+    EXPECT_THAT(refusal(here.url()), AllOf(HasSubstr("schema version 99"), HasSubstr(here.name())));
+    here.execute("UPDATE kv SET v = '1' WHERE cat = 'schema' AND k = 'min_reader'");
+    EXPECT_EQ(refusal(here.url()), "none") << "a newer one that says we can read it";
+}
+
+TEST_P(ServerStore, KeepsSeveralStoresApartByTheirPrefixes)
+{
+    auto const one = weft::open_store(here.url("?table_prefix=one_")), two = weft::open_store(here.url("?table_prefix=two_"));
+    auto const host = start(*one);
+    EXPECT_EQ(execute(*host, "g1"), 9);
+    EXPECT_TRUE(one->find("g1", false));
+    EXPECT_FALSE(two->find("g1", false));
+    EXPECT_NE(one->id(), two->id());
+}
+
+TEST_P(ServerStore, IsOpenedByManyAtOnce)
+{
+    std::vector<std::thread> threads;
+    std::atomic<int>         opened{0};
+    for (int i = 0; i < 6; ++i)
+        threads.emplace_back([&] { opened += refusal(here.url()) == "none"; });
+    for (auto& t : threads)
+        t.join();
+    EXPECT_EQ(opened, 6);
+    EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'store'"), "1");
+}
+
+// All its sessions die, again and again; statements, too. Every workflow ends all the same, once.
+TEST_P(ServerStore, LosesNothingWhenItsSessionsAreKilled)
+{
+    auto const               store = weft::open_store(here.url());
+    auto const               host = start(*store);
+    std::atomic<bool>        over{false};
+    std::atomic<int>         ended{0};
+    std::vector<std::thread> callers;
+    for (int c = 0; c < 4; ++c)
+        callers.emplace_back([&, c] {
+            for (int i = 0; i < 40; ++i)
+                for (;;)
+                    try
+                    {
+                        ended += execute(*host, "g" + std::to_string(c) + "-" + std::to_string(i)) == 9;
+                        break;
+                    }
+                    catch (weft::store_error const&)
+                    {
+                        // In doubt: the same gid again.
+                    }
+        });
+    std::thread killer([&] {
+        while (!over)
+        {
+            std::this_thread::sleep_for(40ms);
+            if (postgres())
+                here.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+                             "pg_backend_pid()");
+            else if (auto const id =
+                         here.value("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() "
+                                    "ORDER BY RAND() LIMIT 1");
+                     !id.empty())
+                try
+                {
+                    here.execute("KILL " + id);
+                }
+                catch (std::exception const&)
+                {
+                    // It is gone already.
+                }
+        }
+    });
+    for (auto& t : callers)
+        t.join();
+    over = true;
+    killer.join();
+    EXPECT_EQ(ended, 160);
+    EXPECT_EQ(here.value("SELECT count(*) FROM trans_global WHERE status = 'succeed' AND position = 5"), "160")
+        << "three entries, decision, end";
+}
+
+TEST_P(ServerStore, PausesWhatWasEditedIntoSomethingElseAndGoesOnWithTheOthers)
+{
+    auto const store = weft::open_store(here.url());
+    {
+        weft::host submits(*store);
+        submits.engine().declare("three-steps");
+        submits.start();
+        for (auto const* gid : {"good", "bad"})
+            submits.engine().submit("three-steps", gid, weft::blocking);
+    }
+    here.execute("UPDATE trans_global SET ext_data = '{\"journal\":[oops' WHERE gid = 'bad'");
+    auto const host = start(*store);
+    EXPECT_EQ(execute(*host, "good"), 9);
+    try
+    {
+        execute(*host, "bad");
+        ADD_FAILURE() << "it ran";
+    }
+    catch (weft::unfinished const& e)
+    {
+        EXPECT_EQ(e.reason(), weft::unfinished::why::paused);
+    }
+    EXPECT_EQ(execute(*host, "another"), 9);
+}
+
+// The time in the store is the server's: an engine whose own clock is a day off is neither dead nor early.
+class clock_of_tomorrow final : public weft::clock
+{
+public:
+    std::chrono::system_clock::time_point now() const override { return base_->now() + 24h; }
+    std::chrono::nanoseconds              since_boot() const override { return base_->since_boot(); }
+    std::unique_ptr<weft::alarm>          make_alarm(boost::asio::any_io_executor e) override { return base_->make_alarm(std::move(e)); }
+
+private:
+    std::shared_ptr<weft::clock> base_ = weft::system_clock();
+};
+
+TEST_P(ServerStore, DoesNotMindAClockThatIsADayOff)
+{
+    auto const           store = weft::open_store(here.url());
+    weft::engine_options options;
+    options.clock = std::make_shared<clock_of_tomorrow>();
+    auto const today = start(*store), tomorrow = start(*store, options);
+    for (int i = 0; i < 5; ++i)
+    {
+        EXPECT_EQ(execute(*today, "today-" + std::to_string(i)), 9);
+        EXPECT_EQ(execute(*tomorrow, "tomorrow-" + std::to_string(i)), 9);
+        std::this_thread::sleep_for(300ms);
+    }
+    EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'engine'"), "2") << "both are alive still";
+    EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'dead engine'"), "0");
+}
+
+}  // namespace
