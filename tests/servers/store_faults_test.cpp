@@ -186,6 +186,29 @@ TEST_P(ServerStore, PausesWhatWasEditedIntoSomethingElseAndGoesOnWithTheOthers)
     EXPECT_EQ(execute(*host, "another"), 9);
 }
 
+// MySQL closes the connection on whoever sends more than max_allowed_packet (64 MiB here), and says nothing of which write it was.
+TEST_P(ServerStore, RefusesAWriteThatIsTooLargeForTheServerAndNoOther)
+{
+    auto const store = weft::open_store(here.url());
+    store->enlist("engine", {});
+    std::vector<weft::write> writes;
+    for (std::size_t const size : {100u, 70u << 20, 6u << 20, 100u})
+    {
+        weft::create_write w;
+        w.gid = "g" + std::to_string(writes.size());
+        w.workflow = "w";
+        w.input = '"' + std::string(size, 'x') + '"';
+        w.owner = "engine";
+        writes.emplace_back(std::move(w));
+    }
+    auto const results = store->apply(writes, false);
+    for (std::size_t i : {0u, 2u, 3u})
+        EXPECT_EQ(results[i].what, weft::written::done) << i;
+    EXPECT_EQ(results[1].what, postgres() ? weft::written::done : weft::written::refused);
+    EXPECT_THAT(results[1].why, HasSubstr(postgres() ? "" : "max_allowed_packet"));
+    EXPECT_EQ(store->find("g2", false)->input.size(), (6u << 20) + 2);
+}
+
 // The time in the store is the server's: an engine whose own clock is a day off is neither dead nor early.
 class clock_of_tomorrow final : public weft::clock
 {

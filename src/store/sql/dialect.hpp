@@ -81,6 +81,10 @@ public:
     // What opens a transaction and yields the time in milliseconds since 1970, in one round trip.
     virtual std::string begin_with_time() const = 0;
 
+    // How many bytes a text takes within a statement, and how many a statement may have on this session (0: whatever it needs).
+    virtual std::size_t size_of(std::string_view text) const = 0;
+    virtual std::size_t statement_limit(detail::server_session&) const = 0;
+
     // A text as a literal; appended.
     virtual void append_literal(std::string& to, std::string_view text) const = 0;
 

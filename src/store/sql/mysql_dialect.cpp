@@ -1,5 +1,7 @@
 #include "src/store/sql/dialect.hpp"
 
+#include <algorithm>
+
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
@@ -126,7 +128,18 @@ public:
     std::string now() const override { return "UTC_TIMESTAMP(3)"; }
     // Without autocommit, a transaction is open from the first statement on.
     std::string begin_with_time() const override { return "SELECT " + milliseconds_of("UTC_TIMESTAMP(3)"); }
-    void        append_literal(std::string& to, std::string_view text) const override { detail::append_mysql_literal(to, text); }
+    std::size_t size_of(std::string_view text) const override
+    {
+        return text.size() + static_cast<std::size_t>(std::count_if(
+                                 text.begin(), text.end(), [](char c) { return c == '\0' || c == '\'' || c == '\\' || c == '\x1a'; }));
+    }
+    std::size_t statement_limit(detail::server_session& session) const override
+    {
+        long long bytes = 0;
+        session.sql() << "SELECT @@max_allowed_packet", soci::into(bytes);
+        return static_cast<std::size_t>(bytes);
+    }
+    void append_literal(std::string& to, std::string_view text) const override { detail::append_mysql_literal(to, text); }
     // Not FROM_UNIXTIME, which ends in 2038.
     std::string time_of(std::string const& ms) const override
     {

@@ -112,7 +112,9 @@ public:
     {
         return "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT " + milliseconds_of("clock_timestamp()");
     }
-    void append_literal(std::string& to, std::string_view text) const override
+    std::size_t size_of(std::string_view text) const override { return text.size(); }
+    std::size_t statement_limit(detail::server_session&) const override { return 0; }
+    void        append_literal(std::string& to, std::string_view text) const override
     {
         to += '\'';
         for (char const c : text)

@@ -24,6 +24,17 @@ constexpr int tries = 5;
 // How many rows of a dead engine are released in one transaction.
 constexpr std::size_t release_batch = 1'000;
 
+// Worth asking whether the server will take it: others are below any server's limit, whatever they hold.
+bool is_large(write const& w)
+{
+    constexpr std::size_t many = 200'000;
+    if (auto const* c = std::get_if<create_write>(&w))
+        return c->input.size() > many;
+    if (auto const* e = std::get_if<extend_write>(&w))
+        return e->entries.size() + e->text.size() > many;
+    return false;
+}
+
 // Ends a transaction that came to nothing, without an error.
 struct undone : std::exception
 { };
@@ -77,6 +88,8 @@ public:
         bool some = false;
         try
         {
+            if (std::any_of(others.begin(), others.end(), [&](std::size_t i) { return is_large(writes[i]); }))
+                refuse_large(writes, others, results);
             if (!others.empty())
                 apply_group(writes, others, repeated, results, some);
             // Each for itself: they hold locks that others want, for as long as the business takes.
@@ -424,6 +437,22 @@ private:
             else
                 results[which.front()] = {written::refused, detail::server_message(e), {}};
         }
+    }
+
+    // Takes out what the server would not take: MySQL would close the connection, and never say which of a batch it was.
+    void refuse_large(std::span<write const> writes, std::vector<std::size_t>& which, std::vector<write_result>& results)
+    {
+        if (options_.url.kind == detail::server_kind::postgres)
+            return;
+        reading([&](connection& c) {
+            std::erase_if(which, [&](std::size_t i) {
+                auto why = c.writes->too_large(writes[i]);
+                if (why.empty())
+                    return false;
+                results[i] = {written::refused, std::move(why), {}};
+                return true;
+            });
+        });
     }
 
     bool apply_in_hope(std::span<write const> writes, std::span<std::size_t const> which, std::vector<write_result>& results)

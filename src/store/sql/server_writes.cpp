@@ -76,6 +76,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     : session_(session)
     , dialect_(d)
     , tables_(tables)
+    , limit_(d.statement_limit(session))
 {
     auto const        number = [](char const* name) { return column{name, column::number}; };
     auto const        text = [](char const* name) { return column{name, column::text}; };
@@ -220,8 +221,39 @@ void server_writes::put(request_write const& w, std::int64_t now)
     rows.number(now);
 }
 
+std::size_t server_writes::size_of(write const& w) const
+{
+    auto const text = [&](std::string const& t) { return dialect_.size_of(t); };
+    return std::visit(
+        [&](auto const& x) -> std::size_t {
+            using W = std::decay_t<decltype(x)>;
+            if constexpr (std::is_same_v<W, create_write>)
+                return text(x.input) + text(x.workflow) * 2;
+            else if constexpr (std::is_same_v<W, extend_write>)
+                return text(x.entries) + text(x.text);
+            else if constexpr (std::is_same_v<W, park_write>)
+                return text(x.paused_reason) * 2 + text(x.last_error);
+            else
+                return 0;
+        },
+        w);
+}
+
+std::string server_writes::too_large(write const& w) const
+{
+    // The rest of a statement and of a row take far less than this.
+    constexpr std::size_t rest = 16'384;
+    auto const            size = size_of(w);
+    if (limit_ == 0 || size + rest <= limit_)
+        return {};
+    return "it takes " + std::to_string(size) + " bytes in a statement, and the server's max_allowed_packet is " + std::to_string(limit_);
+}
+
 void server_writes::put(write const& w, std::int64_t now)
 {
+    // A large one goes alone: what waits goes before it.
+    if (size_of(w) >= statement_bytes / 2)
+        matched_ = send() && matched_;
     std::visit([&](auto const& x) { put(x, now); }, w);
     std::size_t bytes = 0;
     for (auto const* rows : {&create_, &create_owned_, &extend_, &decide_, &park_})
@@ -426,6 +458,8 @@ server_writes::judgement server_writes::judge(request_write const& w, head const
 
 bool server_writes::extend(extend_write const& w, std::int64_t now)
 {
+    if (auto const why = too_large(w); !why.empty())
+        throw std::runtime_error(why);
     put(w, now);
     return send();
 }

@@ -53,6 +53,9 @@ public:
     // True if the row looks as this extension leaves it.
     bool is_applied(extend_write const& w);
 
+    // Why the server would not even take this write: larger than it takes anything. Empty: it will.
+    std::string too_large(write const& w) const;
+
     // Forgets what a failed batch has left in the statements.
     void clear();
 
@@ -73,14 +76,15 @@ private:
     using phase = std::vector<std::size_t>;
     static std::vector<phase> phases(std::span<write const> writes, std::span<std::size_t const> which);
 
-    void put(create_write const& w, std::int64_t now);
-    void put(extend_write const& w, std::int64_t now);
-    void put(park_write const& w, std::int64_t now);
-    void put(request_write const& w, std::int64_t now);
-    void put(local_write const&, std::int64_t) { }
-    void put(write const& w, std::int64_t now);
-    bool send();
-    bool send(multi_row& rows);
+    void        put(create_write const& w, std::int64_t now);
+    void        put(extend_write const& w, std::int64_t now);
+    void        put(park_write const& w, std::int64_t now);
+    void        put(request_write const& w, std::int64_t now);
+    void        put(local_write const&, std::int64_t) { }
+    void        put(write const& w, std::int64_t now);
+    bool        send();
+    std::size_t size_of(write const& w) const;
+    bool        send(multi_row& rows);
 
     heads                 lock(std::span<write const> writes, phase const& of);
     std::set<std::string> alive(std::span<write const> writes, phase const& of);
@@ -97,6 +101,7 @@ private:
     dialect const&             dialect_;
     table_names const&         tables_;
     std::unique_ptr<multi_row> create_, create_owned_, seal_, extend_, decide_, park_, cancel_, resume_;
+    std::size_t                limit_ = 0;       // of bytes in a statement; 0: none
     bool                       matched_ = true;  // everything sent since the last send()
 };
 
