@@ -30,7 +30,8 @@ bare_figures run_server_loop(std::string const& text, std::size_t per_commit, do
         session, creation,
         table + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, update_time, "
                 "next_cron_time)",
-        "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_is, v.owner_is, 1, '{\"journal\":[]}', " + now + ", " + now + ", " + now);
+        "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_is, v.owner_is, 1, '{\"journal\":[]}', " + now + ", " + now + ", " + now,
+        "");
     column const outcome[] = {
         gid, {"owner_is", column::text}, {"position_is", column::number}, {"entry_is", column::text}, {"position_to", column::number}, at};
     std::string const extended = "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entry_is", "']}'") +

@@ -63,13 +63,13 @@ class dialect
 public:
     virtual ~dialect() = default;
 
-    // INSERT INTO `into` SELECT `values` FROM rows AS v.
+    // INSERT INTO `into` SELECT `values` FROM rows AS v. `tail`: see or_nothing.
     virtual std::unique_ptr<multi_row> insert(detail::server_session&, std::span<column const> rows, std::string const& into,
-                                              std::string const& values) const = 0;
+                                              std::string const& values, std::string const& tail) const = 0;
 
-    // The same, for each row that meets the condition in `with`: "table AS t ON condition". `lock`: see for_key_share.
+    // The same, for each row that meets the condition in `with`: "table AS t ON condition". `tail`: see for_key_share and or_nothing.
     virtual std::unique_ptr<multi_row> insert_with(detail::server_session&, std::span<column const> rows, std::string const& into,
-                                                   std::string const& values, std::string const& with, std::string const& lock) const = 0;
+                                                   std::string const& values, std::string const& with, std::string const& tail) const = 0;
 
     // UPDATE `table` AS t SET `assignments` for each of the rows AS v with the same gid that meets the condition. The names of the
     // rows' columns differ from the table's, but for gid.
@@ -110,6 +110,10 @@ public:
 
     // At the end of a SELECT: the rows (of `alias`) stay where they are until the end of the transaction; beats may go on.
     virtual std::string for_key_share(char const* alias) const = 0;
+
+    // At the end of an INSERT: a gid that is there already is left alone, where the server can say so; else it is an error. (On PostgreSQL an
+    // error ends the whole transaction and stands in the server's log, and SOCI 4.0.3 loses what the statement was given.)
+    virtual char const* or_nothing() const = 0;
 
     // As conditions that an index answers: what is not over, and of that what `owner` (an expression) owns, or owns and was asked to cancel.
     virtual std::string unfinished_rows() const = 0;

@@ -104,10 +104,10 @@ class mysql_dialect final : public dialect
 {
 public:
     std::unique_ptr<multi_row> insert(detail::server_session& s, std::span<column const> rows, std::string const& into,
-                                      std::string const& values) const override
+                                      std::string const& values, std::string const& tail) const override
     {
-        return std::make_unique<mysql_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + before_rows(rows), after_rows,
-                                                 rows.size());
+        return std::make_unique<mysql_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + before_rows(rows),
+                                                 after_rows + tail, rows.size());
     }
     // STRAIGHT_JOIN: our rows first, then theirs by the index, whatever the statistics say.
     std::unique_ptr<multi_row> update(detail::server_session& s, std::span<column const> rows, std::string const& table,
@@ -119,10 +119,10 @@ public:
                                                  rows.size());
     }
     std::unique_ptr<multi_row> insert_with(detail::server_session& s, std::span<column const> rows, std::string const& into,
-                                           std::string const& values, std::string const& with, std::string const& lock) const override
+                                           std::string const& values, std::string const& with, std::string const& tail) const override
     {
         return std::make_unique<mysql_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + before_rows(rows),
-                                                 std::string(after_rows) + " STRAIGHT_JOIN " + with + lock, rows.size());
+                                                 std::string(after_rows) + " STRAIGHT_JOIN " + with + tail, rows.size());
     }
 
     std::string now() const override { return "UTC_TIMESTAMP(3)"; }
@@ -174,6 +174,7 @@ public:
     std::string bytes_of(std::string const& text) const override { return "CONVERT(" + text + " USING binary)"; }
     std::string text_of(std::string const& bytes) const override { return "CONVERT(" + bytes + " USING utf8mb4)"; }
     std::string for_key_share(char const*) const override { return " LOCK IN SHARE MODE"; }
+    char const* or_nothing() const override { return ""; }
     // Generated columns: there are no partial indexes.
     std::string unfinished_rows() const override { return "unfinished_owner IS NOT NULL"; }
     std::string unfinished_of(std::string const& owner) const override { return "unfinished_owner = " + owner; }

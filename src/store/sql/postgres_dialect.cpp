@@ -89,9 +89,10 @@ class postgres_dialect final : public dialect
 {
 public:
     std::unique_ptr<multi_row> insert(detail::server_session& s, std::span<column const> rows, std::string const& into,
-                                      std::string const& values) const override
+                                      std::string const& values, std::string const& tail) const override
     {
-        return std::make_unique<postgres_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows), rows.size());
+        return std::make_unique<postgres_multi_row>(s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows) + tail,
+                                                    rows.size());
     }
     std::unique_ptr<multi_row> update(detail::server_session& s, std::span<column const> rows, std::string const& table,
                                       std::string const& assignments, std::string const& condition) const override
@@ -101,10 +102,10 @@ public:
             rows.size());
     }
     std::unique_ptr<multi_row> insert_with(detail::server_session& s, std::span<column const> rows, std::string const& into,
-                                           std::string const& values, std::string const& with, std::string const& lock) const override
+                                           std::string const& values, std::string const& with, std::string const& tail) const override
     {
         return std::make_unique<postgres_multi_row>(
-            s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows) + " JOIN " + with + lock, rows.size());
+            s, "INSERT INTO " + into + " SELECT " + values + " FROM " + source(rows) + " JOIN " + with + tail, rows.size());
     }
 
     std::string now() const override { return "clock_timestamp()"; }
@@ -149,6 +150,7 @@ public:
     std::string bytes_of(std::string const& text) const override { return "convert_to(" + text + ", 'UTF8')"; }
     std::string text_of(std::string const& bytes) const override { return "convert_from(" + bytes + ", 'UTF8')"; }
     std::string for_key_share(char const* alias) const override { return std::string(" FOR KEY SHARE OF ") + alias; }
+    char const* or_nothing() const override { return " ON CONFLICT (gid) DO NOTHING"; }
     std::string unfinished_rows() const override { return unfinished; }
     std::string unfinished_of(std::string const& owner) const override { return "owner = " + owner + " AND " + unfinished; }
     std::string cancelled_of(std::string const& owner) const override

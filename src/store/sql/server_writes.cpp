@@ -89,10 +89,10 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     std::string const created =
         "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_data_is, v.owner_is, v.attempts_is, '{\"journal\":[]}', " + now + ", " +
         now + ", " + now;
-    create_ = d.insert(session, creation, into, created);
+    create_ = d.insert(session, creation, into, created, d.or_nothing());
     // Nobody would look for work of an engine that is not listed: its row must be there, and stay until this is committed.
-    create_owned_ =
-        d.insert_with(session, creation, into, created, tables.kv + " AS e ON e.cat = 'engine' AND e.k = v.owner_is", d.for_key_share("e"));
+    create_owned_ = d.insert_with(session, creation, into, created, tables.kv + " AS e ON e.cat = 'engine' AND e.k = v.owner_is",
+                                  d.for_key_share("e") + d.or_nothing());
 
     column const sealing[] = {gid, text("owner_is"), number("position_is"), text("part_is"), number("now_is")};
     seal_ = d.insert_with(session, sealing, tables.branch + " (gid, branch_id, op, status, bin_data, create_time, update_time)",
