@@ -46,19 +46,8 @@ std::string whole_seconds(std::chrono::milliseconds t)
     throw misuse(misuse::code::wrong_call, "a database URL has no option \"" + name + "\" here: there are " + known);
 }
 
-// One of libpq's `options`: -c name=value, spaces and backslashes escaped.
-std::string setting(std::string_view name, std::string_view value)
-{
-    std::string out = " -c ";
-    (out += name) += '=';
-    for (char const c : value)
-    {
-        if (c == ' ' || c == '\\')
-            out += '\\';
-        out += c;
-    }
-    return out;
-}
+// One of libpq's `options`: -c name=value, where the value is a plain word.
+std::string setting(std::string_view name, std::string_view value) { return " -c " + std::string(name) + '=' + std::string(value); }
 
 std::string quoted_identifier(std::string_view name)
 {
@@ -79,8 +68,6 @@ std::string postgres_connect_string(server_url const& url, server_options const&
         settings += setting("statement_timeout", std::to_string(options.statement_timeout.count()));
     if (options.lock_timeout.count() > 0)
         settings += setting("lock_timeout", std::to_string(options.lock_timeout.count()));
-    if (!options.schema.empty())
-        settings += setting("search_path", quoted_identifier(options.schema));
     if (why == server_session::purpose::store)
         settings +=
             setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") + setting("synchronous_commit", "on");
@@ -264,6 +251,9 @@ try : kind_(url.kind), sql_(parameters(url, options, why))
         // Notices are for people at a terminal; a library prints nothing.
         PQsetNoticeProcessor(
             postgres_of(sql_), [](void*, char const*) {}, nullptr);
+        // Not by a connection option: quotes and spaces do not survive the way there.
+        if (!options.schema.empty())
+            execute("SET search_path TO " + quoted_identifier(options.schema));
         return;
     }
     std::string version;
@@ -278,6 +268,9 @@ try : kind_(url.kind), sql_(parameters(url, options, why))
                         : "max_execution_time = " + std::to_string(options.statement_timeout.count()) + ", ";
     if (why == purpose::xa)
         set += "wait_timeout = " + std::to_string(xa_silence.count()) + ", ";
+    // A process that stands still within a local transaction must not keep its rows locked: PostgreSQL has been told above.
+    if (why == purpose::store && mariadb_)
+        set += "idle_transaction_timeout = 5, ";
     if (why == purpose::store)
         set += "time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 0, ";
     execute(set.substr(0, set.size() - 2));

@@ -144,9 +144,11 @@ public:
         first([&] { seen = protocol().commit(x); });
         for (int i = 0; seen == finished::unknown && i < asked_again; ++i)
         {
+            // In this order: whoever else is committing it takes it off the list only when it can be seen.
+            bool const listed = is_prepared(x);
             if (is_visible(where))
                 return;
-            if (!is_prepared(x))
+            if (!listed)
                 throw refusal("there is no prepared transaction " + x.text() + " any more, and nothing of it was committed");
             std::this_thread::sleep_for(pause);
             seen = protocol().commit(x);

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <latch>
 #include <thread>
 
 namespace {
@@ -67,10 +68,11 @@ void sleep_long(soci::session& sql, std::int64_t)
             throw std::runtime_error("the query was killed");
     }
 }
-void update_both(soci::session& sql, std::string const& first, std::string const& then)
+std::latch* both_hold_one = nullptr;
+void        update_both(soci::session& sql, std::string const& first, std::string const& then)
 {
     sql << "UPDATE accounts SET cents = cents + 1 WHERE name = :n", soci::use(first);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    both_hold_one->arrive_and_wait();
     sql << "UPDATE accounts SET cents = cents + 1 WHERE name = :n", soci::use(then);
 }
 
@@ -210,10 +212,12 @@ TEST_P(ServerDatabase, TellsTheVictimOfADeadlockAndLeavesNothingOfIt)
         sql << "INSERT INTO accounts VALUES ('a', 0), ('b', 0)";
     });
     std::string const a = "a", b = "b";
-    auto              one = send(weft::sql(db, &update_both), branch_of("g1"), a, b);
-    auto              other = send(weft::sql(db, &update_both), branch_of("g2"), b, a);
-    auto const        answers = {one.get(), other.get()};
-    int               succeeded = 0;
+    std::latch        both(2);
+    both_hold_one = &both;
+    auto       one = send(weft::sql(db, &update_both), branch_of("g1"), a, b);
+    auto       other = send(weft::sql(db, &update_both), branch_of("g2"), b, a);
+    auto const answers = {one.get(), other.get()};
+    int        succeeded = 0;
     for (auto const& answer : answers)
         if (answer.outcome.what == outcome::kind::success)
             ++succeeded;

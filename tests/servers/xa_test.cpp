@@ -425,8 +425,7 @@ TEST_P(XaSweep, RollsBackWhatIsLeftOfWorkflowsThatHaveEndedAndNothingElse)
     {
         auto const host = start();
         eventually_prepared(store->id(), 2);
-        std::this_thread::sleep_for(100ms);
-    }
+    }  // and its sweep has come to an end
     EXPECT_THAT(here.prepared(store->id()), testing::UnorderedElementsAre(HasSubstr("/ended/02/1"), HasSubstr("/never heard of/01/1")));
     EXPECT_EQ(here.prepared(other).size(), 1u);
     finish(store->id());

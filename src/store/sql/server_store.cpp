@@ -156,9 +156,8 @@ public:
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
     {
         claimed                  c;
-        std::int64_t             next = never;
         std::vector<std::string> due;
-        in_transaction([&](connection& conn, std::int64_t now) { next = look(conn, engine, workflows, now, c, due); });
+        in_transaction([&](connection& conn, std::int64_t now) { due = look(conn, engine, workflows, now, c); });
         if (!c.alive || (due.empty() && !owned_too))
             return c;
         in_transaction([&](connection& conn, std::int64_t now) {
@@ -178,8 +177,7 @@ public:
             for (auto const& name : due)
                 if (c.rows.size() < limit)
                     take(conn, c, engine, "", name, now, limit - c.rows.size());
-            due.clear();
-            look(conn, engine, workflows, now, c, due);
+            look(conn, engine, workflows, now, c);
         });
         return c;
     }
@@ -334,6 +332,35 @@ private:
         }
     }
 
+    // A connection on which a local transaction is open, and the time. One that has been idle may have been closed by the server meanwhile,
+    // and all the others with it: nothing was done on them, so nobody need hear of it.
+    std::pair<std::unique_ptr<connection>, std::int64_t> begin()
+    {
+        for (;;)
+        {
+            bool pooled = false;
+            {
+                std::lock_guard lock(mutex_);
+                pooled = !idle_.empty();
+            }
+            auto         c = connect();
+            std::int64_t now = 0;
+            try
+            {
+                query(
+                    c->session, dialect_.begin_with_time(), [&](soci::statement& s) { s.exchange(soci::into(now)); }, [] {});
+                return {std::move(c), options_.clock ? clock_ms() : now};
+            }
+            catch (std::exception const& e)
+            {
+                if (!pooled)
+                    throw as_store_error(e, false);
+                std::lock_guard lock(mutex_);
+                idle_.clear();
+            }
+        }
+    }
+
     void give_back(std::unique_ptr<connection> c)
     {
         std::lock_guard lock(mutex_);
@@ -356,15 +383,10 @@ private:
     {
         for (int tried = 1;; ++tried)
         {
-            auto c = connect();
+            auto [c, now] = begin();
             bool committing = false;
             try
             {
-                std::int64_t now = 0;
-                query(
-                    c->session, dialect_.begin_with_time(), [&](soci::statement& s) { s.exchange(soci::into(now)); }, [] {});
-                if (options_.clock)
-                    now = clock_ms();
                 if constexpr (std::is_void_v<std::invoke_result_t<F, connection&, std::int64_t>>)
                 {
                     f(*c, now);
@@ -583,11 +605,12 @@ private:
         }
     }
 
-    // Who is due, and when the next one will be; whether the engine is listed.
-    std::int64_t look(connection& conn, std::string const& engine, std::span<std::string const> workflows, std::int64_t now, claimed& c,
-                      std::vector<std::string>& due)
+    // Which of the workflows are due, when the next one will be, and whether the engine is listed.
+    std::vector<std::string> look(connection& conn, std::string const& engine, std::span<std::string const> workflows, std::int64_t now,
+                                  claimed& c)
     {
-        std::string text = "SELECT 'engine', count(*) FROM " + tables_.kv + " WHERE cat = 'engine' AND k = " + literal(engine);
+        std::vector<std::string> due;
+        std::string              text = "SELECT 'engine', count(*) FROM " + tables_.kv + " WHERE cat = 'engine' AND k = " + literal(engine);
         for (std::size_t i = 0; i < workflows.size(); ++i)
             text += " UNION ALL SELECT '" + std::to_string(i) + "', " + dialect_.milliseconds_of("min(next_cron_time)") + " FROM " +
                     tables_.global + " WHERE " + dialect_.unfinished_of("''") + " AND workflow = " + literal(workflows[i]);
@@ -613,7 +636,7 @@ private:
             });
         if (c.alive && next < end_of_time)
             c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, next - now));
-        return next;
+        return due;
     }
 
     void take(connection& c, claimed& into, std::string const& engine, std::string const& from, std::string const& workflow,
