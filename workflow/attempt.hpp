@@ -60,8 +60,10 @@ class send final : public performance
 {
 public:
     send(std::shared_ptr<answers_way> way, boost::intrusive_ptr<branch_call> call) : way_(std::move(way)), call_(std::move(call)) { }
-    boost::asio::any_io_executor executor() const override;
-    void                         answer(outcome o, bool permanent) noexcept override;
+    boost::asio::any_io_executor     executor() const override;
+    std::shared_ptr<weft::transport> transport() const override;
+    http_headers const*              headers() const noexcept override { return call_->headers.get(); }
+    void                             answer(outcome o, bool permanent) noexcept override;
 
     class attempt* waiting = nullptr;  // strand only, or while the engine goes; null once the attempt does not wait any more
 

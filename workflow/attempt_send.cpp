@@ -29,6 +29,13 @@ boost::asio::any_io_executor send::executor() const
     return executor;
 }
 
+std::shared_ptr<weft::transport> send::transport() const
+{
+    std::shared_ptr<weft::transport> transport;
+    way_->enter([&](auto const& engine) { transport = engine->options().transport; });
+    return transport;
+}
+
 void send::answer(outcome o, bool permanent) noexcept
 {
     boost::intrusive_ptr<send> self(this);

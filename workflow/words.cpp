@@ -29,6 +29,15 @@ std::string_view to_string(operation op) noexcept
     return "?";
 }
 
+std::optional<operation> operation_from(std::string_view text) noexcept
+{
+    for (auto op : {operation::action, operation::compensate, operation::try_, operation::confirm, operation::cancel, operation::commit,
+                    operation::rollback})
+        if (to_string(op) == text)
+            return op;
+    return std::nullopt;
+}
+
 std::string_view to_string(status s) noexcept
 {
     switch (s)

@@ -98,6 +98,17 @@ public:
     /// Errors: misuse if gid or branch id is empty or longer than 128 bytes, or the table's name is no identifier.
     explicit barrier(branch const& where, barrier_options options = {});
 
+    /// The same for a request that came over HTTP: from its query `gid`, `trans_type`, `branch_id` and `op`, as weft and dtm send them.
+    ///
+    ///     auto guard = weft::barrier::from_query(request.target());
+    ///
+    /// `query`: a request target ("/refund?gid=…"), or the query alone, with or without "?". Other parameters are passed over.
+    /// Errors: misuse naming the parameter that is missing, twice there, or not what it should be: answer 400.
+    static barrier from_query(std::string_view query, barrier_options options = {});
+
+    /// The operation that this guards, where one address serves several: "action", "compensate", …
+    operation guarded() const noexcept { return op_; }
+
     /// Runs `business` if this is the first time, and returns its result; else returns what it returned then.
     ///
     /// Errors: failure if the branch was already undone; whatever `business` throws. The caller rolls back in any case.

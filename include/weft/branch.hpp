@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ enum class operation : std::uint8_t
 
 /// "action", "compensate", "try", … Persisted in journals and barrier rows; do not rename.
 std::string_view to_string(operation) noexcept;
+
+/// The other way; nothing for any other word.
+std::optional<operation> operation_from(std::string_view) noexcept;
 
 /// True for compensate, cancel and rollback.
 constexpr bool is_undo(operation op) noexcept

@@ -9,6 +9,7 @@
 #include <weft/errors.hpp>
 #include <weft/retry.hpp>
 #include <weft/store.hpp>
+#include <weft/transport.hpp>
 #include <weft/xa_participant.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -56,6 +57,9 @@ struct engine_options
 
     /// Null: nothing is counted. Lifetimes: shared with the engine.
     std::shared_ptr<weft::counters> counters;
+
+    /// How `weft::post` and the others send: `make_http_transport()` in <weft/http.hpp>. Null: such operations pause their transaction.
+    std::shared_ptr<weft::transport> transport;
 
     /// Called on the engine's strand when a transaction has to wait for a person: `paused_reason` says for what.
     std::function<void(transaction const&)> on_paused;

@@ -4,6 +4,7 @@
 
 #include <weft/branch.hpp>
 #include <weft/outcome.hpp>
+#include <weft/transport.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -26,8 +27,10 @@ public:
     weft::branch                     where;
     boost::asio::cancellation_signal cancel;
 
-    virtual boost::asio::any_io_executor executor() const = 0;
-    virtual void                         answer(outcome, bool permanent) noexcept = 0;
+    virtual boost::asio::any_io_executor     executor() const = 0;
+    virtual std::shared_ptr<weft::transport> transport() const { return nullptr; }
+    virtual http_headers const*              headers() const noexcept { return nullptr; }
+    virtual void                             answer(outcome, bool permanent) noexcept = 0;
 };
 
 }  // namespace detail
@@ -56,6 +59,12 @@ public:
 
     /// Emits `terminal` when the operation's time-out has passed or the transaction is cancelled.
     boost::asio::cancellation_slot get_cancellation_slot() const { return to_->cancel.slot(); }
+
+    /// engine_options::transport.
+    std::shared_ptr<transport> get_transport() const { return to_->transport(); }
+
+    /// What `wf.branch_header` set for this branch, or null. Lifetimes: as long as this call.
+    http_headers const* headers() const noexcept { return to_->headers(); }
 
     void answer(outcome o) && noexcept { std::exchange(to_, nullptr)->answer(std::move(o), false); }
 

@@ -145,6 +145,17 @@ public:
                        std::forward<Args>(args)...);
     }
 
+    /// A header for every request of the branches that follow, those of their confirmations and undos included: tenant, trace, credentials.
+    /// An earlier value of the name is replaced. Like addresses, headers are not compared on replay.
+    /// Errors: none here; one that cannot be sent pauses the transaction at its first request.
+    void branch_header(std::string name, std::string value)
+    {
+        auto headers = headers_ ? std::make_shared<http_headers>(*headers_) : std::make_shared<http_headers>();
+        std::erase_if(*headers, [&](auto const& h) { return h.first == name; });
+        headers->emplace_back(std::move(name), std::move(value));
+        headers_ = std::move(headers);
+    }
+
     std::string const& gid() const noexcept { return core_.gid(); }
 
     /// The time kept in the last journal entry (at first, of the creation): the same in every attempt.
@@ -165,8 +176,9 @@ private:
         using result = typename detail::result_of_operation<First, std::decay_t<Args>...>::type;
         (check_callable<Ops, std::decay_t<Args>...>(), ...);
         using call = detail::branch_call_of<std::tuple<std::decay_t<Args>...>, Ops...>;
-        return detail::branch_awaitable<result>(
-            core_, boost::intrusive_ptr<detail::branch_call>(new call(v, std::move(name), std::move(ops), std::forward<Args>(args)...)));
+        boost::intrusive_ptr<detail::branch_call> made(new call(v, std::move(name), std::move(ops), std::forward<Args>(args)...));
+        made->headers = headers_;
+        return detail::branch_awaitable<result>(core_, std::move(made));
     }
 
     template <class Op, class... Args>
@@ -175,7 +187,8 @@ private:
         using type [[maybe_unused]] = typename detail::result_of_operation<Op, Args...>::type;
     }
 
-    detail::attempt_core& core_;
+    detail::attempt_core&               core_;
+    std::shared_ptr<http_headers const> headers_;
 };
 
 /// `co_await weft::as_outcome(wf.step(…))` gives a `boost::system::result<T, failure>` instead of throwing: needed to go another

@@ -43,14 +43,19 @@ namespace {
 class answer_sink final : public detail::performance
 {
 public:
-    answer_sink(branch w, boost::asio::any_io_executor e, std::function<void(outcome, bool)> t)
+    // `original` is one of the calls that this one stands for.
+    answer_sink(operation_call const& original, boost::asio::any_io_executor e, std::function<void(outcome, bool)> t)
         : executor_(std::move(e))
+        , transport_(original.get_transport())
+        , headers_(original.headers() ? *original.headers() : http_headers())
         , then_(std::move(t))
     {
-        where = std::move(w);
+        where = original.where();
     }
-    boost::asio::any_io_executor executor() const override { return executor_; }
-    void                         answer(outcome o, bool permanent) noexcept override
+    boost::asio::any_io_executor     executor() const override { return executor_; }
+    std::shared_ptr<weft::transport> transport() const override { return transport_; }
+    http_headers const*              headers() const noexcept override { return &headers_; }
+    void                             answer(outcome o, bool permanent) noexcept override
     {
         if (then_)
             then_(std::move(o), permanent);
@@ -58,12 +63,15 @@ public:
 
 private:
     boost::asio::any_io_executor       executor_;
+    std::shared_ptr<weft::transport>   transport_;
+    http_headers                       headers_;
     std::function<void(outcome, bool)> then_;
 };
 
-operation_call call_for(branch const& where, boost::asio::any_io_executor const& executor, std::function<void(outcome, bool)> then)
+operation_call call_for(operation_call const& original, boost::asio::any_io_executor const& executor,
+                        std::function<void(outcome, bool)> then)
 {
-    return operation_call(boost::intrusive_ptr<detail::performance>(new answer_sink(where, executor, std::move(then))));
+    return operation_call(boost::intrusive_ptr<detail::performance>(new answer_sink(original, executor, std::move(then))));
 }
 
 }  // namespace
@@ -113,7 +121,7 @@ public:
         case script::kind::lost:
         {
             auto shared = std::make_shared<operation_call>(std::move(call));
-            return run(call_for(shared->where(), executor_,
+            return run(call_for(*shared, executor_,
                                 [shared](outcome, bool) mutable { std::move(*shared).answer(outcome::error("the answer was lost")); }));
         }
         case script::kind::never:
@@ -133,8 +141,8 @@ public:
         case script::kind::twice:
         {
             auto shared = std::make_shared<operation_call>(std::move(call));
-            run(call_for(shared->where(), executor_, nullptr));
-            return run(call_for(shared->where(), executor_, [shared](outcome o, bool permanent) mutable {
+            run(call_for(*shared, executor_, nullptr));
+            return run(call_for(*shared, executor_, [shared](outcome o, bool permanent) mutable {
                 detail::answer_call(std::move(*shared), std::move(o), permanent);
             }));
         }
@@ -147,7 +155,7 @@ public:
                 h.is_due = true;
                 answer_if_both(h);
             });
-            return run(call_for(h.call->where(), executor_, [&h](outcome o, bool permanent) {
+            return run(call_for(*h.call, executor_, [&h](outcome o, bool permanent) {
                 h.answer = std::move(o);
                 h.permanent = permanent;
                 h.has_answer = true;

@@ -97,6 +97,7 @@ public:
     std::unique_ptr<retry_policy const>      retry;
     std::source_location                     where;
     std::string                              name;
+    std::shared_ptr<http_headers const>      headers;  ///< as of `wf.branch_header`; null: none
 
     /// How the first-phase operation ended, for the body: set before the body is resumed. Only success or failure.
     outcome                   answer;

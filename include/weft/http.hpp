@@ -1,0 +1,246 @@
+/// \file
+/// Operations over HTTP: `co_await wf.saga("charge", weft::post<receipt>(url + "/charge"), weft::post(url + "/refund"), order)`.
+///
+/// The branch's argument is the JSON body; the query gets `gid`, `trans_type`, `branch_id` and `op`, which are what the participant's
+/// barrier needs (`weft::barrier::from_query`). The status says how it ended:
+///
+///     200, 201, 204   success; the body is the result, as JSON
+///     409             failure: the business says no, and the branch had no effect
+///     425             ongoing: ask again after the retry policy's first interval
+///     anything else   unknown: ask again with back-off (redirects, too: none is followed)
+///
+/// The words are dtm's, so dtm's participants serve weft's workflows.
+///
+///     weft::engine_options options;
+///     options.transport = weft::make_http_transport();
+///     weft::engine engine{io, *store, options};
+#pragma once
+
+#include <weft/detail/operation_traits.hpp>
+#include <weft/transport.hpp>
+
+#include <boost/describe/members.hpp>
+#include <boost/json/conversion.hpp>
+#include <boost/mp11/algorithm.hpp>
+
+#include <optional>
+#include <string_view>
+
+namespace weft {
+inline namespace v0 {
+
+struct http_options
+{
+    // How long things take
+
+    std::chrono::milliseconds request_timeout{30'000};  ///< from start to the last byte of the reply; unless the operation says otherwise
+    std::chrono::milliseconds connect_timeout{5'000};   ///< of those, for name look-up, connection and TLS
+
+    // How much at once
+
+    std::size_t reply_limit = 4u << 20;        ///< bytes of one reply's body; a longer one is an error
+    std::size_t connections = 0;               ///< open at a time, in all; further requests wait. 0: as many as there are requests
+    std::size_t connections_per_host = 0;      ///< the same for one host and port
+    std::size_t idle_connections = 256;        ///< kept for the next request
+    std::chrono::seconds idle_timeout{60};     ///< for so long
+
+    // Trust
+
+    std::string ca_file;             ///< PEM. Empty: the system's authorities
+    std::string client_certificate;  ///< PEM file, where servers ask for one
+    std::string client_key;          ///< PEM file
+
+    /// "http://proxy:3128"; empty: what http_proxy, https_proxy and no_proxy in the environment say. "-": none.
+    std::string proxy;
+
+    /// Go with each request.
+    http_headers headers;
+};
+
+/// Requests over libcurl, on one thread of its own: HTTP/1.1, and HTTP/2 where a TLS server offers it. Connections are kept and used again;
+/// certificates are verified; redirects are not followed; only http and https are spoken.
+/// Errors: misuse if an option is wrong, or a file cannot be read.
+std::shared_ptr<transport> make_http_transport(http_options options = {});
+
+/// How an operation ended, by its reply: the table above. A reply {"dtm_result":"FAILURE"} or {"dtm_result":"ONGOING"} means that with any status of
+/// success, as participants for old versions of dtm answer.
+///
+/// Shape: success without a text: the body is the result. The reason of a failure is the body's "message" if it is such an object, else the
+/// body as text, of at most 1,024 bytes.
+outcome outcome_of(http_reply const&);
+
+/// In place of `outcome_of`, for services that say it otherwise, such as 200 with an error code in the body. A success with a text makes that
+/// the result (JSON) instead of the body.
+using reply_mapper = outcome (*)(http_reply const&);
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+struct http_call
+{
+    std::string               method, url;
+    http_headers              headers;
+    std::chrono::milliseconds timeout{0};
+    reply_mapper              mapper = &outcome_of;
+};
+
+/// Sends `call` and answers `to` when the reply has come. `read`: the result from a body of success, as JSON; null: there is none.
+void start_http(http_call const& call, operation_call to, std::optional<std::string> body, outcome (*read)(std::string_view body));
+
+/// Errors: misuse if it is no name or value that could be sent.
+void check_header(std::string_view name, std::string_view value);
+
+/// Fits what a service answered to `T`: members that T does not have go, and optional ones that are missing are null. Boost.JSON wants
+/// exactly the described members, and services add some as they grow.
+template <class T>
+void fit(boost::json::value& v)
+{
+    if constexpr (boost::json::is_described_class<T>::value)
+    {
+        if (!v.is_object())
+            return;
+        boost::json::object known(v.storage());
+        boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>>(
+            [&](auto member) {
+                using M = std::remove_cvref_t<decltype(std::declval<T&>().*decltype(member)::pointer)>;
+                auto* const found = v.get_object().if_contains(member.name);
+                if (found)
+                    fit<M>(known[member.name] = std::move(*found));
+                else if constexpr (is_optional<M>)
+                    known[member.name] = nullptr;
+            });
+        v = std::move(known);
+    }
+    else if constexpr (is_optional<T>)
+        fit<typename T::value_type>(v);
+    else if constexpr (boost::json::is_map_like<T>::value)  // which is a sequence, too
+    {
+        if (v.is_object())
+            for (auto& element : v.get_object())
+                fit<typename T::mapped_type>(element.value());
+    }
+    else if constexpr (boost::json::is_sequence_like<T>::value)
+    {
+        if (v.is_array())
+            for (auto& element : v.get_array())
+                fit<typename T::value_type>(element);
+    }
+}
+
+template <class R>
+outcome read_reply(std::string_view body)
+{
+    if constexpr (std::is_same_v<R, bytes>)
+    {
+        auto const* first = reinterpret_cast<std::byte const*>(body.data());
+        return outcome::success(encode(bytes(first, first + body.size())));
+    }
+    else
+    {
+        bool permanent = false;
+        auto o = run_to_outcome(permanent, [&] {
+            auto v = parse_json(body);
+            fit<R>(v);
+            return decode<R>(v);
+        });
+        // What is unreadable may be a proxy's page: it says nothing about the branch.
+        if (o.what != outcome::kind::success)
+            o = outcome::error("its reply is no such result: " + o.text);
+        return o;
+    }
+}
+
+}  // namespace detail
+
+/// An operation that is a request; `R` is the branch's result. Made by `post` and the others.
+template <class R>
+class [[nodiscard]] http_operation
+{
+public:
+    using weft_operation = void;
+    template <class...>
+    using result = R;
+
+    http_operation(std::string method, std::string url, bool has_body) : has_body_(has_body)
+    {
+        call_.method = std::move(method);
+        call_.url = std::move(url);
+    }
+
+    /// Errors: misuse if it is no name or value that could be sent.
+    http_operation header(std::string name, std::string value) &&
+    {
+        detail::check_header(name, value);
+        call_.headers.emplace_back(std::move(name), std::move(value));
+        return std::move(*this);
+    }
+
+    /// Of one send; the branch's own time-out (`named`) counts as well.
+    http_operation timeout(std::chrono::milliseconds t) &&
+    {
+        call_.timeout = t;
+        return std::move(*this);
+    }
+
+    /// Thread safety: `mapper` is called on the transport's thread.
+    http_operation outcome_by(reply_mapper mapper) &&
+    {
+        call_.mapper = mapper;
+        return std::move(*this);
+    }
+
+    template <class... Args>
+    void start(operation_call to, Args const&... args) const
+    {
+        static_assert(sizeof...(Args) <= 1,
+                      "weft: an operation over HTTP takes one argument, its JSON body: make a described struct of several");
+        std::optional<std::string> body;
+        if constexpr (sizeof...(Args) == 1)
+            if (has_body_)
+                body = (detail::encode(args), ...);
+        if constexpr (std::is_void_v<R>)
+            detail::start_http(call_, std::move(to), std::move(body), nullptr);
+        else
+            detail::start_http(call_, std::move(to), std::move(body), &detail::read_reply<R>);
+    }
+
+private:
+    detail::http_call call_;
+    bool              has_body_;
+};
+
+/// `url` may have a query of its own. `R`: what Boost.JSON converts the reply's body to; `weft::bytes`: the body as it is; void: nothing.
+template <class R = void>
+http_operation<R> post(std::string url)
+{
+    return {"POST", std::move(url), true};
+}
+template <class R = void>
+http_operation<R> put(std::string url)
+{
+    return {"PUT", std::move(url), true};
+}
+template <class R = void>
+http_operation<R> patch(std::string url)
+{
+    return {"PATCH", std::move(url), true};
+}
+
+/// Without a body: the branch's argument is not sent.
+template <class R = void>
+http_operation<R> get(std::string url)
+{
+    return {"GET", std::move(url), false};
+}
+template <class R = void>
+http_operation<R> delete_(std::string url)
+{
+    return {"DELETE", std::move(url), false};
+}
+
+}  // namespace v0
+}  // namespace weft
