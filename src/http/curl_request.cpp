@@ -137,6 +137,12 @@ void curl_request::prepare(std::shared_ptr<http_exchange> e, http_options const&
     set(h, CURLOPT_HEADERDATA, this);
 }
 
+void curl_request::on_close(curl_closesocket_callback f, void* data)
+{
+    set(easy_.get(), CURLOPT_CLOSESOCKETFUNCTION, f);
+    set(easy_.get(), CURLOPT_CLOSESOCKETDATA, data);
+}
+
 // libcurl sends a request again when a connection that it used before turns out to be dead. Whether the first one arrived nobody can say
 // then, and the engine counts sends: it shall do that itself (I6).
 int curl_request::before_sending(void* self, char*, char*, int, int)

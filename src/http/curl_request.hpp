@@ -35,6 +35,9 @@ public:
     // For another exchange; what was kept of the last one goes.
     void prepare(std::shared_ptr<http_exchange> e, http_options const& options);
 
+    // Who closes its socket, when that comes: perhaps long after the request.
+    void on_close(curl_closesocket_callback f, void* data);
+
     // What to tell of a transfer that ended so; "" if there is a reply.
     std::string error(CURLcode code) const;
 

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <mutex>
 #include <thread>
+#include <unistd.h>
 #include <unordered_map>
 
 namespace weft {
@@ -111,6 +112,7 @@ private:
             }
             auto* const key = e.get();
             request->prepare(e, options_);
+            request->on_close(&curl_transport::on_close, this);
             auto* const handle = request->handle();
             under_way_.emplace(key, std::move(request));
             detail::check(curl_multi_add_handle(multi_.get(), handle));
@@ -160,39 +162,63 @@ private:
     static int on_timer(CURLM*, long timeout_ms, void* self)
     {
         auto& t = *static_cast<curl_transport*>(self);
-        if (timeout_ms < 0)
-            t.timer_.cancel();
-        else
+        t.waits_ = timeout_ms > 0;
+        if (timeout_ms == 0)
+            asio::post(t.io_, [&t] { t.act(CURL_SOCKET_TIMEOUT, 0); });
+        else if (t.waits_)
         {
-            t.timer_.expires_after(std::chrono::milliseconds(timeout_ms));
-            t.timer_.async_wait([&t](boost::system::error_code cancelled) {
-                if (!cancelled)
-                    t.act(CURL_SOCKET_TIMEOUT, 0);
-            });
+            t.due_.expires_after(std::chrono::milliseconds(timeout_ms));
+            t.arm();
         }
         return 0;
+    }
+
+    // libcurl changes its mind about the time at every request. An alarm that rings too early costs less than to set it each time.
+    void arm()
+    {
+        if (armed_ && alarm_.expiry() <= due_.expiry())
+            return;
+        armed_ = true;
+        alarm_.expires_at(due_.expiry());
+        alarm_.async_wait([this](boost::system::error_code cancelled) {
+            if (cancelled)
+                return;
+            armed_ = false;
+            if (waits_ && due_.expiry() > alarm_.expiry())
+                arm();
+            else if (waits_)
+                act(CURL_SOCKET_TIMEOUT, 0);
+        });
     }
 
     static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*)
     {
         auto& t = *static_cast<curl_transport*>(self);
-        if (what == CURL_POLL_REMOVE)
+        if (auto const found = t.watched_.find(fd); found != t.watched_.end())
         {
-            if (auto const found = t.watched_.find(fd); found != t.watched_.end())
-            {
-                found->second->let_go();
-                t.watched_.erase(found);
-            }
+            // A connection that is idle stays registered: its next request need not do that again.
+            found->second->wanted = what == CURL_POLL_REMOVE ? CURL_POLL_NONE : what;
+            t.watch(fd, found->second);
         }
-        else
+        else if (what != CURL_POLL_REMOVE)
         {
-            auto& w = t.watched_[fd];
-            if (!w)
-                w = std::make_shared<watched>(t.io_, fd);
+            auto const w = std::make_shared<watched>(t.io_, fd);
             w->wanted = what;
+            t.watched_.emplace(fd, w);
             t.watch(fd, w);
         }
         return 0;
+    }
+
+    static int on_close(void* self, curl_socket_t fd)
+    {
+        auto& t = *static_cast<curl_transport*>(self);
+        if (auto const found = t.watched_.find(fd); found != t.watched_.end())
+        {
+            found->second->let_go();
+            t.watched_.erase(found);
+        }
+        return ::close(fd);
     }
 
     void watch(curl_socket_t fd, std::shared_ptr<watched> const& w)
@@ -211,7 +237,7 @@ private:
             under_way = false;
             auto const still = watched_.find(fd);
             if (still == watched_.end() || still->second != w)
-                return;  // libcurl has done with it; the number may be another socket's by now
+                return;  // libcurl has closed it; the number may be another socket's by now
             if (w->wanted & bit)
                 act(fd, failed ? CURL_CSELECT_ERR : event);
             auto const after = watched_.find(fd);
@@ -227,14 +253,15 @@ private:
             finish(under_way_.begin(), "the transport was closed");
         idle_.clear();
         multi_.reset();  // closes the connections, which removes their sockets
-        timer_.cancel();
+        alarm_.cancel();
         watched_.clear();
     }
 
     http_options                                                    options_;
     asio::io_context                                                io_{1};
     asio::executor_work_guard<asio::io_context::executor_type>      work_ = asio::make_work_guard(io_);
-    asio::steady_timer                                              timer_{io_};
+    asio::steady_timer                                              alarm_{io_}, due_{io_};  // what is waited for; what libcurl wants (never waited for)
+    bool                                                            armed_ = false, waits_ = false;
     std::mutex                                                      mutex_;
     std::vector<std::shared_ptr<http_exchange>>                     waiting_;  // to be started
     requests                                                        under_way_;
