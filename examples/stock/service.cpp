@@ -40,7 +40,7 @@ using response = http::response<http::string_body>;
 
 namespace {
 
-constexpr std::chrono::seconds patience{30};     // with a client that says nothing
+constexpr std::chrono::seconds patience{30};  // with a client that says nothing
 constexpr std::size_t          body_limit = 64 << 10;
 
 // The database and its one thread: SQLite has one writer, and waiting for a disk must not stop the network.

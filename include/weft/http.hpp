@@ -38,11 +38,11 @@ struct http_options
 
     // How much at once
 
-    std::size_t reply_limit = 4u << 20;        ///< bytes of one reply's body; a longer one is an error
-    std::size_t connections = 0;               ///< open at a time, in all; further requests wait. 0: as many as there are requests
-    std::size_t connections_per_host = 0;      ///< the same for one host and port
-    std::size_t idle_connections = 256;        ///< kept for the next request
-    std::chrono::seconds idle_timeout{60};     ///< for so long
+    std::size_t          reply_limit = 4u << 20;    ///< bytes of one reply's body; a longer one is an error
+    std::size_t          connections = 0;           ///< open at a time, in all; further requests wait. 0: as many as there are requests
+    std::size_t          connections_per_host = 0;  ///< the same for one host and port
+    std::size_t          idle_connections = 256;    ///< kept for the next request
+    std::chrono::seconds idle_timeout{60};          ///< for so long
 
     // Trust
 

@@ -47,18 +47,18 @@ public:
 private:
     static std::size_t on_body(char* data, std::size_t size, std::size_t n, void* self);
     static std::size_t on_header(char* data, std::size_t size, std::size_t n, void* self);
-    static int                before_sending(void* self, char*, char*, int, int);
+    static int         before_sending(void* self, char*, char*, int, int);
     void               add_header(std::string const& name, std::string const& value);
     void               add_line(std::string const& line);
 
-    std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>            easy_;
-    std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>    headers_{nullptr, &curl_slist_free_all};
-    std::shared_ptr<http_exchange>                                 exchange_;
-    http_reply                                                     reply_;
-    std::size_t                                                    reply_limit_ = 0, header_bytes_ = 0;
-    unsigned                                                       sends_ = 0;
-    bool                                                           too_long_ = false;
-    char                                                           said_[CURL_ERROR_SIZE] = {};
+    std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>         easy_;
+    std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers_{nullptr, &curl_slist_free_all};
+    std::shared_ptr<http_exchange>                              exchange_;
+    http_reply                                                  reply_;
+    std::size_t                                                 reply_limit_ = 0, header_bytes_ = 0;
+    unsigned                                                    sends_ = 0;
+    bool                                                        too_long_ = false;
+    char                                                        said_[CURL_ERROR_SIZE] = {};
 };
 
 }  // namespace detail

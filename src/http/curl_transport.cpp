@@ -257,18 +257,18 @@ private:
         watched_.clear();
     }
 
-    http_options                                                    options_;
-    asio::io_context                                                io_{1};
-    asio::executor_work_guard<asio::io_context::executor_type>      work_ = asio::make_work_guard(io_);
-    asio::steady_timer                                              alarm_{io_}, due_{io_};  // what is waited for; what libcurl wants (never waited for)
-    bool                                                            armed_ = false, waits_ = false;
-    std::mutex                                                      mutex_;
-    std::vector<std::shared_ptr<http_exchange>>                     waiting_;  // to be started
-    requests                                                        under_way_;
-    std::vector<std::unique_ptr<detail::curl_request>>              idle_;
-    std::unordered_map<curl_socket_t, std::shared_ptr<watched>>     watched_;
-    std::unique_ptr<CURLM, decltype(&curl_multi_cleanup)>           multi_;
-    std::thread                                                     thread_;
+    http_options                                               options_;
+    asio::io_context                                           io_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
+    asio::steady_timer                                 alarm_{io_}, due_{io_};  // what is waited for; what libcurl wants (never waited for)
+    bool                                               armed_ = false, waits_ = false;
+    std::mutex                                         mutex_;
+    std::vector<std::shared_ptr<http_exchange>>        waiting_;  // to be started
+    requests                                           under_way_;
+    std::vector<std::unique_ptr<detail::curl_request>> idle_;
+    std::unordered_map<curl_socket_t, std::shared_ptr<watched>> watched_;
+    std::unique_ptr<CURLM, decltype(&curl_multi_cleanup)>       multi_;
+    std::thread                                                 thread_;
 };
 
 void check_readable(std::string const& what, std::string const& file)

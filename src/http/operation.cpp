@@ -85,8 +85,8 @@ http_request request_of(detail::http_call const& call, operation_call const& to,
 {
     auto parsed = boost::urls::parse_uri(call.url);
     if (!parsed || !is_http(*parsed))
-        throw misuse(misuse::code::wrong_call, "its address is no http:// or https:// URL" +
-                                                   (parsed ? std::string() : " (" + parsed.error().message() + ")"));
+        throw misuse(misuse::code::wrong_call,
+                     "its address is no http:// or https:// URL" + (parsed ? std::string() : " (" + parsed.error().message() + ")"));
     boost::urls::url u = *parsed;
     what = described(call.method, u);
     u.remove_fragment();
@@ -130,7 +130,8 @@ void detail::check_header(std::string_view name, std::string_view value)
         if (boost::algorithm::iequals(name, ours))
             throw misuse(misuse::code::wrong_call, "the header " + std::string(name) + " is not for callers to set");
     if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 ? c != '\t' : c == 0x7f; }))
-        throw misuse(misuse::code::wrong_call, "the value of the header " + std::string(name) + " has a line break or another control character");
+        throw misuse(misuse::code::wrong_call,
+                     "the value of the header " + std::string(name) + " has a line break or another control character");
 }
 
 void detail::start_http(http_call const& call, operation_call to, std::optional<std::string> body, outcome (*read)(std::string_view body))

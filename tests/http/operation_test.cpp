@@ -40,10 +40,10 @@ struct line
 BOOST_DESCRIBE_STRUCT(line, (), (article, quantity))
 struct basket
 {
-    std::vector<line>          lines;
+    std::vector<line>           lines;
     std::map<std::string, line> extra;
-    std::optional<line>        last;
-    std::optional<std::string> note;
+    std::optional<line>         last;
+    std::optional<std::string>  note;
 };
 BOOST_DESCRIBE_STRUCT(basket, (), (lines, extra, last, note))
 
@@ -73,7 +73,7 @@ weft::workflow<int> asks(weft::context& wf, services& at)
 {
     co_return co_await wf.step("ask", weft::post<int>(at.shop + "/ask").outcome_by(&by_code));
 }
-weft::workflow<int> gets(weft::context& wf, services& at) { co_return co_await wf.step("get", weft::get<int>(at.shop + "/get")); }
+weft::workflow<int>         gets(weft::context& wf, services& at) { co_return co_await wf.step("get", weft::get<int>(at.shop + "/get")); }
 weft::workflow<weft::bytes> downloads(weft::context& wf, services& at)
 {
     co_return co_await wf.step("get", weft::get<weft::bytes>(at.shop + "/get").timeout(5s));
@@ -218,9 +218,11 @@ TEST(HttpReply, MayHaveMoreThanTheResultAndLackWhatIsOptional)
     auto const o = weft::detail::read_reply<basket>(
         R"({"new":[1],"lines":[{"article":"mug","quantity":2,"colour":"red"}],"extra":{"x":{"quantity":1,"article":"lid","a":{}}},"last":{"article":"pot","quantity":3,"b":1}})");
     ASSERT_EQ(o.what, weft::outcome::kind::success) << o.text;
-    EXPECT_EQ(o.text,
-              R"({"lines":[{"article":"mug","quantity":2}],"extra":{"x":{"article":"lid","quantity":1}},"last":{"article":"pot","quantity":3},"note":null})");
-    EXPECT_EQ(weft::detail::read_reply<basket>(R"({"lines":[{"article":"mug"}],"extra":{}})").what, weft::outcome::kind::error) << "no quantity";
+    EXPECT_EQ(
+        o.text,
+        R"({"lines":[{"article":"mug","quantity":2}],"extra":{"x":{"article":"lid","quantity":1}},"last":{"article":"pot","quantity":3},"note":null})");
+    EXPECT_EQ(weft::detail::read_reply<basket>(R"({"lines":[{"article":"mug"}],"extra":{}})").what, weft::outcome::kind::error)
+        << "no quantity";
     EXPECT_EQ(weft::detail::read_reply<basket>("[]").what, weft::outcome::kind::error);
     EXPECT_EQ(weft::detail::read_reply<boost::json::value>("[1, {\"a\":2}]").text, "[1,{\"a\":2}]");
 }
@@ -266,10 +268,12 @@ TEST_F(HttpOperation, PausesWhatCannotBeSent)
     start(nullptr);
     EXPECT_THAT(paused("g1"), HasSubstr("engine_options::transport"));
     start();
-    for (auto const* address : {"", "127.0.0.1:80", "ftp://127.0.0.1", "http://127.0.0.1:port", "http://127.0.0.1:99999/x", "http://", "http://user:s3cret@[x"})
+    for (auto const* address :
+         {"", "127.0.0.1:80", "ftp://127.0.0.1", "http://127.0.0.1:port", "http://127.0.0.1:99999/x", "http://", "http://user:s3cret@[x"})
     {
         at.shop = address;
-        EXPECT_THAT(paused(std::string("to ") + address), AllOf(HasSubstr("no http:// or https:// URL"), Not(HasSubstr("s3cret")))) << address;
+        EXPECT_THAT(paused(std::string("to ") + address), AllOf(HasSubstr("no http:// or https:// URL"), Not(HasSubstr("s3cret"))))
+            << address;
     }
 }
 

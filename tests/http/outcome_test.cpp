@@ -6,8 +6,8 @@
 
 namespace {
 
-using weft::outcome;
 using testing::HasSubstr;
+using weft::outcome;
 
 outcome of(unsigned status, std::string body = {})
 {

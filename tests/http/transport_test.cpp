@@ -65,7 +65,8 @@ private:
 class HttpTransport : public testing::Test
 {
 protected:
-    std::shared_ptr<asked> send(std::string url, std::string method = "POST", std::string body = "{}", std::chrono::milliseconds timeout = 0ms)
+    std::shared_ptr<asked> send(std::string url, std::string method = "POST", std::string body = "{}",
+                                std::chrono::milliseconds timeout = 0ms)
     {
         auto const a = std::make_shared<asked>();
         a->request.method = std::move(method);
@@ -148,7 +149,8 @@ TEST_F(HttpTransport, SaysWhyThereIsNoReply)
         return a;
     });
     EXPECT_THAT(why(server.url("/silent"), 100ms), HasSubstr("timed out"));
-    for (auto const* raw : {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nhalf"})
+    for (auto const* raw :
+         {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nhalf"})
     {
         server.on("/half", [&](auto const&) {
             answer a;

@@ -7,10 +7,10 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
+
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-
 #include <optional>
 
 namespace asio = boost::asio;
@@ -118,13 +118,13 @@ struct http_server::session_of final : http_server::session
         stream.lowest_layer().close(ignored);
     }
 
-    http_server&                                            server;
-    Stream                                                  stream;
-    boost::beast::flat_buffer                               buffer;
-    std::optional<http::request_parser<http::string_body>>  parser;
-    http::response<http::string_body>                       response;
-    std::string                                             bytes;
-    std::size_t                                             left = 0;
+    http_server&                                           server;
+    Stream                                                 stream;
+    boost::beast::flat_buffer                              buffer;
+    std::optional<http::request_parser<http::string_body>> parser;
+    http::response<http::string_body>                      response;
+    std::string                                            bytes;
+    std::size_t                                            left = 0;
 };
 
 http_server::http_server(identity const& tls) : secure_(!tls.certificate.empty()), acceptor_(io_)
@@ -202,7 +202,8 @@ void http_server::accept()
             client.set_option(tcp::no_delay(true), ignored);
             std::shared_ptr<session> s;
             if (secure_)
-                s = std::make_shared<session_of<asio::ssl::stream<tcp::socket>>>(*this, asio::ssl::stream<tcp::socket>(std::move(client), tls_));
+                s = std::make_shared<session_of<asio::ssl::stream<tcp::socket>>>(*this,
+                                                                                 asio::ssl::stream<tcp::socket>(std::move(client), tls_));
             else
                 s = std::make_shared<session_of<tcp::socket>>(*this, std::move(client));
             sessions_.push_back(s);

@@ -71,16 +71,16 @@ private:
     void   accept();
     answer find(request const& r);
 
-    boost::asio::io_context                  io_{1};
-    boost::asio::ssl::context                tls_{boost::asio::ssl::context::tls_server};
-    bool                                     secure_ = false;
-    boost::asio::ip::tcp::acceptor           acceptor_;
-    unsigned short                           port_ = 0;
-    std::mutex                               mutex_;
-    std::map<std::string, handler>           handlers_;
-    std::vector<std::shared_ptr<session>>    held_, silent_;
-    std::vector<std::weak_ptr<session>>      sessions_;
-    std::atomic<unsigned>                    requests_{0}, connections_{0};
-    std::atomic<std::size_t>                 held_count_{0};
-    std::thread                              thread_;
+    boost::asio::io_context               io_{1};
+    boost::asio::ssl::context             tls_{boost::asio::ssl::context::tls_server};
+    bool                                  secure_ = false;
+    boost::asio::ip::tcp::acceptor        acceptor_;
+    unsigned short                        port_ = 0;
+    std::mutex                            mutex_;
+    std::map<std::string, handler>        handlers_;
+    std::vector<std::shared_ptr<session>> held_, silent_;
+    std::vector<std::weak_ptr<session>>   sessions_;
+    std::atomic<unsigned>                 requests_{0}, connections_{0};
+    std::atomic<std::size_t>              held_count_{0};
+    std::thread                           thread_;
 };

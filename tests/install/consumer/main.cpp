@@ -1,5 +1,6 @@
-// Uses weft as a user does, against an installed tree: components sql and testing.
+// Uses weft as a user does, against an installed tree: components sql, http and testing.
 
+#include <weft/http.hpp>
 #include <weft/open_store.hpp>
 #include <weft/sql.hpp>
 #include <weft/testing/environment.hpp>
@@ -40,7 +41,9 @@ bool paid_for_real(order const& wanted)
     weft::database accounts("sqlite://" + (directory / "accounts.db").string());
     accounts.run([](soci::session& sql) { sql << "CREATE TABLE charges (id TEXT PRIMARY KEY, cents INTEGER)"; });
     auto const store = weft::open_store("sqlite://" + (directory / "weft.db").string());
-    weft::host host(*store);
+    weft::engine_options options;
+    options.transport = weft::make_http_transport();
+    weft::host host(*store, options);
     host.engine().add("pay", &pay, std::ref(accounts));
     host.start();
     return host.engine().execute<std::int64_t>("pay", "g1", wanted, weft::blocking) == wanted.cents;
