@@ -34,12 +34,26 @@ std::string_view      to_string(status) noexcept;
 std::optional<status> status_from(std::string_view) noexcept;
 constexpr bool        is_final(status s) noexcept { return s == status::succeed || s == status::failed; }
 
+/// One operation of one branch as data: of a transaction that is no workflow of this library but one of dtm's patterns.
+struct branch_op
+{
+    std::string  branch_id;  ///< "01", "01-02"
+    std::string  op;         ///< "action", "compensate", …; not an `operation`: workflows elsewhere have words of their own
+    std::string  url;        ///< empty: nothing is called, and it succeeds
+    std::string  data;       ///< payload, or recorded result: bytes
+    weft::status status = weft::status::prepared;  ///< prepared, succeed or failed
+
+    std::chrono::system_clock::time_point created{};
+    std::chrono::system_clock::time_point ended{};  ///< when it succeeded or failed
+};
+
 /// One transaction as stored.
 struct transaction
 {
+    std::int64_t  id = 0;  ///< grows with each transaction of a store
     std::string   gid;
-    std::string   trans_type;  ///< "workflow"; others belong to dtm's patterns
-    std::string   workflow;    ///< the registered name
+    std::string   trans_type;  ///< "workflow", "saga", "tcc", "xa", "msg"
+    std::string   workflow;    ///< the registered name; empty: a pattern of dtm's, whose branches are data
     std::string   input;       ///< JSON; empty if the workflow takes none
     weft::status  status = weft::status::prepared;
     std::string   owner;          ///< the incarnation that leases it; empty if nobody does
@@ -58,6 +72,19 @@ struct transaction
 
     std::string              journal;  ///< the column ext_data: what has not been sealed yet
     std::vector<std::string> parts;    ///< sealed parts, in order; only where asked for with the journal
+
+    // Of patterns
+
+    std::string               query_prepared;  ///< where to ask whether a prepared transaction is to go on
+    std::string               protocol;        ///< "http", "json-rpc", "grpc"; empty: http
+    std::string               options;         ///< JSON, as the client gave it
+    std::string               custom_data;     ///< as the client gave it
+    std::chrono::milliseconds interval{0};     ///< before the next attempt, as of the last one
+    std::vector<branch_op>    ops;             ///< in the order in which they were made; only where asked for with the journal
+
+    std::chrono::system_clock::time_point finished{};     ///< when it succeeded
+    std::chrono::system_clock::time_point rolled_back{};  ///< when it failed
+    std::chrono::system_clock::time_point seen{};         ///< the store's time when this was read
 };
 
 /// Creates a transaction.
@@ -67,7 +94,14 @@ struct create_write
     std::string trans_type = "workflow";
     std::string workflow;
     std::string input;
-    std::string owner;  ///< empty: due at once, for whoever has the workflow
+    std::string owner;  ///< empty: due in `due_in`, for whoever has the workflow
+
+    // Of patterns
+
+    weft::status              status = weft::status::prepared;  ///< or submitted
+    std::string               query_prepared, protocol, options, custom_data;
+    std::vector<branch_op>    ops;
+    std::chrono::milliseconds due_in{0};
 };
 
 /// Extends a journal: entries, and possibly the decision, and possibly the end. Applied only if the row's owner and position
@@ -107,10 +141,50 @@ struct park_write
     std::string               owner;
     std::int64_t              position = 0;
     std::chrono::milliseconds due_in{0};
+    std::chrono::milliseconds interval{0};  ///< what `transaction::interval` becomes
     std::uint32_t             sends = 0;
     bool                      keep_attempts = false;  ///< the attempt ended in disorder: it counts towards the limit
     std::string               paused_reason;          ///< non-empty: pause
     std::string               last_error;
+};
+
+/// Of a pattern: records how operations ended, and possibly a new status. Applied only if the row's owner and position are these (I5).
+struct record_write
+{
+    struct entry
+    {
+        std::string  branch_id, op;
+        weft::status status = weft::status::succeed;
+    };
+
+    std::string                 gid;
+    std::string                 owner;
+    std::int64_t                position = 0;  ///< the position that this extends
+    std::vector<entry>          entries;
+    std::optional<weft::status> to;      ///< with a final one the lease ends
+    std::string                 reason;  ///< with aborting, or with failed where it was prepared
+
+    /// The position after this write.
+    std::int64_t position_after() const noexcept { return position + static_cast<std::int64_t>(entries.size()) + to.has_value(); }
+};
+
+/// Of a pattern: adds operations to a transaction that is prepared. Anyone may; whoever holds the lease is fenced, and goes on from here.
+/// An operation that is there already with the same content is not added again.
+struct register_write
+{
+    std::string            gid;
+    std::vector<branch_op> ops;
+};
+
+/// Of a pattern: takes a transaction to another status at somebody's request: submit, abort, stop. Whoever holds the lease is fenced.
+struct decide_write
+{
+    std::string                gid;
+    std::vector<weft::status>  from;  ///< applied only if it has one of these
+    weft::status               to = weft::status::submitted;
+    std::string                owner;                 ///< leases it, unless `to` is final; empty: due at once
+    std::string                reason, result;        ///< kept where not empty
+    std::optional<std::string> options, custom_data;  ///< in place of what it has
 };
 
 /// Files a request on a transaction's own row and makes it due. Anyone may; only the owner acts on it.
@@ -129,10 +203,10 @@ struct request_write
 enum class written : std::uint8_t
 {
     done,
-    exists,            ///< create: the gid is taken
+    exists,            ///< create: the gid is taken; register: an operation is there with other content
     fenced,            ///< owner or position differ, or (create) the owner is not alive: somebody else goes on
     cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
-    too_late,          ///< a request to cancel met a decision
+    too_late,          ///< a request to cancel met a decision; register, decide: the status is another (see `why`)
     unknown_gid,
     refused  ///< the store refused this write alone (see `why`); nothing of it was written
 };
@@ -177,7 +251,7 @@ struct local_write
     local_operation* operation = nullptr;  ///< outlives the write
 };
 
-using write = std::variant<create_write, extend_write, park_write, request_write, local_write>;
+using write = std::variant<create_write, extend_write, park_write, record_write, register_write, decide_write, request_write, local_write>;
 
 /// What a claim brought.
 struct claimed
@@ -194,8 +268,31 @@ struct list_filter
     bool                        paused = false;      ///< only paused ones
     bool                        no_worker = false;   ///< only those due whose workflow no live engine has registered
     std::string                 workflow;            ///< only this one; empty: all
+    std::string                 trans_type;          ///< only this one; empty: all
     std::size_t                 limit = 100;
     std::string                 after;  ///< gid of the last one seen, to go on from there; oldest due first otherwise
+
+    std::optional<std::int64_t> before;  ///< the newest first, of those whose id is below this (0: of all), instead
+
+    std::optional<std::chrono::system_clock::time_point> created_from, created_until;  ///< both included
+};
+
+/// A row of the table kv: topics and the like. Engines' heartbeats are not among them.
+struct kv_row
+{
+    std::int64_t id = 0;
+    std::string  category, key, value;
+    std::int64_t version = 1;
+
+    std::chrono::system_clock::time_point created{};
+    std::chrono::system_clock::time_point updated{};
+};
+
+/// What `make_due` found.
+struct made_due
+{
+    std::size_t count = 0;
+    bool        more = false;  ///< there are others beyond the limit
 };
 
 /// Keeps transactions, journals, and the heartbeats of engines. Blocking: the engine calls it on threads of its own.
@@ -243,6 +340,22 @@ public:
 
     virtual std::optional<transaction> find(std::string_view gid, bool with_journal) = 0;
     virtual std::vector<transaction>   list(list_filter const&) = 0;
+
+    /// Makes unfinished transactions due now whose time is further away than `later_than`, up to `limit`. Those that are paused stay so.
+    virtual made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) = 0;
+
+    /// Removes up to `limit` transactions that ended longer ago than `older_than`, with all that belongs to them, and returns how many.
+    virtual std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) = 0;
+
+    /// Rows of a category by key, or (empty key) all of it from behind the id `after`.
+    virtual std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) = 0;
+
+    /// Creates a row (`version` 0), or replaces the value of one that has this version, which then has the next.
+    /// Returns false if it is there already, or has another version, or is not there.
+    virtual bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) = 0;
+
+    /// Returns false if there was none.
+    virtual bool remove_kv(std::string_view category, std::string_view key) = 0;
 
     /// Leaves (or, with `present` false, removes) a mark that can be found through a participant's own connection if that leads to
     /// the same database. Returns false if this store has no connections to share.

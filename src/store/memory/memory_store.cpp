@@ -81,12 +81,12 @@ public:
             c.alive = false;
             return c;
         }
+        auto const now = clock_->now();
         if (owned_too)
             for (auto const& [gid, row] : rows_)
                 if (row.owner == engine && !is_final(row.status))
-                    c.rows.push_back(row);
+                    c.rows.push_back(as_seen(row));
         limit += c.rows.size();
-        auto const now = clock_->now();
         for (auto due = due_.begin(); due != due_.end();)
         {
             auto& row = rows_.at(due->second);
@@ -103,7 +103,7 @@ public:
             due = due_.erase(due);
             row.owner = engine;
             ++row.attempts;
-            c.rows.push_back(row);
+            c.rows.push_back(as_seen(row));
         }
         if (!c.rows.empty())
             ++version_;
@@ -132,9 +132,12 @@ public:
         auto const      found = rows_.find(std::string(gid));
         if (found == rows_.end())
             return std::nullopt;
-        auto row = found->second;
+        auto row = as_seen(found->second);
         if (!with_journal)
+        {
             row.parts.clear();
+            row.ops.clear();
+        }
         return row;
     }
 
@@ -153,15 +156,24 @@ public:
             if ((!filter.status || row.status == *filter.status) && (!filter.unfinished || !is_final(row.status)) &&
                 (!filter.paused || (!row.paused_reason.empty() && !is_final(row.status))) &&
                 (filter.workflow.empty() || row.workflow == filter.workflow) &&
+                (filter.trans_type.empty() || row.trans_type == filter.trans_type) &&
+                (!filter.created_from || row.created >= *filter.created_from) &&
+                (!filter.created_until || row.created <= *filter.created_until) &&
+                (filter.before.value_or(0) == 0 || row.id < *filter.before) &&
                 (!filter.no_worker ||
                  (!is_final(row.status) && row.paused_reason.empty() && row.owner.empty() && row.due <= now && !has_worker(row))))
             {
-                rows.push_back(row);
+                rows.push_back(as_seen(row));
                 rows.back().journal.clear();
                 rows.back().parts.clear();
+                rows.back().ops.clear();
             }
-        std::sort(rows.begin(), rows.end(), [](auto const& a, auto const& b) { return std::tie(a.due, a.gid) < std::tie(b.due, b.gid); });
-        if (!filter.after.empty())
+        if (filter.before)
+            std::sort(rows.begin(), rows.end(), [](auto const& a, auto const& b) { return a.id > b.id; });
+        else
+            std::sort(rows.begin(), rows.end(),
+                      [](auto const& a, auto const& b) { return std::tie(a.due, a.gid) < std::tie(b.due, b.gid); });
+        if (!filter.after.empty() && !filter.before)
         {
             auto const last = std::find_if(rows.begin(), rows.end(), [&](auto const& t) { return t.gid == filter.after; });
             if (last != rows.end())
@@ -170,6 +182,78 @@ public:
         if (rows.size() > filter.limit)
             rows.resize(filter.limit);
         return rows;
+    }
+
+    made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
+    {
+        std::lock_guard lock(mutex_);
+        made_due        made;
+        auto const      now = clock_->now();
+        for (auto const& [due, gid] : std::vector(due_.begin(), due_.end()))
+            if (due > now + later_than)
+            {
+                if (made.count == limit)
+                {
+                    made.more = true;
+                    break;
+                }
+                set_due(rows_.at(gid), now);
+                ++made.count;
+            }
+        version_ += made.count > 0;
+        return made;
+    }
+
+    std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) override
+    {
+        std::lock_guard lock(mutex_);
+        auto const      now = clock_->now();
+        std::size_t     purged = 0;
+        for (auto row = rows_.begin(); row != rows_.end() && purged < limit;)
+            if (is_final(row->second.status) && row->second.updated < now - older_than)
+            {
+                row = rows_.erase(row);
+                ++purged;
+            }
+            else
+                ++row;
+        return purged;
+    }
+
+    std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
+    {
+        std::lock_guard     lock(mutex_);
+        std::vector<kv_row> rows;
+        for (auto const& [id, row] : kv_)
+            if (id > after && row.category == category && (key.empty() || row.key == key) && rows.size() < limit)
+                rows.push_back(row);
+        return rows;
+    }
+
+    bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) override
+    {
+        std::lock_guard lock(mutex_);
+        auto const      found = find_kv(category, key);
+        if ((found == kv_.end()) != (version == 0) || (version != 0 && found->second.version != version))
+            return false;
+        auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        auto&      row = version == 0 ? kv_[++last_kv_] : found->second;
+        if (version == 0)
+            row = {last_kv_, std::string(category), std::string(key), {}, 0, now, now};
+        row.value = value;
+        ++row.version;
+        row.updated = now;
+        return true;
+    }
+
+    bool remove_kv(std::string_view category, std::string_view key) override
+    {
+        std::lock_guard lock(mutex_);
+        auto const      found = find_kv(category, key);
+        if (found == kv_.end())
+            return false;
+        kv_.erase(found);
+        return true;
     }
 
     bool mark(std::string const&, bool) override { return false; }
@@ -183,6 +267,17 @@ private:
         time_point               last;
         std::vector<std::string> workflows;
     };
+
+    transaction as_seen(transaction row) const
+    {
+        row.seen = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        return row;
+    }
+
+    std::map<std::int64_t, kv_row>::iterator find_kv(std::string_view category, std::string_view key)
+    {
+        return std::find_if(kv_.begin(), kv_.end(), [&](auto const& r) { return r.second.category == category && r.second.key == key; });
+    }
 
     // What is due and nobody's, by time.
     void set_due(transaction& row, time_point due)
@@ -216,19 +311,134 @@ private:
         if (!created)
         {
             bool const ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0 && row.workflow == w.workflow &&
-                              row.input == w.input;
+                              row.input == w.input && row.trans_type == w.trans_type && row.custom_data == w.custom_data;
             return {ours ? written::done : written::exists, {}, row.created};
         }
+        row.id = ++last_id_;
         row.gid = w.gid;
         row.trans_type = w.trans_type;
+        row.status = w.status;
+        row.query_prepared = w.query_prepared;
+        row.protocol = w.protocol;
+        row.options = w.options;
+        row.custom_data = w.custom_data;
+        row.ops = w.ops;
         row.workflow = w.workflow;
         row.input = w.input;
         row.owner = w.owner;
         row.attempts = w.owner.empty() ? 0 : 1;
         row.journal = R"({"journal":[]})";
         row.created = row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
-        set_due(row, row.created);
+        for (auto& op : row.ops)
+            op.created = row.created;
+        set_due(row, row.created + w.due_in);
         return {written::done, {}, row.created};
+    }
+
+    void set_status(transaction& row, status to)
+    {
+        row.status = to;
+        row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        if (to == status::succeed)
+            row.finished = row.updated;
+        if (to == status::failed)
+            row.rolled_back = row.updated;
+    }
+
+    write_result apply_one(record_write const& w, bool repeated)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto&      row = found->second;
+        bool const owns = row.owner == w.owner || detail::fault(detail::planted::owner_check);
+        bool const next = row.position == w.position || detail::fault(detail::planted::position_check);
+        if (!owns || !next || is_final(row.status))
+            return {repeated && row.owner == w.owner && row.position == w.position_after() ? written::done : written::fenced, {}, {}};
+        auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        for (auto const& e : w.entries)
+            for (auto& op : row.ops)
+                if (op.branch_id == e.branch_id && op.op == e.op)
+                {
+                    op.status = e.status;
+                    op.ended = now;
+                }
+        row.position = w.position_after();
+        row.attempts = row.sends = 0;
+        row.last_error.clear();
+        row.updated = now;
+        if (w.to)
+        {
+            set_status(row, *w.to);
+            if (!w.reason.empty())
+                row.reason = w.reason;
+            set_due(row, row.due);
+        }
+        return {};
+    }
+
+    write_result apply_one(register_write const& w, bool)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto& row = found->second;
+        if (row.status != status::prepared)
+            return {written::too_late, std::string(to_string(row.status)), {}};
+        std::vector<branch_op> news;
+        for (auto const& op : w.ops)
+        {
+            auto const there =
+                std::find_if(row.ops.begin(), row.ops.end(), [&](auto const& o) { return o.branch_id == op.branch_id && o.op == op.op; });
+            if (there == row.ops.end())
+                news.push_back(op);
+            else if (there->url != op.url || there->data != op.data || there->status != op.status)
+                return {written::exists, {}, {}};
+        }
+        auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        for (auto& op : news)
+        {
+            op.created = now;
+            if (op.status != status::prepared)
+                op.ended = now;
+            row.ops.push_back(std::move(op));
+        }
+        row.position += static_cast<std::int64_t>(news.size());
+        row.updated = now;
+        return {};
+    }
+
+    write_result apply_one(decide_write const& w, bool repeated)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto& row = found->second;
+        if (!w.owner.empty() && !engines_.contains(w.owner))
+            return {written::fenced, {}, {}};
+        if (std::find(w.from.begin(), w.from.end(), row.status) == w.from.end())
+        {
+            bool const ours = repeated && row.status == w.to && (is_final(w.to) || row.owner == w.owner);
+            return {ours ? written::done : written::too_late, ours ? std::string() : std::string(to_string(row.status)), {}};
+        }
+        due_.erase({row.due, row.gid});
+        row.owner = is_final(w.to) ? std::string() : w.owner;
+        ++row.position;
+        row.attempts = row.owner.empty() ? 0 : 1;
+        row.sends = 0;
+        row.paused_reason.clear();
+        row.last_error.clear();
+        set_status(row, w.to);
+        if (!w.reason.empty())
+            row.reason = w.reason;
+        if (!w.result.empty())
+            row.result = w.result;
+        if (w.options)
+            row.options = *w.options;
+        if (w.custom_data)
+            row.custom_data = *w.custom_data;
+        set_due(row, row.updated);
+        return {};
     }
 
     write_result apply_one(extend_write const& w, bool repeated)
@@ -267,7 +477,7 @@ private:
         }
         if (w.finish)
         {
-            row.status = w.commits ? status::succeed : status::failed;
+            set_status(row, w.commits ? status::succeed : status::failed);
             set_due(row, row.due);
         }
         return {};
@@ -288,6 +498,7 @@ private:
         if (row.owner != w.owner || row.position != w.position || is_final(row.status))
             return {repeated && row.position == w.position && row.owner.empty() ? written::done : written::fenced, {}, {}};
         row.owner.clear();
+        row.interval = w.interval;
         row.sends = w.sends;
         if (!w.keep_attempts || !w.paused_reason.empty())
             row.attempts = 0;
@@ -337,6 +548,8 @@ private:
     std::unordered_map<std::string, transaction> rows_;
     std::set<std::pair<time_point, std::string>> due_;
     std::map<std::string, engine_row>            engines_;
+    std::map<std::int64_t, kv_row>               kv_;
+    std::int64_t                                 last_id_ = 0, last_kv_ = 0;
     std::uint64_t                                version_ = 1;
 };
 
