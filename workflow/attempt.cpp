@@ -2,31 +2,37 @@
 
 #include "workflow/engine_core.hpp"
 
-#include <weft/detail/fault.hpp>
-
-#include <boost/uuid/name_generator_sha1.hpp>
-#include <boost/uuid/uuid_io.hpp>
-#include <spdlog/fmt/fmt.h>
-
-#include <cstring>
+#include <boost/asio/system_executor.hpp>
 
 namespace weft {
 inline namespace v0 {
 namespace detail {
 
-namespace {
-
-constexpr std::size_t name_limit = 128;
-
-std::string file_name(char const* path)
+boost::asio::any_io_executor send::executor() const
 {
-    auto const* slash = std::strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    boost::asio::any_io_executor executor = boost::asio::system_executor();  // once the engine is gone nothing waits for it
+    way_->enter([&](auto const& engine) { executor = engine->strand(); });
+    return executor;
 }
 
-std::string hex(std::uint64_t n) { return fmt::format("{:016x}", n); }
+std::shared_ptr<weft::transport> send::transport() const
+{
+    std::shared_ptr<weft::transport> transport;
+    way_->enter([&](auto const& engine) { transport = engine->options().transport; });
+    return transport;
+}
 
-}  // namespace
+void send::answer(outcome o, bool permanent) noexcept
+{
+    boost::intrusive_ptr<send> self(this);
+    way_->enter([&](std::shared_ptr<engine_core> const& engine) {
+        boost::asio::post(engine->strand(), [engine, self = std::move(self), o = std::move(o), permanent]() mutable {
+            engine->operation_returned(self->where.gid, self->waiting == nullptr);
+            if (auto* a = std::exchange(self->waiting, nullptr); a && !engine->abandoned())
+                a->on_answer(*self, std::move(o), permanent);
+        });
+    });
+}
 
 std::string readable(std::string text)
 {
@@ -37,288 +43,10 @@ std::string readable(std::string text)
     return text;
 }
 
-std::string describe(verb v, std::string const& name, bool has_arguments, std::uint64_t arguments)
-{
-    auto text = std::string(to_string(v)) + " \"" + name + '"';
-    return has_arguments ? text + " with arguments " + hex(arguments) : text + " without arguments";
-}
-
-// ---------------------------------------------------------------------------------------------------------------------------------
-// beginning and ending
-
-attempt::~attempt() { abandon(); }
-
-void attempt::prepare(program const& p, std::string_view input)
-{
-    context_ = std::make_unique<context>(static_cast<attempt_core&>(*this));
-    body_ = p.start(*context_, input);
-}
-
-void attempt::begin_created(std::string const& workflow, std::chrono::system_clock::time_point created)
-{
-    row_->gid = gid_;
-    row_->trans_type = "workflow";
-    row_->workflow = workflow;
-    row_->owner = engine_.owner();
-    row_->attempts = 1;
-    row_->created = created;
-    engine_.count(counters::event::attempts);
-    last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(created.time_since_epoch()).count();
-    open_bytes_ = empty_journal.size();
-    drive(body_.handle());
-}
-
-void attempt::begin(program const& p, transaction row)
-{
-    *row_ = std::move(row);
-    engine_.count(counters::event::attempts);
-    last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(row_->created.time_since_epoch()).count();
-    if (row_->attempts > engine_.options().attempt_limit)
-        return pause(
-            "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
-            (row_->last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row_->last_error));
-    try
-    {
-        auto journal = read_journal(*row_);
-        if (position_of(journal.entries, row_->status) != row_->position && !fault(planted::seal_count))
-            throw journal_error("it holds " + std::to_string(journal.entries) + " entries, but the row stands at position " +
-                                std::to_string(row_->position));
-        entries_total_ = journal.entries;
-        open_entries_ = journal.open_entries;
-        open_bytes_ = row_->journal.size();
-        parts_ = journal.parts;
-        if (!journal.branches.empty())
-            recorded_ = std::make_unique<recorded_journal>(std::move(journal));
-    }
-    catch (std::exception const& e)
-    {
-        return pause(std::string("the journal cannot be read: ") + e.what());
-    }
-    cancelled_ = row_->cancel_requested && row_->status == status::prepared;
-    collecting_ = cancelled_ || row_->status != status::prepared;
-    try
-    {
-        prepare(p, row_->input);
-    }
-    catch (...)
-    {
-        return pause("the body cannot be started: " + outcome_of_current_exception().text);
-    }
-    row_->input = {};
-    row_->journal = {};
-    row_->parts = {};
-    drive(body_.handle());
-}
-
-void attempt::drop_body() noexcept
-{
-    body_.reset();
-    context_.reset();
-    recorded_.reset();
-    suspended_ = nullptr;
-}
-
-void attempt::orphan_send() noexcept
-{
-    if (send_ && send_->waiting)
-    {
-        send_->waiting = nullptr;
-        engine_.operation_orphaned(gid_);
-    }
-    send_ = nullptr;
-}
-
-void attempt::abandon() noexcept
-{
-    doing_ = doing::ended;
-    timer::cancel();
-    orphan_send();
-    drop_body();
-}
-
 void attempt::end(ended_as how)
 {
     abandon();
     engine_.ended(*this, how);
-}
-
-std::string attempt::where() const { return "branch " + current_id_ + " \"" + current_->name + "\", " + std::string(to_string(op_)); }
-
-// ---------------------------------------------------------------------------------------------------------------------------------
-// what the body sees
-
-std::chrono::system_clock::time_point attempt::now() const noexcept
-{
-    return std::chrono::system_clock::time_point(std::chrono::milliseconds(last_at_));
-}
-
-std::string attempt::uuid()
-{
-    boost::uuids::name_generator_sha1 const generate(boost::uuids::ns::oid());
-    return boost::uuids::to_string(generate(gid_ + "/uuid/" + std::to_string(++uuids_)));
-}
-
-std::uint64_t attempt::random()
-{
-    boost::uuids::name_generator_sha1 const generate(boost::uuids::ns::oid());
-    auto const                              id = generate(gid_ + "/random/" + std::to_string(++randoms_));
-    std::uint64_t                           number = 0;
-    for (int i = 0; i < 8; ++i)
-        number = number << 8 | id.data[i];
-    return number;
-}
-
-bool attempt::ask(branch_call& call)
-{
-    if (stop_body_)
-        return false;
-    if (recorded_ && next_recorded_ == recorded_->branches.size())
-        recorded_.reset();  // all of it has been read
-    ++asked_;
-    current_ = &call;
-    current_id_ = asked_ < 10 ? '0' + std::to_string(asked_) : std::to_string(asked_);
-    current_intent_ = resent_ = false;
-    op_ = action_of(call.what);
-    call.gid = &gid_;
-    call.id = &current_id_;
-    if (call.name.size() > name_limit || !is_utf8(call.name))
-    {
-        stop_body_ = true;
-        pause_reason_ = "branch " + current_id_ + ": its name is longer than " + std::to_string(name_limit) + " bytes or not UTF-8";
-        return false;
-    }
-    if (call.arguments_size > engine_.options().payload_limit)
-    {
-        stop_body_ = true;
-        pause_reason_ = "branch " + current_id_ + " \"" + call.name + "\": its arguments take " + std::to_string(call.arguments_size) +
-                        " bytes, the limit is " + std::to_string(engine_.options().payload_limit);
-        return false;
-    }
-    if (recorded_)
-        return replay(call, recorded_->branches[next_recorded_]);
-    if (collecting_)
-    {
-        stop_body_ = true;
-        if (row_->status == status::submitted)
-            mismatch(&call, nullptr);
-        return false;
-    }
-    return false;
-}
-
-bool attempt::replay(branch_call& call, recorded_branch const& recorded)
-{
-    if (recorded.id != current_id_ || recorded.what != call.what || recorded.name != call.name ||
-        recorded.has_arguments != call.has_arguments || recorded.arguments != call.arguments)
-    {
-        mismatch(&call, &recorded);
-        return false;
-    }
-    ++next_recorded_;
-    if (call.has_undo())
-    {
-        auto& u = undoables_.emplace_back();
-        u.call = &call;
-        u.id = current_id_;
-        u.is = recorded.is;
-        u.maybe = recorded.maybe;
-        u.send = recorded.send;
-        if (recorded.second == recorded_branch::phase2::done)
-            u.second = recorded_branch::phase2::done;
-    }
-    switch (recorded.is)
-    {
-    case recorded_branch::state::sent:
-        current_intent_ = resent_ = true;
-        stop_body_ = collecting_;
-        return false;
-    case recorded_branch::state::succeeded:
-        call.answer = outcome::success();
-        call.recorded = recorded.data;
-        break;
-    case recorded_branch::state::failed:
-        call.answer = outcome::failure(recorded.reason);
-        break;
-    }
-    last_at_ = recorded.at;
-    return true;
-}
-
-void attempt::mismatch(branch_call const* asked, recorded_branch const* recorded)
-{
-    stop_body_ = true;
-    pause_reason_ = "replay does not match the journal: ";
-    if (asked && recorded)
-        pause_reason_ += "branch " + recorded->id + " was recorded as " +
-                         describe(recorded->what, recorded->name, recorded->has_arguments, recorded->arguments) +
-                         ", the workflow now asks for branch " + current_id_ + ", " +
-                         describe(asked->what, asked->name, asked->has_arguments, asked->arguments);
-    else if (asked)
-        pause_reason_ += "it was complete and decided, the workflow now also asks for branch " + current_id_ + ", " +
-                         describe(asked->what, asked->name, asked->has_arguments, asked->arguments);
-    else
-        pause_reason_ += "the workflow ended without asking for branch " + recorded->id + ", recorded as " +
-                         describe(recorded->what, recorded->name, recorded->has_arguments, recorded->arguments);
-    if (asked)
-        pause_reason_ += " (" + file_name(asked->where.file_name()) + ':' + std::to_string(asked->where.line()) + ')';
-    auto const known = recorded_ ? recorded_->branches.size() : next_recorded_;
-    pause_reason_ += "; " + std::to_string(next_recorded_) + " of " + std::to_string(known) + " recorded branches matched";
-}
-
-void attempt::drive(std::coroutine_handle<> body)
-{
-    doing_ = doing::nothing;
-    suspended_ = nullptr;
-    {
-        engine_core::user_code guard(engine_, gid_, &current_id_);
-        body.resume();
-    }
-    if (stop_body_)
-        return collecting_ ? collected() : pause(std::move(pause_reason_));
-    if (body_.done())
-        return body_ended();
-    prepare_send();
-}
-
-void attempt::body_ended()
-{
-    if (collecting_)
-        return collected();
-    auto const unread = [&] { return recorded_ && next_recorded_ < recorded_->branches.size(); };
-    auto const refuse = [&] {
-        mismatch(nullptr, &recorded_->branches[next_recorded_]);
-        pause(std::move(pause_reason_));
-    };
-    try
-    {
-        auto text = body_.result();
-        if (unread())
-            return refuse();
-        if (text.size() > engine_.options().payload_limit)
-            return pause("its result takes " + std::to_string(text.size()) + " bytes, the limit is " +
-                         std::to_string(engine_.options().payload_limit));
-        decide(extend_write::decision::commit, std::move(text));
-    }
-    catch (failure const& says_no)
-    {
-        if (unread())
-            return refuse();
-        decide(extend_write::decision::roll_back, readable(says_no.reason()));
-    }
-    catch (unreadable_result const& e)
-    {
-        pause(e.what());
-    }
-    catch (misuse const& e)
-    {
-        pause(std::string("the body used weft wrongly: ") + e.what());
-    }
-    catch (...)
-    {
-        // Nobody can say what the body meant by it: not a decision. Again later, until the limit of attempts.
-        auto const what = readable(outcome_of_current_exception().text);
-        park(engine_.options().retry.interval(row_->attempts), true, "the body threw: " + what);
-    }
 }
 
 }  // namespace detail

@@ -62,14 +62,14 @@ public:
             engine.drop_waiter(gid, std::exchange(waiting, 0), error);
     }
 
-    engine_core&                  engine;
-    std::string                   name, gid, input;
-    program const*                code = nullptr;  // null: another process runs it
-    boost::intrusive_ptr<attempt> first;
-    done<std::string>             submitted;    // submit: answered once durable
-    std::uint64_t                 waiting = 0;  // execute: the waiter's number
-    wait                          until = wait::finished;
-    bool                          counted = false;
+    engine_core&                           engine;
+    std::string                            name, gid, input;
+    program const*                         code = nullptr;  // null: another process runs it
+    boost::intrusive_ptr<workflow_attempt> first;
+    done<std::string>                      submitted;    // submit: answered once durable
+    std::uint64_t                          waiting = 0;  // execute: the waiter's number
+    wait                                   until = wait::finished;
+    bool                                   counted = false;
 };
 
 void engine_core::submission::on_written(write_result const& r, write& w)
@@ -205,7 +205,7 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     if (p)
         try
         {
-            s->first.reset(new attempt(*this, s->gid));
+            s->first.reset(new workflow_attempt(*this, s->gid));
             s->first->prepare(*p, s->input);
         }
         catch (...)

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "workflow/attempt.hpp"
-#include "workflow/committer.hpp"
-#include "workflow/schedule.hpp"
+#include "workflow/workflow_attempt.hpp"
 
 #include <weft/engine.hpp>
 

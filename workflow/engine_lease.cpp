@@ -233,7 +233,7 @@ void engine_core::begin(transaction row)
     auto const p = programs_.find(row.workflow);
     if (p == programs_.end() || running_.contains(row.gid))
         return;
-    boost::intrusive_ptr<attempt> a(new attempt(*this, row.gid));
+    boost::intrusive_ptr<workflow_attempt> a(new workflow_attempt(*this, row.gid));
     running_.emplace(a->gid(), a);
     transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
     if (stopping_)

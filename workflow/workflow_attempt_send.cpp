@@ -1,10 +1,9 @@
 // An operation of the branch that the body waits for: its intent, its sends, its answers, its retries.
-#include "workflow/attempt.hpp"
 #include "workflow/engine_core.hpp"
+#include "workflow/workflow_attempt.hpp"
 
 #include <weft/detail/fault.hpp>
 
-#include <boost/asio/system_executor.hpp>
 #include <spdlog/spdlog.h>
 
 namespace weft {
@@ -22,33 +21,7 @@ constexpr std::chrono::milliseconds longest_in_store{100};
 
 }  // namespace
 
-boost::asio::any_io_executor send::executor() const
-{
-    boost::asio::any_io_executor executor = boost::asio::system_executor();  // once the engine is gone nothing waits for it
-    way_->enter([&](auto const& engine) { executor = engine->strand(); });
-    return executor;
-}
-
-std::shared_ptr<weft::transport> send::transport() const
-{
-    std::shared_ptr<weft::transport> transport;
-    way_->enter([&](auto const& engine) { transport = engine->options().transport; });
-    return transport;
-}
-
-void send::answer(outcome o, bool permanent) noexcept
-{
-    boost::intrusive_ptr<send> self(this);
-    way_->enter([&](std::shared_ptr<engine_core> const& engine) {
-        boost::asio::post(engine->strand(), [engine, self = std::move(self), o = std::move(o), permanent]() mutable {
-            engine->operation_returned(self->where.gid, self->waiting == nullptr);
-            if (auto* a = std::exchange(self->waiting, nullptr); a && !engine->abandoned())
-                a->on_answer(std::move(o), permanent);
-        });
-    });
-}
-
-void attempt::register_undo(recorded_branch::state s)
+void workflow_attempt::register_undo(recorded_branch::state s)
 {
     auto& u = undoables_.emplace_back();
     u.call = current_;
@@ -56,12 +29,12 @@ void attempt::register_undo(recorded_branch::state s)
     u.is = s;
 }
 
-attempt::undoable* attempt::undo_of_current() noexcept
+workflow_attempt::undoable* workflow_attempt::undo_of_current() noexcept
 {
     return !undoables_.empty() && undoables_.back().call == current_ ? &undoables_.back() : nullptr;
 }
 
-void attempt::prepare_send()
+void workflow_attempt::prepare_send()
 {
     doing_ = doing::nothing;
     if (cancelled_)
@@ -92,7 +65,7 @@ void attempt::prepare_send()
 }
 
 // True: the operation is not sent but done by the store, beside its own journal entry; or it waits to hear whether that is possible.
-bool attempt::taken_by_store()
+bool workflow_attempt::taken_by_store()
 {
     auto* const db = current_->database(op_);
     if (!db)
@@ -105,7 +78,7 @@ bool attempt::taken_by_store()
     return !same || *same;
 }
 
-void attempt::prepare_local()
+void workflow_attempt::prepare_local()
 {
     if (!engine_.may_act())
     {
@@ -120,7 +93,7 @@ void attempt::prepare_local()
     engine_.commits().add(local_write{this}, this);
 }
 
-bool attempt::run(record_writer& writer)
+bool workflow_attempt::run(record_writer& writer)
 {
     auto& l = *local_;
     if (l.ran && writer.applied(l.extension))
@@ -156,7 +129,7 @@ bool attempt::run(record_writer& writer)
     return writer.record(w);
 }
 
-void attempt::send_now()
+void workflow_attempt::send_now()
 {
     if (!engine_.may_act())
     {
@@ -222,7 +195,7 @@ void attempt::send_now()
     }
 }
 
-void attempt::on_answer(outcome o, bool permanent)
+void workflow_attempt::on_answer(class send&, outcome o, bool permanent)
 {
     send_ = nullptr;
     if (doing_ != doing::performing)
@@ -235,7 +208,7 @@ void attempt::on_answer(outcome o, bool permanent)
 }
 
 // A reason is UTF-8; a result that is too long is an error that asking again cannot mend.
-void attempt::make_recordable(outcome& o, bool& permanent) const
+void workflow_attempt::make_recordable(outcome& o, bool& permanent) const
 {
     if (o.what == outcome::kind::failure)
         o.text = readable(std::move(o.text));
@@ -246,7 +219,7 @@ void attempt::make_recordable(outcome& o, bool& permanent) const
     permanent = true;
 }
 
-void attempt::answered(outcome o, bool permanent)
+void workflow_attempt::answered(outcome o, bool permanent)
 {
     doing_ = doing::nothing;
     make_recordable(o, permanent);
@@ -262,7 +235,7 @@ void attempt::answered(outcome o, bool permanent)
     drive(suspended_);
 }
 
-void attempt::record(outcome const& o)
+void workflow_attempt::record(outcome const& o)
 {
     entry e{.id = current_id_, .op = op_, .ended = &o};
     if (in_phase2_)
@@ -291,7 +264,7 @@ void attempt::record(outcome const& o)
     resent_ = false;
 }
 
-void attempt::no_answer(outcome const& o, bool permanent)
+void workflow_attempt::no_answer(outcome const& o, bool permanent)
 {
     engine_.count(counters::event::unknown_outcomes);
     auto why = where() + ": " + (o.text.empty() && !row_->last_error.empty() ? row_->last_error : readable(o.text));
@@ -325,7 +298,7 @@ void attempt::no_answer(outcome const& o, bool permanent)
     engine_.timers().set(*this, delay);
 }
 
-void attempt::on_timer()
+void workflow_attempt::on_timer()
 {
     switch (doing_)
     {
@@ -351,14 +324,14 @@ void attempt::on_timer()
     }
 }
 
-void attempt::retry()
+void workflow_attempt::retry()
 {
     if (in_phase2_)
         return next_in_phase2();
     prepare_send();
 }
 
-void attempt::go_on()
+void workflow_attempt::go_on()
 {
     if (doing_ != doing::held)
         return;
@@ -370,7 +343,7 @@ void attempt::go_on()
     prepare_send();
 }
 
-void attempt::cancel_requested()
+void workflow_attempt::cancel_requested()
 {
     cancelled_ = true;
     row_->cancel_requested = true;
@@ -385,7 +358,7 @@ void attempt::cancel_requested()
         boost::intrusive_ptr<class send>(send_)->cancel.emit(boost::asio::cancellation_type::terminal);
 }
 
-void attempt::stop()
+void workflow_attempt::stop()
 {
     stopping_ = true;
     if (doing_ == doing::waiting_to_retry)
@@ -397,7 +370,7 @@ void attempt::stop()
         go_on();
 }
 
-retry_policy const& attempt::policy() const noexcept { return current_->retry ? *current_->retry : engine_.options().retry; }
+retry_policy const& workflow_attempt::policy() const noexcept { return current_->retry ? *current_->retry : engine_.options().retry; }
 
 }  // namespace detail
 }  // namespace v0

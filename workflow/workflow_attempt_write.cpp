@@ -1,6 +1,6 @@
 // What an attempt writes, and where it goes on once that is durable, or refused.
-#include "workflow/attempt.hpp"
 #include "workflow/engine_core.hpp"
+#include "workflow/workflow_attempt.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -8,7 +8,7 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-void attempt::append(entry e)
+void workflow_attempt::append(entry e)
 {
     last_at_ = e.at = std::max(last_at_, engine_.now_ms());
     entries_ += ',';
@@ -16,7 +16,7 @@ void attempt::append(entry e)
     ++entry_count_;
 }
 
-extend_write attempt::extension(extend_write::decision d, bool finish)
+extend_write workflow_attempt::extension(extend_write::decision d, bool finish)
 {
     extend_write w;
     w.gid = gid_;
@@ -41,14 +41,14 @@ extend_write attempt::extension(extend_write::decision d, bool finish)
     return w;
 }
 
-void attempt::write_entries(after_write then, extend_write::decision d, bool finish)
+void workflow_attempt::write_entries(after_write then, extend_write::decision d, bool finish)
 {
     then_ = then;
     doing_ = doing::writing;
     engine_.commits().add(extension(d, finish), this);
 }
 
-void attempt::extended(extend_write const& w)
+void workflow_attempt::extended(extend_write const& w)
 {
     row_->position = w.position_after();
     if (w.seal_part > 0)
@@ -69,7 +69,7 @@ void attempt::extended(extend_write const& w)
         row_->status = w.commits ? status::succeed : status::failed;
 }
 
-void attempt::on_written(write_result const& r, write& w)
+void workflow_attempt::on_written(write_result const& r, write& w)
 {
     if (doing_ != doing::writing)
         return;  // abandoned meanwhile
@@ -181,7 +181,7 @@ void attempt::on_written(write_result const& r, write& w)
     }
 }
 
-void attempt::pause(std::string reason)
+void workflow_attempt::pause(std::string reason)
 {
     parking_ = {};
     parking_.paused_reason = readable(std::move(reason));
@@ -191,7 +191,7 @@ void attempt::pause(std::string reason)
     write_park();
 }
 
-void attempt::park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error)
+void workflow_attempt::park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error)
 {
     parking_ = {};
     parking_.due_in = due_in;
@@ -203,7 +203,7 @@ void attempt::park(std::chrono::milliseconds due_in, bool keep_attempts, std::st
     write_park();
 }
 
-void attempt::write_park()
+void workflow_attempt::write_park()
 {
     drop_body();
     parked_cancelled_ = cancelled_;

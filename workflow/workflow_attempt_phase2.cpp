@@ -1,6 +1,6 @@
 // The decision, and what follows from it: confirmations on, compensations back.
-#include "workflow/attempt.hpp"
 #include "workflow/engine_core.hpp"
+#include "workflow/workflow_attempt.hpp"
 
 #include <weft/detail/fault.hpp>
 
@@ -14,11 +14,14 @@ bool undone_by_rollback(recorded_branch::state is, bool maybe) noexcept { return
 
 }  // namespace
 
-void attempt::cancel_rollback() { decide(extend_write::decision::roll_back, std::string(cancelled_reason)); }
+void workflow_attempt::cancel_rollback() { decide(extend_write::decision::roll_back, std::string(cancelled_reason)); }
 
-bool attempt::rolling_back() const noexcept { return decision_ == extend_write::decision::roll_back || row_->status == status::aborting; }
+bool workflow_attempt::rolling_back() const noexcept
+{
+    return decision_ == extend_write::decision::roll_back || row_->status == status::aborting;
+}
 
-bool attempt::needs_phase2(undoable const& u) const noexcept
+bool workflow_attempt::needs_phase2(undoable const& u) const noexcept
 {
     if (u.second != recorded_branch::phase2::open)
         return false;
@@ -29,12 +32,12 @@ bool attempt::needs_phase2(undoable const& u) const noexcept
     return u.call->has_confirm();
 }
 
-operation attempt::phase2_operation(undoable const& u) const noexcept
+operation workflow_attempt::phase2_operation(undoable const& u) const noexcept
 {
     return rolling_back() || u.is == recorded_branch::state::failed ? undo_of(u.call->what) : confirm_of(u.call->what);
 }
 
-void attempt::decide(extend_write::decision d, std::string text)
+void workflow_attempt::decide(extend_write::decision d, std::string text)
 {
     drop_body();
     orphan_send();
@@ -52,7 +55,7 @@ void attempt::decide(extend_write::decision d, std::string text)
 }
 
 // The body has been run for its phase-2 operations only.
-void attempt::collected()
+void workflow_attempt::collected()
 {
     bool const failed_replay = !pause_reason_.empty();
     if (recorded_)
@@ -78,7 +81,7 @@ void attempt::collected()
     next_in_phase2();
 }
 
-void attempt::begin_phase2()
+void workflow_attempt::begin_phase2()
 {
     in_phase2_ = true;
     phase2_next_ = 0;
@@ -87,7 +90,7 @@ void attempt::begin_phase2()
         std::reverse(undoables_.begin(), undoables_.end());
 }
 
-void attempt::next_in_phase2()
+void workflow_attempt::next_in_phase2()
 {
     doing_ = doing::nothing;
     bool const backwards = rolling_back();
@@ -115,7 +118,7 @@ void attempt::next_in_phase2()
     write_entries(after_write::finished, extend_write::decision::none, true);
 }
 
-bool attempt::is_last_in_phase2() const noexcept
+bool workflow_attempt::is_last_in_phase2() const noexcept
 {
     if (refused_)
         return false;
