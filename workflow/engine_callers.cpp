@@ -147,7 +147,7 @@ void engine_core::deadline_timer::on_timer()
 // ---------------------------------------------------------------------------------------------------------------------------------
 // ways in
 
-std::optional<misuse> engine_core::refusal(std::string const& name, std::string const& gid, std::string const& input) const
+std::optional<misuse> engine_core::refusal_of_gid(std::string const& gid) const
 {
     // what() and gid() of an exception are text.
     auto const size = gid.size();
@@ -157,6 +157,13 @@ std::optional<misuse> engine_core::refusal(std::string const& name, std::string 
         return misuse(misuse::code::bad_gid, "a gid has at most 128 bytes, this one has " + std::to_string(size));
     if (!is_utf8(gid))
         return misuse(misuse::code::bad_gid, "a gid has to be UTF-8");
+    return std::nullopt;
+}
+
+std::optional<misuse> engine_core::refusal(std::string const& name, std::string const& gid, std::string const& input) const
+{
+    if (auto wrong = refusal_of_gid(gid))
+        return wrong;
     auto const found = programs_.find(name);
     auto const p = found == programs_.end() ? nullptr : found->second.get();
     if (!p && !declared_.contains(name))

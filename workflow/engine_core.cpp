@@ -179,6 +179,7 @@ void engine_core::ended(attempt& a, ended_as how)
         claim();
         break;
     }
+    answer_passes(row);
     check_stopped();
 }
 
@@ -290,6 +291,9 @@ void engine_core::finish_stop()
     for (auto& [gid, waiting] : std::exchange(waiters_, {}))
         for (auto& w : waiting)
             w.to->complete(stopped_error(gid), {});
+    for (auto& [gid, waiting] : std::exchange(passes_, {}))
+        for (auto& w : waiting)
+            w->complete(stopped_error(gid), {});
     watched_.clear();
     bool const enlisted = life_ == life::alive;
     life_ = life::gone;

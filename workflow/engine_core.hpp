@@ -2,9 +2,10 @@
 #pragma once
 
 #include "workflow/attempt.hpp"
+#include "workflow/patterns/pattern.hpp"
 #include "workflow/workflow_attempt.hpp"
 
-#include <weft/engine.hpp>
+#include <weft/transaction_manager.hpp>
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -26,7 +27,8 @@ namespace detail {
 
 class watchdog;
 
-inline constexpr std::size_t gid_limit = 128;  // bytes; of a workflow's name too
+inline constexpr std::size_t url_limit = 1'024;  // bytes, as dtm's columns have them
+inline constexpr std::size_t gid_limit = 128;    // bytes; of a workflow's name too
 
 // 15 hex digits: a random number of 60 bits that fits a small string.
 std::string random_token(std::mt19937_64& random);
@@ -55,6 +57,17 @@ public:
     void cancel(std::string gid, done<cancel_answer>);
     void resume(std::string gid, done<std::monostate>);
     void run(done<std::monostate>);
+
+    // Of patterns (engine_patterns.cpp)
+    void add_manager(manager_options const& options);
+    void prepare(global_transaction t, bool whatever_status, done<transaction>);
+    void submit(global_transaction t, bool wait, done<transaction>);
+    void abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction>);
+    void force_stop(std::string gid, done<transaction>);
+    void finish_elsewhere(std::string gid, status how, std::string reason, std::string result, done<transaction>);
+    void register_ops(std::string gid, std::vector<branch_op> ops, done<std::monostate>);
+    void claim_again_soon() { claim(); }
+
     void stop(std::chrono::milliseconds deadline, done<std::monostate>);
 
     // Any thread: from now on nothing is sent, written or answered. What is in memory goes with the last handler.
@@ -103,6 +116,12 @@ public:
     // Whether a participant's database is the store's own: answers at once if known, else calls `a.go_on()` later.
     std::optional<bool> same_database(participant_database& db, attempt& a);
 
+    // Of patterns
+    remote_caller&          remote() noexcept { return *remote_; }
+    pattern_settings const& pattern_defaults() const noexcept { return pattern_defaults_; }
+    void                    find(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>)> then);
+    void                    branch_error(transaction const& t, std::string const& url, std::string const& error, unsigned times);
+
     // Replays from the store (engine_options::replay_always).
     void reload(attempt& a);
 
@@ -149,6 +168,8 @@ private:
     class submission;
 
     // Why this cannot be submitted.
+    std::optional<misuse> refusal_of_gid(std::string const& gid) const;
+    std::optional<misuse> refusal(global_transaction const& t) const;
     std::optional<misuse> refusal(std::string const& name, std::string const& gid, std::string const& input) const;
 
     class request;
@@ -178,6 +199,11 @@ private:
     std::uint64_t await_end(std::string const& gid, execute_options, done<std::string>);
     void          answer_waiters(transaction const& row);
     static bool   answer_from(transaction const& row, wait w, completion<std::string>& to);
+    create_write  creation_of(global_transaction const& t, status s) const;
+    void          decide_prepared(global_transaction const& t, bool wait, done<transaction> answer);
+    void          decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer);
+    void          run_decided(transaction row, bool wait, done<transaction> answer);
+    void          answer_passes(transaction const& row);
     void          check_stopped();
     void          finish_stop();
 
@@ -249,6 +275,10 @@ private:
     std::unordered_map<participant_database*, bool>                     same_database_;
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
     std::vector<std::function<void()>>                                                    before_alive_;
+    std::shared_ptr<remote_caller>                                                        remote_;  // null: no patterns here
+    pattern_settings                                                                      pattern_defaults_;
+    decltype(manager_options::on_branch_error)                                            on_branch_error_;
+    std::unordered_map<std::string, std::vector<done<transaction>>>                       passes_;  // who waits for an attempt's end
     std::vector<done<std::monostate>>                                                     runs_;
     std::vector<done<std::monostate>>                                                     stops_;
     std::uint64_t                                                                         next_waiter_ = 1;

@@ -1,5 +1,6 @@
 // Staying alive, and what an engine may do because it is: beat, claim what is due, act on what it holds.
 #include "workflow/engine_core.hpp"
+#include "workflow/pattern_attempt.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -135,6 +136,9 @@ void engine_core::lost_incarnation()
     for (auto const& [gid, row] : std::exchange(parked_, {}))
         if (waiters_.contains(gid))
             watch(gid);
+    for (auto& [gid, waiting] : std::exchange(passes_, {}))
+        for (auto& w : waiting)
+            w->complete(std::make_exception_ptr(unfinished(unfinished::why::lease_lost, "whoever took over goes on with it", gid)), {});
     held_.clear();
     asking_.clear();
     if (stopping_)
@@ -230,8 +234,19 @@ void engine_core::claimed_rows(claimed c)
 
 void engine_core::begin(transaction row)
 {
+    if (running_.contains(row.gid))
+        return;
+    if (row.workflow.empty())
+    {
+        boost::intrusive_ptr<pattern_attempt> a(new pattern_attempt(*this, row.gid));
+        running_.emplace(a->gid(), a);
+        transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
+        if (stopping_)
+            a->stop();
+        return a->begin(std::move(row));
+    }
     auto const p = programs_.find(row.workflow);
-    if (p == programs_.end() || running_.contains(row.gid))
+    if (p == programs_.end())
         return;
     boost::intrusive_ptr<workflow_attempt> a(new workflow_attempt(*this, row.gid));
     running_.emplace(a->gid(), a);

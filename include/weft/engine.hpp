@@ -285,6 +285,8 @@ public:
     load in_flight() const noexcept;
 
 private:
+    friend class transaction_manager;
+
     template <class Body>
     static auto as_pointer(Body body)
     {

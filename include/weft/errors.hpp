@@ -105,6 +105,7 @@ public:
         other_input,       ///< the gid exists with another workflow or another input
         bad_value,         ///< an argument, input or result does not convert, is not UTF-8, or is too large
         wrong_thread,      ///< a blocking call from the engine's own thread would wait for itself
+        wrong_status,      ///< the transaction's status, or type, does not allow it: the message says which it is
         wrong_call         ///< anything else: the message says what
     };
 

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <weft/detail/operation_traits.hpp>
+#include <weft/remote.hpp>
 #include <weft/transport.hpp>
 
 #include <boost/describe/members.hpp>
@@ -61,6 +62,25 @@ struct http_options
 /// certificates are verified; redirects are not followed; only http and https are spoken.
 /// Errors: misuse if an option is wrong, or a file cannot be read.
 std::shared_ptr<transport> make_http_transport(http_options options = {});
+
+outcome outcome_of(http_reply const&);  // below
+
+struct caller_options
+{
+    /// Null: one of its own.
+    std::shared_ptr<weft::transport> transport;
+
+    /// Whether an address may be called; empty: every http and https one. An address that may not be is an error.
+    std::function<bool(std::string const& url)> allow;
+
+    /// What a reply means.
+    outcome (*outcome_of)(http_reply const&) = &weft::outcome_of;
+};
+
+/// Calls branches that are addresses as dtm's server does: the payload as the body, `gid`, `trans_type`, `branch_id` and `op` in the query;
+/// POST, or GET where there is no payload (but for xa). In a transaction whose protocol is "json-rpc", an address with a parameter `method` is
+/// called as JSON-RPC. For `manager_options::caller`.
+std::shared_ptr<remote_caller> make_http_caller(caller_options options = {});
 
 /// How an operation ended, by its reply: the table above. A reply {"dtm_result":"FAILURE"} or {"dtm_result":"ONGOING"} means that with any status of
 /// success, as participants for old versions of dtm answer.

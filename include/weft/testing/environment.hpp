@@ -132,6 +132,14 @@ public:
             registrations_.back()(engine());
     }
 
+    /// Whatever else an engine is given before it starts: for this process and those after a crash.
+    void on_start(std::function<void(weft::engine&)> f)
+    {
+        registrations_.push_back(std::move(f));
+        if (has_process())
+            registrations_.back()(engine());
+    }
+
     /// Scripts the first-phase operation of the branch with this name: action or try.
     script& on(std::string branch_name);
     script& on(std::string branch_name, operation op);

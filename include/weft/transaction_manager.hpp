@@ -1,0 +1,165 @@
+/// \file
+/// Transactions as data: dtm's sagas, TCCs, XA transactions, messages, and workflows that run elsewhere. What a server offers its clients, and
+/// what a program may use that has its branches as addresses rather than as functions.
+///
+///     weft::engine engine{io, *store};
+///     weft::transaction_manager manager{engine, {.caller = weft::make_http_caller()}};
+///     weft::global_transaction pay;
+///     pay.gid = "pay-4711";
+///     pay.trans_type = "saga";
+///     pay.steps = {{url + "/TransOut", url + "/TransOutRevert", body}, {url + "/TransIn", url + "/TransInRevert", body}};
+///     auto const now = co_await manager.submit(pay, true);             // now.status == succeed, failed, or still on its way
+///
+/// It runs on the engine: the same leases, the same fencing, the same recovery. One manager for each engine.
+#pragma once
+
+#include <weft/engine.hpp>
+#include <weft/remote.hpp>
+
+namespace weft {
+inline namespace v0 {
+
+struct manager_options
+{
+    /// How branches are called. Not null.
+    std::shared_ptr<remote_caller> caller;
+
+    // Unless the client of a transaction says otherwise
+
+    std::chrono::seconds retry_interval{
+        10};  ///< between two tries of what is not done yet; after errors twice as long each time, up to 10 minutes
+    std::chrono::seconds request_timeout{3};  ///< of one call
+    std::chrono::seconds timeout_to_fail{
+        35};  ///< tcc, xa, msg: so long may it be prepared before it is aborted, or its sender asked; 0: for ever
+
+    /// Called on the engine's strand when a call of a branch ended in an error: the transaction, the branch's address, what went wrong, and how
+    /// often in a row that has happened.
+    std::function<void(transaction const&, std::string const& url, std::string const& error, unsigned times)> on_branch_error;
+};
+
+/// A transaction as its client hands it over.
+struct global_transaction
+{
+    struct step
+    {
+        std::string action;      ///< address; empty: nothing to do
+        std::string compensate;  ///< saga
+        std::string payload;     ///< what is sent to both
+    };
+
+    std::string       gid;
+    std::string       trans_type;      ///< "saga", "tcc", "xa", "msg", "workflow"
+    std::vector<step> steps;           ///< saga, msg
+    std::string       query_prepared;  ///< msg: whom to ask whether it was meant; workflow: where to call it back
+    std::string       protocol;        ///< empty: http
+    std::string
+        options;  ///< JSON object: retry_interval, request_timeout, timeout_to_fail (seconds), retry_limit, branch_headers, concurrent
+    std::string custom_data;  ///< saga: concurrent, orders; msg: delay; workflow: name, data
+};
+
+/// Thread safety: all members may be called from any thread, except the constructor. Lifetimes: the engine outlives it.
+/// Every member takes any Asio completion token last (default: `use_awaitable`).
+/// Errors, of all: misuse (bad_gid, bad_value, unknown_gid, wrong_status), unfinished(stopped), store_error.
+class transaction_manager
+{
+public:
+    /// Before the engine runs. Errors: misuse if the engine has a manager already, or there is no caller.
+    transaction_manager(weft::engine& engine, manager_options options);
+    transaction_manager(transaction_manager const&) = delete;
+    transaction_manager& operator=(transaction_manager const&) = delete;
+
+    /// Creates it, prepared; if it is there and still prepared, that is well.
+    /// Durability: it is durable when this returns.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto prepare(global_transaction t, Token&& token = {})
+    {
+        return initiate<transaction>(token, &transaction_manager::start_prepare, std::move(t), false);
+    }
+
+    /// The same for a workflow that runs elsewhere; what it has recorded so far comes back, whatever its status.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto prepare_workflow(global_transaction t, Token&& token = {})
+    {
+        return initiate<transaction>(token, &transaction_manager::start_prepare, std::move(t), true);
+    }
+
+    /// Submits it: creates it, or goes on with what was prepared. Returns it as it stands then; with `wait`, once the first attempt has ended: it is
+    /// final, or its `last_error` says what it waits for.
+    /// Submitting again while it is on its way changes nothing. Durability: it is durable, and will end, when this returns.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto submit(global_transaction t, bool wait, Token&& token = {})
+    {
+        return initiate<transaction>(token, &transaction_manager::start_submit, std::move(t), wait);
+    }
+
+    /// Rolls back what is prepared (or is rolling back already): tcc, xa, msg. `trans_type`: as its client believes it to be.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto abort(std::string gid, std::string trans_type, std::string reason, bool wait, Token&& token = {})
+    {
+        return initiate<transaction>(token, &transaction_manager::start_abort, std::move(gid), std::move(trans_type), std::move(reason),
+                                     wait);
+    }
+
+    /// Ends it at once as failed, whatever has been done: no branch is called. For a person who knows.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto force_stop(std::string gid, Token&& token = {})
+    {
+        return initiate<transaction>(token, &transaction_manager::start_force_stop, std::move(gid));
+    }
+
+    /// A workflow that runs elsewhere has ended, as succeed or failed.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto finish_workflow(std::string gid, status how, std::string reason, std::string result, Token&& token = {})
+    {
+        return initiate<transaction>(token, &transaction_manager::start_finish, std::move(gid), how, std::move(reason), std::move(result));
+    }
+
+    /// Adds operations to a prepared transaction. The same ones again are well; others under the same names are misuse(wrong_status).
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto register_branch(std::string gid, std::vector<branch_op> ops, Token&& token = {})
+    {
+        return initiate<std::monostate>(token, &transaction_manager::start_register, std::move(gid), std::move(ops));
+    }
+
+    /// What the store offers, where its blocking calls run: `f(store&)`, its result. For queries and topics; `f` must not keep the store.
+    template <class R, class Token = boost::asio::use_awaitable_t<>>
+    auto with_store(std::function<R(weft::store&)> f, Token&& token = {})
+    {
+        return boost::asio::async_initiate<Token, void(std::exception_ptr, R)>(
+            [this, f = std::move(f)](auto handler) {
+                auto shared = std::make_shared<std::optional<R>>();
+                auto done = detail::make_completion<R, std::monostate>(std::move(handler), engine_.outer_executor(),
+                                                                       [shared](std::monostate) { return std::move(**shared); });
+                start_on_store([shared, f](weft::store& s) { shared->emplace(f(s)); }, std::move(done));
+            },
+            token);
+    }
+
+private:
+    template <class T>
+    using done = std::unique_ptr<detail::completion<T>>;
+
+    template <class T, class Token, class Start, class... Args>
+    auto initiate(Token& token, Start start, Args... args)
+    {
+        return boost::asio::async_initiate<Token, void(std::exception_ptr, T)>(
+            [this, start](auto handler, Args... a) {
+                (this->*start)(std::move(a)...,
+                               detail::make_completion<T, T>(std::move(handler), engine_.outer_executor(), [](T t) { return t; }));
+            },
+            token, std::move(args)...);
+    }
+
+    void start_prepare(global_transaction t, bool whatever_status, done<transaction> answer);
+    void start_submit(global_transaction t, bool wait, done<transaction> answer);
+    void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer);
+    void start_force_stop(std::string gid, done<transaction> answer);
+    void start_finish(std::string gid, status how, std::string reason, std::string result, done<transaction> answer);
+    void start_register(std::string gid, std::vector<branch_op> ops, done<std::monostate> answer);
+    void start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer);
+
+    weft::engine& engine_;
+};
+
+}  // namespace v0
+}  // namespace weft

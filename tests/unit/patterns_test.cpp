@@ -1,0 +1,455 @@
+// dtm's patterns: what is called, in which order, and what stands in the store then.
+#include "tests/unit/branches.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace workshop;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using weft::outcome;
+using weft::status;
+
+class Patterns : public ::testing::Test, protected managed
+{
+protected:
+    // "no such …" or whatever the refusal says.
+    template <class F>
+    std::string refusal(F f, weft::misuse::code code)
+    {
+        try
+        {
+            f();
+            return "none";
+        }
+        catch (weft::misuse const& e)
+        {
+            EXPECT_EQ(static_cast<int>(e.which()), static_cast<int>(code)) << e.what();
+            return e.what();
+        }
+    }
+};
+
+// --- saga -----------------------------------------------------------------------------------------------------------------------------
+
+TEST_F(Patterns, SagaCallsItsActionsOneAfterTheOther)
+{
+    submit(saga("g1"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b"));
+    EXPECT_EQ(row("g1").status, status::succeed);
+    EXPECT_EQ(statuses("g1"), "prepared succeed prepared succeed");
+    auto const& o = at.calls[1].operation;
+    EXPECT_EQ(o.trans_type, "saga");
+    EXPECT_EQ(o.payload, "{\"step\":1}");
+    EXPECT_EQ(o.protocol, "http");
+    EXPECT_EQ(o.timeout, 3s);
+}
+
+TEST_F(Patterns, SagaUndoesWhatMayHaveHappenedTheOtherWayRound)
+{
+    at.answers["action b"] = {outcome::failure("out of stock")};
+    auto const t = submit(saga("g1", 3), true);
+    EXPECT_EQ(t.status, status::failed);
+    EXPECT_EQ(t.reason, "url:b return failed: out of stock");
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b", "02 compensate b", "01 compensate a"));
+    EXPECT_EQ(statuses("g1"), "succeed succeed succeed failed prepared prepared");
+    EXPECT_EQ(row("g1").reason, t.reason);
+}
+
+TEST_F(Patterns, SagaAsksAgainWithBackOff)
+{
+    at.answers["action a"] = {outcome::error("500"), outcome::error("500"), outcome::error("500"), outcome::success()};
+    submit(saga("g1", 1));
+    env.finish();
+    std::vector<std::chrono::milliseconds> times;
+    for (auto const& c : at.calls)
+        times.push_back(c.at);
+    EXPECT_THAT(times, ElementsAre(0ms, 20'000ms, 60'000ms, 140'000ms));
+    EXPECT_THAT(alerts, ElementsAre("g1 a 1", "g1 a 2", "g1 a 3"));
+}
+
+TEST_F(Patterns, SagaAsksForWhatIsOngoingAtTheSameInterval)
+{
+    at.answers["action a"] = {outcome::ongoing("425"), outcome::ongoing("425"), outcome::success()};
+    submit(saga("g1", 1, "{\"retry_interval\":7}"));
+    env.finish();
+    EXPECT_EQ(at.calls[1].at, 7s);
+    EXPECT_EQ(at.calls[2].at, 14s);
+    EXPECT_THAT(alerts, IsEmpty());
+}
+
+TEST_F(Patterns, ACompensationThatSaysNoIsAskedAgain)
+{
+    at.answers["action b"] = {outcome::failure("no")};
+    at.answers["compensate a"] = {outcome::failure("no"), outcome::success()};
+    submit(saga("g1"));
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::failed);
+    EXPECT_EQ(at.calls.size(), 5u);
+}
+
+TEST_F(Patterns, SagaWithoutAddressesSucceedsByItself)
+{
+    auto t = saga("g1");
+    for (auto& s : t.steps)
+        s.action = s.compensate = "";
+    EXPECT_EQ(submit(t, true).status, status::succeed);
+    EXPECT_THAT(at.calls, IsEmpty());
+    EXPECT_EQ(env.writes(), 2u) << "its creation, and all the rest";
+}
+
+TEST_F(Patterns, ConcurrentSagaHasItsActionsUnderWayTogether)
+{
+    at.hold = true;
+    submit(saga("g1", 3, {}, "{\"concurrent\":true}"));
+    env.settle();
+    EXPECT_EQ(at.calls.size(), 3u);
+    std::move(*at.calls[1].held).answer(outcome::failure("no"));
+    env.settle();
+    EXPECT_EQ(row("g1").status, status::aborting);
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b", "03 action c", "02 compensate b"))
+        << "the others are not undone while they are under way";
+    at.hold = false;
+    std::move(*at.calls[0].held).answer(outcome::success());
+    std::move(*at.calls[2].held).answer(outcome::error("lost"));
+    std::move(*at.calls[3].held).answer(outcome::success());
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::failed);
+    EXPECT_THAT(at.seen(), ::testing::UnorderedElementsAre("01 action a", "02 action b", "03 action c", "02 compensate b",
+                                                           "01 compensate a", "03 compensate c"));
+}
+
+TEST_F(Patterns, ConcurrentSagaKeepsItsOrders)
+{
+    submit(saga("g1", 3, {}, R"({"concurrent":true,"orders":{"0":[2],"1":[0,2]}})"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("03 action c", "01 action a", "02 action b"));
+    at.calls.clear();
+    at.answers["action b"] = {outcome::failure("no")};
+    submit(saga("g2", 3, {}, R"({"concurrent":true,"orders":{"0":[2],"1":[0,2]}})"));
+    env.finish();
+    EXPECT_THAT(at.seen(),
+                ElementsAre("03 action c", "01 action a", "02 action b", "02 compensate b", "01 compensate a", "03 compensate c"));
+    at.calls.clear();
+    at.answers["action c"] = {outcome::failure("no")};
+    submit(saga("g3", 3, {}, R"({"concurrent":true,"orders":{"0":[2],"1":[0,2]}})"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("03 action c", "03 compensate c")) << "what never could begin is not undone";
+}
+
+TEST_F(Patterns, SagaGivesUpWhenItsTimeIsOver)
+{
+    at.answers["action b"] = {outcome::ongoing("425")};
+    submit(saga("g1", 2, "{\"timeout_to_fail\":15}"));
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::failed);
+    EXPECT_EQ(row("g1").reason, "Timeout after 15 seconds");
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b", "02 action b", "02 compensate b", "01 compensate a"));
+    EXPECT_EQ(at.calls.back().at, 15s);
+}
+
+TEST_F(Patterns, SagaGivesUpAfterItsRetryLimit)
+{
+    at.answers["action a"] = {outcome::error("500")};
+    submit(saga("g1", 2, "{\"retry_limit\":1}"));
+    env.finish();
+    EXPECT_EQ(row("g1").reason, "RetryCount is greater than RetryLimit, RetryLimit: 1");
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "01 action a", "01 compensate a"));
+}
+
+TEST_F(Patterns, HeadersAndTimeOutsOfAClientGoWithEachCall)
+{
+    submit(saga("g1", 1, R"({"branch_headers":{"x-tenant":"blue"},"request_timeout":6,"concurrent":false})"));
+    env.finish();
+    EXPECT_THAT(at.calls[0].headers, ElementsAre(::testing::Pair("x-tenant", "blue")));
+    EXPECT_EQ(at.calls[0].operation.timeout, 6s);
+}
+
+TEST_F(Patterns, ReasonsAreCutWithinNoCharacter)
+{
+    std::string reason;
+    while (reason.size() < (1u << 20))
+        reason += "缺";
+    at.answers["action a"] = {outcome::failure(reason)};
+    submit(saga("g1", 1));
+    env.finish();
+    EXPECT_LE(row("g1").reason.size(), 1'024u);
+    EXPECT_TRUE(weft::detail::is_utf8(row("g1").reason));
+}
+
+// --- who may submit what ------------------------------------------------------------------------------------------------------------
+
+TEST_F(Patterns, SubmittingAgainChangesNothingWhileItRunsAndIsRefusedAfterwards)
+{
+    at.hold = true;
+    submit(saga("g1"));
+    env.settle();
+    EXPECT_EQ(submit(saga("g1")).status, status::submitted);
+    env.settle();
+    EXPECT_EQ(at.calls.size(), 1u);
+    at.hold = false;
+    std::move(*at.calls[0].held).answer(outcome::success());
+    env.finish();
+    EXPECT_EQ(at.calls.size(), 2u);
+    EXPECT_THAT(refusal([&] { submit(saga("g1")); }, weft::misuse::code::wrong_status),
+                HasSubstr("current status 'succeed', cannot submit"));
+    EXPECT_THAT(refusal([&] { prepare(saga("g1")); }, weft::misuse::code::wrong_status),
+                HasSubstr("current status 'succeed', cannot prepare"));
+}
+
+TEST_F(Patterns, RefusesWhatCannotBeMeant)
+{
+    using code = weft::misuse::code;
+    EXPECT_NE(refusal([&] { submit(saga("")); }, code::bad_gid), "none");
+    EXPECT_NE(refusal([&] { submit(saga(std::string(129, 'x'))); }, code::bad_gid), "none");
+    EXPECT_THAT(refusal([&] { submit(of_type("sage", "g1")); }, code::bad_value), HasSubstr("\"sage\""));
+    EXPECT_THAT(refusal([&] { submit(saga("g1", 1, "{")); }, code::bad_value), HasSubstr("options"));
+    EXPECT_THAT(refusal([&] { submit(saga("g1", 1, "{\"retry_interval\":-1}")); }, code::bad_value), HasSubstr("retry_interval"));
+    EXPECT_THAT(refusal([&] { submit(saga("g1", 1, {}, "[1]")); }, code::bad_value), HasSubstr("custom_data"));
+    EXPECT_THAT(refusal([&] { submit(saga("g1", 1, {}, "{\"concurrent\":true,\"orders\":{\"x\":1}}")); }, code::bad_value),
+                HasSubstr("orders"));
+    auto too_many = saga("g1");
+    too_many.steps.resize(100);
+    EXPECT_THAT(refusal([&] { submit(too_many); }, code::bad_value), HasSubstr("99"));
+    EXPECT_NE(refusal([&] { abort("nobody", "tcc"); }, code::unknown_gid), "none");
+    EXPECT_NE(refusal([&] { force_stop("nobody"); }, code::unknown_gid), "none");
+    EXPECT_NE(refusal([&] { register_branch("nobody", registered("01", "cancel", "confirm", "x")); }, code::wrong_status), "none");
+}
+
+// --- tcc and xa -----------------------------------------------------------------------------------------------------------------------
+
+TEST_F(Patterns, TccConfirmsTheLastBranchFirst)
+{
+    prepare(of_type("tcc", "g1"));
+    prepare(of_type("tcc", "g1"));
+    register_branch("g1", registered("01", "cancel", "confirm", "a", "one"));
+    register_branch("g1", registered("02", "cancel", "confirm", "b", "two"));
+    register_branch("g1", registered("02", "cancel", "confirm", "b", "two"));
+    EXPECT_EQ(submit(of_type("tcc", "g1"), true).status, status::succeed);
+    EXPECT_THAT(at.seen(), ElementsAre("02 confirm b", "01 confirm a"));
+    EXPECT_EQ(at.calls[0].operation.payload, "two");
+    EXPECT_EQ(statuses("g1"), "prepared succeed prepared succeed");
+}
+
+TEST_F(Patterns, TccCancelsWhenItIsAborted)
+{
+    prepare(of_type("tcc", "g1"));
+    register_branch("g1", registered("01", "cancel", "confirm", "a"));
+    register_branch("g1", registered("02", "cancel", "confirm", "b"));
+    abort("g1", "tcc", "no money");
+    abort("g1", "tcc", "again");
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("02 cancel b", "01 cancel a"));
+    EXPECT_EQ(row("g1").status, status::failed);
+    EXPECT_EQ(row("g1").reason, "no money");
+    EXPECT_THAT(refusal([&] { submit(of_type("tcc", "g1")); }, weft::misuse::code::wrong_status), HasSubstr("failed"));
+    EXPECT_THAT(refusal([&] { register_branch("g1", registered("03", "cancel", "confirm", "c")); }, weft::misuse::code::wrong_status),
+                HasSubstr("no trans with gid: g1 status: prepared found"));
+}
+
+TEST_F(Patterns, TccThatNobodySubmitsIsCancelled)
+{
+    prepare(of_type("tcc", "g1"));
+    register_branch("g1", registered("01", "cancel", "confirm", "a"));
+    env.advance(34s);
+    EXPECT_THAT(at.calls, IsEmpty());
+    env.advance(2s);
+    EXPECT_THAT(at.seen(), ElementsAre("01 cancel a"));
+    EXPECT_EQ(row("g1").reason, "Timeout after 35 seconds");
+}
+
+TEST_F(Patterns, XaEndsItsBranchesInTheOrderOfTheirRegistration)
+{
+    prepare(of_type("xa", "g1"));
+    register_branch("g1", registered("01", "rollback", "commit", "a"));
+    register_branch("g1", registered("02", "rollback", "commit", "b"));
+    submit(of_type("xa", "g1"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("01 commit a", "02 commit b"));
+    prepare(of_type("xa", "g2"));
+    register_branch("g2", registered("01", "rollback", "commit", "a"));
+    abort("g2", "xa");
+    env.finish();
+    EXPECT_EQ(at.seen().back(), "01 rollback a");
+    EXPECT_NE(refusal([&] { abort("g2", "tcc"); }, weft::misuse::code::wrong_status), "none");
+    EXPECT_NE(refusal([&] { abort("g2", "saga"); }, weft::misuse::code::wrong_status), "none");
+}
+
+// A branch that comes while the time-out is being acted on: whichever is first counts.
+TEST_F(Patterns, ABranchThatRegistersFencesWhoThinksItIsComplete)
+{
+    prepare(of_type("tcc", "g1"));
+    register_branch("g1", registered("01", "cancel", "confirm", "a"));
+    at.hold = true;
+    submit(of_type("tcc", "g1"));
+    env.settle();
+    EXPECT_EQ(at.calls.size(), 1u);
+    EXPECT_NE(refusal([&] { register_branch("g1", registered("02", "cancel", "confirm", "b")); }, weft::misuse::code::wrong_status),
+              "none");
+    force_stop("g1");
+    std::move(*at.calls[0].held).answer(outcome::success());
+    env.settle();
+    EXPECT_EQ(row("g1").status, status::failed);
+    EXPECT_EQ(row("g1").reason, "stopped by force");
+    EXPECT_EQ(statuses("g1"), "prepared prepared") << "a late answer changes nothing";
+    EXPECT_THAT(refusal([&] { force_stop("g1"); }, weft::misuse::code::wrong_status), HasSubstr("failed"));
+}
+
+// --- msg ------------------------------------------------------------------------------------------------------------------------------
+
+weft::global_transaction message(std::string gid, std::string options = {}, std::string custom_data = {})
+{
+    auto t = saga(std::move(gid), 2, std::move(options), std::move(custom_data));
+    t.trans_type = "msg";
+    t.query_prepared = "asked";
+    return t;
+}
+
+TEST_F(Patterns, MessageIsDeliveredOnceItIsSubmitted)
+{
+    prepare(message("g1"));
+    env.advance(20s);
+    EXPECT_THAT(at.calls, IsEmpty());
+    submit(message("g1"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b"));
+    EXPECT_EQ(statuses("g1"), "succeed succeed");
+}
+
+TEST_F(Patterns, MessageWithoutPreparationIsDeliveredToo)
+{
+    at.answers["action a"] = {outcome::failure("no"), outcome::success()};
+    submit(message("g1"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "01 action a", "02 action b")) << "a message cannot be refused";
+}
+
+TEST_F(Patterns, ConcurrentMessageIsDeliveredToAllAtOnce)
+{
+    at.hold = true;
+    submit(message("g1", "{\"concurrent\":true}"));
+    env.settle();
+    EXPECT_EQ(at.calls.size(), 2u);
+    for (auto& c : at.calls)
+        std::move(*c.held).answer(outcome::success());
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::succeed);
+}
+
+TEST_F(Patterns, MessageThatNobodySubmitsIsAskedFor)
+{
+    for (auto const* gid : {"meant", "not", "later"})
+        prepare(message(gid));
+    at.answers["msg asked"] = {outcome::success(), outcome::failure("rolled back"), outcome::ongoing("425"), outcome::error("500"),
+                               outcome::success()};
+    env.advance(34s);
+    EXPECT_THAT(at.calls, IsEmpty());
+    env.finish();
+    std::multiset<status> ends;
+    for (auto const* gid : {"meant", "not", "later"})
+        ends.insert(row(gid).status);
+    EXPECT_EQ(ends.count(status::succeed), 2u);
+    EXPECT_EQ(ends.count(status::failed), 1u);
+    EXPECT_EQ(at.calls[0].what, "00 msg asked");
+    EXPECT_EQ(at.calls[0].operation.payload, "");
+}
+
+// dtm takes silence for a yes. Nobody knows, so a person decides.
+TEST_F(Patterns, MessageWithNobodyToAskWaitsForAPerson)
+{
+    auto t = message("g1");
+    t.query_prepared = "";
+    prepare(t);
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::prepared);
+    EXPECT_THAT(row("g1").paused_reason, HasSubstr("query_prepared"));
+    submit(t);
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::succeed);
+}
+
+TEST_F(Patterns, MessageWaitsForItsDelay)
+{
+    prepare(message("g1"));
+    submit(message("g1", {}, "{\"delay\":10}"));
+    env.advance(9s);
+    EXPECT_THAT(at.calls, IsEmpty());
+    env.advance(2s);
+    EXPECT_EQ(at.calls.size(), 2u);
+    submit(message("g2", {}, "{\"Delay\":10}"));
+    env.crash();
+    env.advance(9s);
+    EXPECT_EQ(at.calls.size(), 2u) << "nobody sends early, after a crash neither";
+    env.finish();
+    EXPECT_EQ(at.calls.size(), 4u);
+}
+
+TEST_F(Patterns, MessageIsAbortedAtOnce)
+{
+    prepare(message("g1"));
+    EXPECT_EQ(abort("g1", "msg", "changed my mind").status, status::failed);
+    EXPECT_EQ(row("g1").reason, "changed my mind");
+    env.advance(60s);
+    EXPECT_THAT(at.calls, IsEmpty());
+}
+
+// --- workflows that run elsewhere -----------------------------------------------------------------------------------------------------
+
+TEST_F(Patterns, AWorkflowElsewhereIsCalledBackUntilItHasEnded)
+{
+    auto t = of_type("workflow", "g1");
+    t.query_prepared = "there";
+    t.custom_data = R"({"name":"pay","data":"eyJhIjoxfQ=="})";
+    auto const first = ask<weft::transaction>([&](auto token) { manager().prepare_workflow(t, std::move(token)); });
+    EXPECT_EQ(first.status, status::prepared);
+    auto step = registered("01", "action", "", "");
+    step.resize(1);
+    step[0].status = status::succeed;
+    step[0].data = std::string("\x00\xff", 2);
+    register_branch("g1", step);
+    env.advance(9s);
+    EXPECT_THAT(at.calls, IsEmpty());
+    env.advance(25s);
+    EXPECT_THAT(at.seen(), ElementsAre("00 pay there", "00 pay there", "00 pay there"));
+    EXPECT_EQ(at.calls[0].operation.payload, "{\"a\":1}");
+    auto const again = ask<weft::transaction>([&](auto token) { manager().prepare_workflow(t, std::move(token)); });
+    ASSERT_EQ(again.ops.size(), 1u);
+    EXPECT_EQ(again.ops[0].data, std::string("\x00\xff", 2));
+    ask<weft::transaction>([&](auto token) { manager().finish_workflow("g1", status::succeed, "", "cmVzdWx0", std::move(token)); });
+    env.advance(60s);
+    EXPECT_EQ(at.calls.size(), 3u);
+    EXPECT_EQ(row("g1").result, "cmVzdWx0");
+    EXPECT_NE(
+        refusal(
+            [&] { ask<weft::transaction>([&](auto token) { manager().finish_workflow("g1", status::failed, "", "", std::move(token)); }); },
+            weft::misuse::code::wrong_status),
+        "none");
+}
+
+// It registers steps while it is being called back: the callback is not made again at once because of that.
+TEST_F(Patterns, AWorkflowThatRecordsItsStepsIsLeftInPeace)
+{
+    auto t = of_type("workflow", "g1");
+    t.query_prepared = "there";
+    t.custom_data = R"({"name":"pay","data":""})";
+    ask<weft::transaction>([&](auto token) { manager().prepare_workflow(t, std::move(token)); });
+    at.hold = true;
+    env.advance(11s);
+    ASSERT_EQ(at.calls.size(), 1u);
+    auto step = registered("01", "action", "", "");
+    step.resize(1);
+    step[0].status = status::succeed;
+    register_branch("g1", step);
+    std::move(*at.calls[0].held).answer(outcome::error("no answer within 3 s"));
+    env.advance(5s);
+    EXPECT_EQ(at.calls.size(), 1u);
+    env.advance(6s);
+    EXPECT_EQ(at.calls.size(), 2u);
+}
+
+}  // namespace

@@ -1,0 +1,477 @@
+// What a transaction manager asks of the engine: transactions of dtm's patterns.
+#include "workflow/engine_core.hpp"
+#include "workflow/pattern_attempt.hpp"
+
+#include <weft/transaction_manager.hpp>
+
+#include <spdlog/spdlog.h>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// A write that waits for its answer and nothing else.
+class asking final : public write_sink
+{
+public:
+    using then = std::function<void(std::exception_ptr, write_result const&)>;
+    explicit asking(std::string gid, then t) : gid_(std::move(gid)), then_(std::move(t)) { }
+
+    void on_written(write_result const& r, write&) override { tell(nullptr, r); }
+    void on_store_trouble(store_error const& trouble) override { tell(std::make_exception_ptr(trouble), {}); }
+    void on_stopped() override { tell(stopped_error(gid_), {}); }
+
+private:
+    void tell(std::exception_ptr error, write_result const& r)
+    {
+        if (auto const t = std::exchange(then_, nullptr))
+            t(error, r);
+    }
+
+    std::string gid_;
+    then        then_;
+};
+
+std::exception_ptr wrong_status(std::string const& gid, std::string const& is, std::string const& verb)
+{
+    return std::make_exception_ptr(misuse(misuse::code::wrong_status, "current status '" + is + "', cannot " + verb, gid));
+}
+std::exception_ptr unknown(std::string const& gid)
+{
+    return std::make_exception_ptr(misuse(misuse::code::unknown_gid, "no transaction with gid: " + gid + " found", gid));
+}
+std::exception_ptr refused(write_result const& r, std::string const& gid)
+{
+    return std::make_exception_ptr(misuse(misuse::code::bad_value, "the store refused the transaction: " + r.why, gid));
+}
+
+}  // namespace
+
+void engine_core::add_manager(manager_options const& options)
+{
+    if (life_ != life::unborn)
+        throw misuse(misuse::code::wrong_call, "a transaction manager was made after its engine had started");
+    if (remote_)
+        throw misuse(misuse::code::wrong_call, "the engine has a transaction manager already");
+    if (!options.caller)
+        throw misuse(misuse::code::wrong_call, "a transaction manager needs a caller: manager_options::caller");
+    remote_ = options.caller;
+    on_branch_error_ = options.on_branch_error;
+    pattern_defaults_.retry_interval = options.retry_interval;
+    pattern_defaults_.request_timeout = options.request_timeout;
+    pattern_defaults_.timeout_to_fail = options.timeout_to_fail;
+    names_.emplace_back();  // they have no workflow's name
+}
+
+void engine_core::branch_error(transaction const& t, std::string const& url, std::string const& error, unsigned times)
+{
+    if (!on_branch_error_)
+        return;
+    try
+    {
+        on_branch_error_(t, url, error, times);
+    }
+    catch (...)
+    {
+        if (auto* l = log())
+            l->error("gid={}: on_branch_error threw: {}", t.gid, outcome_of_current_exception().text);
+    }
+}
+
+void engine_core::find(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>)> then)
+{
+    on_store([this, gid = std::move(gid)] { return store_.find(gid, true); }, std::move(then));
+}
+
+// Why it cannot be taken.
+std::optional<misuse> engine_core::refusal(global_transaction const& t) const
+{
+    if (auto wrong = refusal_of_gid(t.gid))
+        return wrong;
+    if (!pattern_of(t.trans_type))
+        return misuse(misuse::code::bad_value, "unknown trans_type \"" + t.trans_type + "\"", t.gid);
+    std::size_t bytes = t.options.size() + t.custom_data.size();
+    for (auto const& s : t.steps)
+        bytes += s.payload.size();
+    if (bytes > options_.payload_limit)
+        return misuse(misuse::code::bad_value,
+                      "it takes " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(options_.payload_limit), t.gid);
+    for (auto const& [what, text] : {std::pair("query_prepared", &t.query_prepared), std::pair("protocol", &t.protocol),
+                                     std::pair("options", &t.options), std::pair("custom_data", &t.custom_data)})
+        if (!is_utf8(*text))
+            return misuse(misuse::code::bad_value, std::string(what) + " is not UTF-8", t.gid);
+    for (auto const& s : t.steps)
+        if (!is_utf8(s.action) || !is_utf8(s.compensate) || s.action.size() > url_limit || s.compensate.size() > url_limit)
+            return misuse(misuse::code::bad_value, "an address is longer than 1,024 bytes or not UTF-8", t.gid);
+    if (t.query_prepared.size() > url_limit)
+        return misuse(misuse::code::bad_value, "query_prepared is longer than 1,024 bytes", t.gid);
+    if (t.steps.size() > 99)
+        return misuse(misuse::code::bad_value, "it has more than 99 steps", t.gid);
+    try
+    {
+        transaction row;
+        row.gid = t.gid;
+        row.trans_type = t.trans_type;
+        row.options = t.options;
+        row.custom_data = t.custom_data;
+        settings_of(row, pattern_defaults_);
+    }
+    catch (misuse const& wrong)
+    {
+        return wrong;
+    }
+    return std::nullopt;
+}
+
+create_write engine_core::creation_of(global_transaction const& t, status s) const
+{
+    create_write w;
+    w.gid = t.gid;
+    w.trans_type = t.trans_type;
+    w.status = s;
+    w.query_prepared = t.query_prepared;
+    w.protocol = t.protocol.empty() ? "http" : t.protocol;
+    w.options = t.options;
+    w.custom_data = t.custom_data;
+    std::vector<pattern_step> steps;
+    for (auto const& step : t.steps)
+        steps.push_back({step.action, step.compensate, step.payload});
+    if (t.trans_type == "saga")
+        w.ops = saga_ops(steps);
+    else if (t.trans_type == "msg")
+        w.ops = msg_ops(steps);
+    return w;
+}
+
+void engine_core::prepare(global_transaction t, bool whatever_status, done<transaction> answer)
+{
+    if (auto const wrong = refusal(t))
+        return answer->complete(std::make_exception_ptr(*wrong), {});
+    auto        w = creation_of(t, status::prepared);
+    transaction row;
+    row.gid = t.gid;
+    row.trans_type = t.trans_type;
+    row.options = t.options;
+    row.custom_data = t.custom_data;
+    auto const settings = settings_of(row, pattern_defaults_);
+    // When anything is to be done about it: nobody has come back, or the workflow elsewhere may need a call.
+    w.due_in = t.trans_type == "workflow"             ? settings.retry_interval
+               : settings.timeout_to_fail.count() > 0 ? settings.timeout_to_fail
+                                                      : std::chrono::hours(24);
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto then = [this, gid = t.gid, whatever_status, shared, row = std::move(row)](std::exception_ptr  error,
+                                                                                   write_result const& r) mutable {
+        if (error)
+            return (*shared)->complete(error, {});
+        if (r.what == written::done)
+        {
+            count(counters::event::created);
+            row.created = r.created;
+            claim_again_soon();
+            return (*shared)->complete(nullptr, std::move(row));
+        }
+        if (r.what != written::exists)
+            return (*shared)->complete(refused(r, gid), {});
+        find(gid, [gid, whatever_status, shared](std::exception_ptr failed, std::optional<transaction> there) {
+            if (!failed && !there)
+                failed = unknown(gid);
+            if (!failed && !whatever_status && there->status != status::prepared)
+                failed = wrong_status(gid, std::string(to_string(there->status)), "prepare");
+            (*shared)->complete(failed, failed ? transaction() : std::move(*there));
+        });
+    };
+    committer_.add(std::move(w), new asking(t.gid, std::move(then)));
+}
+
+void engine_core::submit(global_transaction t, bool wait, done<transaction> answer)
+{
+    if (auto const wrong = refusal(t))
+        return answer->complete(std::make_exception_ptr(*wrong), {});
+    if (t.trans_type == "workflow")
+        return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
+                                                               "a workflow that runs elsewhere is prepared, and then finished", t.gid)),
+                                {});
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto global = std::make_shared<global_transaction>(std::move(t));
+    when_alive([this, global, wait, shared] {
+        if (stopping_)
+            return (*shared)->complete(stopped_error(global->gid), {});
+        auto w = creation_of(*global, status::submitted);
+        if (running_.size() + creating_ + claiming_room_ < options_.max_in_flight)
+            w.owner = incarnation_;
+        auto row = std::make_shared<transaction>();
+        row->gid = w.gid;
+        row->trans_type = w.trans_type;
+        row->status = w.status;
+        row->owner = w.owner;
+        row->attempts = 1;
+        row->query_prepared = w.query_prepared;
+        row->protocol = w.protocol;
+        row->options = w.options;
+        row->custom_data = w.custom_data;
+        row->ops = w.ops;
+        auto then = [this, global, wait, shared, row](std::exception_ptr error, write_result const& r) {
+            if (error)
+                return (*shared)->complete(error, {});
+            switch (r.what)
+            {
+            case written::done:
+                count(counters::event::created);
+                row->created = row->seen = r.created;
+                return run_decided(std::move(*row), wait, std::move(*shared));
+            case written::exists:
+                return decide_prepared(*global, wait, std::move(*shared));
+            case written::fenced:
+                if (row->owner == incarnation_)
+                    lost_incarnation();
+                return submit(std::move(*global), wait, std::move(*shared));
+            default:
+                return (*shared)->complete(refused(r, global->gid), {});
+            }
+        };
+        committer_.add(std::move(w), new asking(global->gid, std::move(then)));
+    });
+}
+
+// The gid is there: it goes on with what was prepared under it.
+void engine_core::decide_prepared(global_transaction const& t, bool wait, done<transaction> answer)
+{
+    decide_write w;
+    w.gid = t.gid;
+    w.from = {status::prepared};
+    w.to = status::submitted;
+    if (!t.options.empty())
+        w.options = t.options;
+    if (!t.custom_data.empty())
+        w.custom_data = t.custom_data;
+    decide(std::move(w), wait, "submit", status::submitted, std::move(answer));
+}
+
+void engine_core::abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
+{
+    bool const two_phases = trans_type == "tcc" || trans_type == "xa";
+    if (!two_phases && trans_type != "msg")
+        return answer->complete(std::make_exception_ptr(misuse(misuse::code::wrong_status,
+                                                               "a transaction of type '" + trans_type + "' cannot be aborted", gid)),
+                                {});
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    find(gid, [this, gid, trans_type, reason = std::move(reason), wait, two_phases, shared](std::exception_ptr         error,
+                                                                                            std::optional<transaction> row) mutable {
+        if (error || !row)
+            return (*shared)->complete(error ? error : unknown(gid), {});
+        if (row->trans_type != trans_type || !row->workflow.empty())
+            return (*shared)->complete(
+                std::make_exception_ptr(misuse(misuse::code::wrong_status, "it is of type '" + row->trans_type + "', cannot abort", gid)),
+                {});
+        decide_write w;
+        w.gid = gid;
+        w.from = {status::prepared};
+        w.to = two_phases ? status::aborting : status::failed;
+        w.reason = readable(std::move(reason));
+        decide(std::move(w), wait, "abort", two_phases ? status::aborting : status::failed, std::move(*shared));
+    });
+}
+
+void engine_core::force_stop(std::string gid, done<transaction> answer)
+{
+    decide_write w;
+    w.gid = std::move(gid);
+    w.from = {status::prepared, status::submitted, status::aborting};
+    w.to = status::failed;
+    w.reason = "stopped by force";
+    decide(std::move(w), false, "force stop", std::nullopt, std::move(answer));
+}
+
+void engine_core::finish_elsewhere(std::string gid, status how, std::string reason, std::string result, done<transaction> answer)
+{
+    if (!is_final(how))
+        return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value, "a workflow ends as 'succeed' or 'failed'", gid)),
+                                {});
+    decide_write w;
+    w.gid = std::move(gid);
+    w.from = {status::prepared};
+    w.to = how;
+    w.reason = readable(std::move(reason));
+    w.result = std::move(result);
+    decide(std::move(w), false, "submit", how, std::move(answer));
+}
+
+// `already`: a status that means that somebody has asked for the same before, and that is well.
+void engine_core::decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer)
+{
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto decision = std::make_shared<decide_write>(std::move(w));
+    when_alive([this, decision, wait, verb, already, shared] {
+        if (stopping_)
+            return (*shared)->complete(stopped_error(decision->gid), {});
+        if (!is_final(decision->to))
+            decision->owner = incarnation_;
+        auto then = [this, decision, wait, verb, already, shared](std::exception_ptr error, write_result const& r) {
+            auto const& gid = decision->gid;
+            if (error)
+                return (*shared)->complete(error, {});
+            if (r.what == written::unknown_gid)
+                return (*shared)->complete(unknown(gid), {});
+            if (r.what == written::fenced)
+            {
+                if (decision->owner == incarnation_)
+                    lost_incarnation();
+                return decide(std::move(*decision), wait, verb, already, std::move(*shared));
+            }
+            if (r.what == written::refused)
+                return (*shared)->complete(refused(r, gid), {});
+            bool const done = r.what == written::done;
+            if (!done && (!already || r.why != to_string(*already)))
+                return (*shared)->complete(wrong_status(gid, r.why, verb), {});
+            // Whoever had it here has it no more.
+            if (done)
+                if (auto const running = running_.find(gid); running != running_.end())
+                    forget(*boost::intrusive_ptr<attempt>(running->second));
+            find(gid, [this, gid, wait, done, shared](std::exception_ptr failed, std::optional<transaction> row) {
+                if (failed || !row)
+                {
+                    if (done)
+                    {
+                        claim_in_doubt_ = true;  // it is leased, and nobody runs it
+                        claim();
+                    }
+                    return (*shared)->complete(failed ? failed : unknown(gid), {});
+                }
+                if (done && row->owner == incarnation_ && !is_final(row->status))
+                    return run_decided(std::move(*row), wait, std::move(*shared));
+                if (done)
+                    answer_passes(*row);
+                (*shared)->complete(nullptr, std::move(*row));
+            });
+        };
+        committer_.add(*decision, new asking(decision->gid, std::move(then)));
+    });
+}
+
+// It is leased to this incarnation, or was: an attempt begins, and the caller hears at once or when that has ended.
+void engine_core::run_decided(transaction row, bool wait, done<transaction> answer)
+{
+    bool const ours = life_ == life::alive && row.owner == incarnation_ && !row.owner.empty();
+    if (wait && ours)
+        passes_[row.gid].push_back(std::move(answer));
+    else
+        answer->complete(nullptr, row);
+    if (ours)
+        begin(std::move(row));
+    else
+        claim();
+}
+
+// Those who wait for the end of an attempt, not of the transaction.
+void engine_core::answer_passes(transaction const& row)
+{
+    if (auto waiting = passes_.extract(row.gid))
+        for (auto& w : waiting.mapped())
+            w->complete(nullptr, row);
+}
+
+void engine_core::register_ops(std::string gid, std::vector<branch_op> ops, done<std::monostate> answer)
+{
+    for (auto const& op : ops)
+        if (op.branch_id.empty() || op.branch_id.size() > gid_limit || op.op.empty() || op.op.size() > 45 || op.url.size() > url_limit ||
+            !is_utf8(op.branch_id) || !is_utf8(op.op) || !is_utf8(op.url) || op.data.size() > options_.payload_limit)
+            return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
+                                                                   "branch_id, op, address or data is empty, too long or not UTF-8", gid)),
+                                    {});
+    register_write w;
+    w.gid = gid;
+    w.ops = std::move(ops);
+    auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
+    auto then = [gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && (r.what == written::unknown_gid || r.what == written::too_late))
+            error =
+                std::make_exception_ptr(misuse(misuse::code::wrong_status, "no trans with gid: " + gid + " status: prepared found", gid));
+        else if (!error && r.what == written::exists)
+            error = std::make_exception_ptr(misuse(misuse::code::bad_value, "the branch is registered already, with other content", gid));
+        else if (!error && r.what != written::done)
+            error = refused(r, gid);
+        (*shared)->complete(error, {});
+    };
+    committer_.add(std::move(w), new asking(std::move(gid), std::move(then)));
+}
+
+}  // namespace detail
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// the façade: from any thread onto the engine's strand
+
+namespace {
+
+template <class F>
+void on_strand_of(std::shared_ptr<detail::engine_core> const& core, F f)
+{
+    boost::asio::dispatch(core->strand(), [core, f = std::move(f)]() mutable { f(*core); });
+}
+
+}  // namespace
+
+transaction_manager::transaction_manager(weft::engine& engine, manager_options options) : engine_(engine)
+{
+    engine.core_->add_manager(options);
+}
+
+void transaction_manager::start_prepare(global_transaction t, bool whatever_status, done<transaction> answer)
+{
+    on_strand_of(engine_.core_, [t = std::move(t), whatever_status, answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.prepare(std::move(t), whatever_status, std::move(answer));
+    });
+}
+
+void transaction_manager::start_submit(global_transaction t, bool wait, done<transaction> answer)
+{
+    on_strand_of(engine_.core_, [t = std::move(t), wait, answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.submit(std::move(t), wait, std::move(answer));
+    });
+}
+
+void transaction_manager::start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
+{
+    on_strand_of(engine_.core_, [gid = std::move(gid), trans_type = std::move(trans_type), reason = std::move(reason), wait,
+                                 answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.abort(std::move(gid), std::move(trans_type), std::move(reason), wait, std::move(answer));
+    });
+}
+
+void transaction_manager::start_force_stop(std::string gid, done<transaction> answer)
+{
+    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.force_stop(std::move(gid), std::move(answer));
+    });
+}
+
+void transaction_manager::start_finish(std::string gid, status how, std::string reason, std::string result, done<transaction> answer)
+{
+    on_strand_of(engine_.core_, [gid = std::move(gid), how, reason = std::move(reason), result = std::move(result),
+                                 answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.finish_elsewhere(std::move(gid), how, std::move(reason), std::move(result), std::move(answer));
+    });
+}
+
+void transaction_manager::start_register(std::string gid, std::vector<branch_op> ops, done<std::monostate> answer)
+{
+    on_strand_of(engine_.core_,
+                 [gid = std::move(gid), ops = std::move(ops), answer = std::move(answer)](detail::engine_core& core) mutable {
+                     core.register_ops(std::move(gid), std::move(ops), std::move(answer));
+                 });
+}
+
+void transaction_manager::start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer)
+{
+    on_strand_of(engine_.core_, [f = std::move(f), answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.on_store([&core, f = std::move(f)] { f(core.store_); },
+                      [&core, answer = std::move(answer)](std::exception_ptr error) mutable {
+                          answer->complete(error, {});
+                          core.claim_again_soon();
+                      });
+    });
+}
+
+}  // namespace v0
+}  // namespace weft

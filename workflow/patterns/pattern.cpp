@@ -1,0 +1,173 @@
+#include "workflow/patterns/pattern.hpp"
+
+#include <weft/errors.hpp>
+
+#include <boost/algorithm/string/predicate.hpp>
+#include <boost/json/parse.hpp>
+
+#include <algorithm>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+[[noreturn]] void wrong(std::string const& what, std::string const& gid) { throw misuse(misuse::code::bad_value, what, gid); }
+
+// Column by column as a JSON object; an empty one is an empty object.
+boost::json::object object_of(std::string const& text, char const* column, std::string const& gid)
+{
+    if (text.empty())
+        return {};
+    boost::system::error_code failed;
+    auto                      value = boost::json::parse(text, failed);
+    if (failed || (!value.is_object() && !value.is_null()))
+        wrong(std::string("its ") + column + " is no JSON object", gid);
+    return value.is_null() ? boost::json::object() : value.as_object();
+}
+
+// As Go reads it: whatever the case; null is nothing.
+boost::json::value const* member(boost::json::object const& o, std::string_view name)
+{
+    for (auto const& m : o)
+        if (boost::algorithm::iequals(std::string_view(m.key()), name))
+            return m.value().is_null() ? nullptr : &m.value();
+    return nullptr;
+}
+
+std::optional<std::int64_t> number(boost::json::object const& o, std::string_view name, std::string const& gid)
+{
+    auto const* const v = member(o, name);
+    if (!v)
+        return std::nullopt;
+    boost::system::error_code failed;
+    auto const                n = v->to_number<std::int64_t>(failed);
+    if (failed || n < 0 || n > 1'000'000'000)
+        wrong(std::string(name) + " is no number of seconds that could be meant", gid);
+    return n;
+}
+
+void set_seconds(std::chrono::milliseconds& to, boost::json::object const& o, std::string_view name, std::string const& gid)
+{
+    if (auto const n = number(o, name, gid); n && *n > 0)
+        to = std::chrono::seconds(*n);
+}
+
+bool flag(boost::json::object const& o, std::string_view name, std::string const& gid)
+{
+    auto const* const v = member(o, name);
+    if (v && !v->is_bool())
+        wrong(std::string(name) + " is neither true nor false", gid);
+    return v && v->as_bool();
+}
+
+std::map<std::size_t, std::vector<std::size_t>> orders_of(boost::json::object const& custom, std::string const& gid)
+{
+    std::map<std::size_t, std::vector<std::size_t>> orders;
+    auto const* const                               v = member(custom, "orders");
+    if (!v)
+        return orders;
+    if (!v->is_object())
+        wrong("orders is no object of step numbers", gid);
+    for (auto const& m : v->as_object())
+    {
+        std::string const key(m.key());
+        if (key.empty() || key.size() > 4 || key.find_first_not_of("0123456789") != std::string::npos || !m.value().is_array())
+            wrong("orders is no object of step numbers", gid);
+        auto& before = orders[std::stoul(key)];
+        for (auto const& b : m.value().as_array())
+        {
+            boost::system::error_code failed;
+            before.push_back(b.to_number<std::uint16_t>(failed));
+            if (failed)
+                wrong("orders is no object of step numbers", gid);
+        }
+    }
+    return orders;
+}
+
+struct named_pattern
+{
+    char const* trans_type;
+    pattern     next;
+};
+constexpr named_pattern patterns[] = {
+    {"saga", &next_of_saga}, {"tcc", &next_of_tcc}, {"xa", &next_of_xa}, {"msg", &next_of_msg}, {"workflow", &next_of_workflow}};
+
+}  // namespace
+
+pattern pattern_of(std::string const& trans_type) noexcept
+{
+    for (auto const& p : patterns)
+        if (trans_type == p.trans_type)
+            return p.next;
+    return nullptr;
+}
+
+bool may_fail(transaction const& t, branch_op const& op) noexcept { return t.trans_type == "saga" && op.op == "action"; }
+
+pattern_settings settings_of(transaction const& t, pattern_settings const& defaults)
+{
+    auto       s = defaults;
+    auto const options = object_of(t.options, "options", t.gid);
+    set_seconds(s.retry_interval, options, "retry_interval", t.gid);
+    set_seconds(s.request_timeout, options, "request_timeout", t.gid);
+    // A saga runs as long as it takes, unless its client says otherwise.
+    if (t.trans_type == "saga")
+        s.timeout_to_fail = std::chrono::milliseconds(0);
+    set_seconds(s.timeout_to_fail, options, "timeout_to_fail", t.gid);
+    if (auto const limit = number(options, "retry_limit", t.gid))
+        s.retry_limit = static_cast<unsigned>(*limit);
+    if (auto const* const headers = member(options, "branch_headers"))
+    {
+        if (!headers->is_object())
+            wrong("branch_headers is no object of texts", t.gid);
+        http_headers all;
+        for (auto const& h : headers->as_object())
+        {
+            if (!h.value().is_string())
+                wrong("branch_headers is no object of texts", t.gid);
+            all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
+        }
+        if (!all.empty())
+            s.headers = std::make_shared<http_headers const>(std::move(all));
+    }
+    if (t.trans_type == "msg")
+    {
+        s.concurrent = flag(options, "concurrent", t.gid);
+        if (auto const n = number(object_of(t.custom_data, "custom_data", t.gid), "delay", t.gid))
+            s.delay = std::chrono::seconds(*n);
+    }
+    else if (t.trans_type == "saga")
+    {
+        auto const custom = object_of(t.custom_data, "custom_data", t.gid);
+        s.concurrent = flag(custom, "concurrent", t.gid);
+        s.orders = orders_of(custom, t.gid);
+    }
+    return s;
+}
+
+std::string branch_id_of(std::size_t step) { return (step < 9 ? "0" : "") + std::to_string(step + 1); }
+
+std::optional<std::chrono::system_clock::time_point> times_out_at(transaction const& t, pattern_settings const& s) noexcept
+{
+    if (s.timeout_to_fail.count() == 0)
+        return std::nullopt;
+    return t.created + s.timeout_to_fail;
+}
+
+bool timed_out(transaction const& t, pattern_settings const& s, std::chrono::system_clock::time_point now) noexcept
+{
+    auto const at = times_out_at(t, s);
+    return at && now >= *at;
+}
+
+std::string timeout_reason(pattern_settings const& s)
+{
+    return "Timeout after " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(s.timeout_to_fail).count()) + " seconds";
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft
