@@ -141,7 +141,7 @@ struct park_write
     std::string               owner;
     std::int64_t              position = 0;
     std::chrono::milliseconds due_in{0};
-    std::chrono::milliseconds interval{0};  ///< what `transaction::interval` becomes
+    std::chrono::milliseconds interval{0};  ///< what `transaction::interval` becomes: kept in whole seconds, rounded up
     std::uint32_t             sends = 0;
     bool                      keep_attempts = false;  ///< the attempt ended in disorder: it counts towards the limit
     std::string               paused_reason;          ///< non-empty: pause
@@ -277,7 +277,8 @@ struct list_filter
     std::optional<std::chrono::system_clock::time_point> created_from, created_until;  ///< both included
 };
 
-/// A row of the table kv: topics and the like. Engines' heartbeats are not among them.
+/// A row of the table kv: topics and the like. What stores keep there for themselves (engines' heartbeats, …) is not among them, and its
+/// categories take no other rows.
 struct kv_row
 {
     std::int64_t id = 0;

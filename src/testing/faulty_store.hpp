@@ -132,6 +132,31 @@ public:
         refuse_if_dead();
         return base_.list(filter);
     }
+    made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
+    {
+        refuse_if_dead();
+        return base_.make_due(later_than, limit);
+    }
+    std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) override
+    {
+        refuse_if_dead();
+        return base_.purge(older_than, limit);
+    }
+    std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
+    {
+        refuse_if_dead();
+        return base_.kv(category, key, after, limit);
+    }
+    bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) override
+    {
+        refuse_if_dead();
+        return base_.put_kv(category, key, value, version);
+    }
+    bool remove_kv(std::string_view category, std::string_view key) override
+    {
+        refuse_if_dead();
+        return base_.remove_kv(category, key);
+    }
     bool mark(std::string const& nonce, bool present) override
     {
         refuse_if_dead();

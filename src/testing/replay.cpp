@@ -79,6 +79,11 @@ public:
     std::uint64_t              version() override { return 1; }
     std::optional<transaction> find(std::string_view, bool) override { return row_; }
     std::vector<transaction>   list(list_filter const&) override { return {row_}; }
+    made_due                   make_due(std::chrono::milliseconds, std::size_t) override { return {}; }
+    std::size_t                purge(std::chrono::milliseconds, std::size_t) override { return 0; }
+    std::vector<kv_row>        kv(std::string_view, std::string_view, std::int64_t, std::size_t) override { return {}; }
+    bool                       put_kv(std::string_view, std::string_view, std::string_view, std::int64_t) override { return false; }
+    bool                       remove_kv(std::string_view, std::string_view) override { return false; }
     bool                       mark(std::string const&, bool) override { return false; }
     std::string                id() override { return std::string(32, '0'); }
     std::string                describe() const override { return "one recorded transaction"; }

@@ -91,8 +91,8 @@ void daily_work(weft::store& store)
         extend(gid, 0, decision::none, false);
         extend(gid, 1, decision::none, false, 1);
     }
-    apply(weft::park_write{"open-1", engine, 2, 0ms, 0, false, "", "later"});
-    apply(weft::park_write{"open-2", engine, 2, 0ms, 0, false, "a reason", ""});
+    apply(weft::park_write{"open-1", engine, 2, 0ms, 0ms, 0, false, "", "later"});
+    apply(weft::park_write{"open-2", engine, 2, 0ms, 0ms, 0, false, "a reason", ""});
     apply(weft::request_write{"open-2", weft::request_write::kind::resume});
     apply(weft::request_write{"open-3", weft::request_write::kind::cancel});
     create("nobody's", "");

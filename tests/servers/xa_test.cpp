@@ -2,6 +2,7 @@
 #include "src/sql/server_session.hpp"
 #include "src/xa/protocol.hpp"
 #include "tests/support/cutting_proxy.hpp"
+#include "tests/support/forwarding_store.hpp"
 #include "tests/support/servers.hpp"
 
 #include <weft/errors.hpp>
@@ -318,31 +319,18 @@ struct xa_scenario
 };
 
 // One store's id for all cases of a sweep: a resource works for one.
-class same_id final : public weft::store
+class same_id final : public forwarding_store
 {
 public:
-    same_id(std::shared_ptr<weft::clock> clock, std::string id) : base_(weft::make_memory_store(std::move(clock))), id_(std::move(id)) { }
+    same_id(std::shared_ptr<weft::clock> clock, std::string id)
+        : forwarding_store(weft::make_memory_store(std::move(clock)))
+        , id_(std::move(id))
+    { }
 
-    std::vector<weft::write_result> apply(std::span<weft::write const> w, bool repeated) override { return base_->apply(w, repeated); }
-    void                            enlist(std::string const& e, std::span<std::string const> w) override { base_->enlist(e, w); }
-    bool                            beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
-    void                            resign(std::string const& e) override { base_->resign(e); }
-    std::size_t                     release_dead(std::chrono::milliseconds expiry) override { return base_->release_dead(expiry); }
-    weft::claimed                   claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
-    {
-        return base_->claim(e, w, limit, owned_too);
-    }
-    std::vector<std::string>         cancel_requests(std::string const& e) override { return base_->cancel_requests(e); }
-    std::uint64_t                    version() override { return base_->version(); }
-    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return base_->find(gid, with_journal); }
-    std::vector<weft::transaction>   list(weft::list_filter const& f) override { return base_->list(f); }
-    bool                             mark(std::string const& nonce, bool present) override { return base_->mark(nonce, present); }
-    std::string                      id() override { return id_; }
-    std::string                      describe() const override { return base_->describe(); }
+    std::string id() override { return id_; }
 
 private:
-    std::unique_ptr<weft::store> base_;
-    std::string                  id_;
+    std::string id_;
 };
 
 void sweep_crashes(std::string const& name, bank& here, weft::xa_resource& resource, std::string const& id, bool commits)

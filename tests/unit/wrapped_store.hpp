@@ -1,6 +1,8 @@
 // A store in memory between which and the engine a test can stand.
 #pragma once
 
+#include "tests/support/forwarding_store.hpp"
+
 #include <weft/errors.hpp>
 #include <weft/testing/environment.hpp>
 
@@ -11,7 +13,7 @@
 
 namespace workshop {
 
-class wrapped_store final : public weft::store
+class wrapped_store final : public forwarding_store
 {
 public:
     struct control
@@ -26,7 +28,8 @@ public:
         std::function<void()>                   applied = [] {};
     };
 
-    wrapped_store(std::unique_ptr<weft::store> base, std::shared_ptr<control> c) : base_(std::move(base)), control_(std::move(c)) { }
+    wrapped_store(std::unique_ptr<weft::store> base, std::shared_ptr<control> c) : forwarding_store(std::move(base)), control_(std::move(c))
+    { }
 
     std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
     {
@@ -91,10 +94,7 @@ public:
             control_->tamper(*row);
         return row;
     }
-    std::vector<weft::transaction> list(weft::list_filter const& f) override { return base_->list(f); }
-    bool                           mark(std::string const& n, bool p) override { return base_->mark(n, p); }
-    std::string                    id() override { return base_->id(); }
-    std::string                    describe() const override { return "wrapped memory"; }
+    std::string describe() const override { return "wrapped memory"; }
 
     static weft::testing::environment_options options(std::shared_ptr<control> c)
     {
@@ -135,8 +135,7 @@ private:
             throw weft::store_error("wrapped memory: the answer was lost", weft::store_error::certainty::in_doubt);
     }
 
-    std::unique_ptr<weft::store> base_;
-    std::shared_ptr<control>     control_;
+    std::shared_ptr<control> control_;
 };
 
 }  // namespace workshop

@@ -1,6 +1,7 @@
 // Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
 #include <weft/detail/fault.hpp>
 #include <weft/detail/machine_seed.hpp>
+#include <weft/detail/own_category.hpp>
 #include <weft/errors.hpp>
 #include <weft/store.hpp>
 
@@ -234,7 +235,8 @@ public:
     {
         std::lock_guard lock(mutex_);
         auto const      found = find_kv(category, key);
-        if ((found == kv_.end()) != (version == 0) || (version != 0 && found->second.version != version))
+        if (detail::is_own_category(category) || (found == kv_.end()) != (version == 0) ||
+            (version != 0 && found->second.version != version))
             return false;
         auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
         auto&      row = version == 0 ? kv_[++last_kv_] : found->second;
@@ -306,14 +308,21 @@ private:
     {
         if (!w.owner.empty() && !engines_.contains(w.owner))
             return {written::fenced, {}, {}};
-        auto const [found, created] = rows_.try_emplace(w.gid);
-        auto& row = found->second;
-        if (!created)
+        if (auto const there = rows_.find(w.gid); there != rows_.end())
         {
-            bool const ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0 && row.workflow == w.workflow &&
-                              row.input == w.input && row.trans_type == w.trans_type && row.custom_data == w.custom_data;
+            auto const& row = there->second;
+            bool const  ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0 && row.workflow == w.workflow &&
+                              row.trans_type == w.trans_type &&
+                              (w.workflow.empty() ? row.custom_data == w.custom_data : row.input == w.input);
             return {ours ? written::done : written::exists, {}, row.created};
         }
+        std::vector<branch_op> ops;
+        for (auto const& op : w.ops)
+            if (find_op(ops, op) != ops.end())
+                return {written::refused, "two operations of a branch have the same name", {}};
+            else
+                ops.push_back(op);
+        auto& row = rows_[w.gid];
         row.id = ++last_id_;
         row.gid = w.gid;
         row.trans_type = w.trans_type;
@@ -321,16 +330,15 @@ private:
         row.query_prepared = w.query_prepared;
         row.protocol = w.protocol;
         row.options = w.options;
-        row.custom_data = w.custom_data;
-        row.ops = w.ops;
+        row.ops = std::move(ops);
         row.workflow = w.workflow;
-        row.input = w.input;
+        (w.workflow.empty() ? row.custom_data : row.input) = w.workflow.empty() ? w.custom_data : w.input;
         row.owner = w.owner;
         row.attempts = w.owner.empty() ? 0 : 1;
         row.journal = R"({"journal":[]})";
         row.created = row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
         for (auto& op : row.ops)
-            op.created = row.created;
+            set_created(op, row.created);
         set_due(row, row.created + w.due_in);
         return {written::done, {}, row.created};
     }
@@ -345,6 +353,18 @@ private:
             row.rolled_back = row.updated;
     }
 
+    template <class Op>
+    static std::vector<branch_op>::iterator find_op(std::vector<branch_op>& ops, Op const& wanted)
+    {
+        return std::find_if(ops.begin(), ops.end(), [&](auto const& o) { return o.branch_id == wanted.branch_id && o.op == wanted.op; });
+    }
+
+    static void set_created(branch_op& op, time_point now)
+    {
+        op.created = now;
+        op.ended = op.status == status::prepared ? time_point() : now;
+    }
+
     write_result apply_one(record_write const& w, bool repeated)
     {
         auto const found = rows_.find(w.gid);
@@ -357,12 +377,11 @@ private:
             return {repeated && row.owner == w.owner && row.position == w.position_after() ? written::done : written::fenced, {}, {}};
         auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
         for (auto const& e : w.entries)
-            for (auto& op : row.ops)
-                if (op.branch_id == e.branch_id && op.op == e.op)
-                {
-                    op.status = e.status;
-                    op.ended = now;
-                }
+            if (auto const op = find_op(row.ops, e); op != row.ops.end())
+            {
+                op->status = e.status;
+                op->ended = now;
+            }
         row.position = w.position_after();
         row.attempts = row.sends = 0;
         row.last_error.clear();
@@ -385,25 +404,16 @@ private:
         auto& row = found->second;
         if (row.status != status::prepared)
             return {written::too_late, std::string(to_string(row.status)), {}};
-        std::vector<branch_op> news;
+        auto const  now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        auto        ops = row.ops;
+        std::size_t before = ops.size();
         for (auto const& op : w.ops)
-        {
-            auto const there =
-                std::find_if(row.ops.begin(), row.ops.end(), [&](auto const& o) { return o.branch_id == op.branch_id && o.op == op.op; });
-            if (there == row.ops.end())
-                news.push_back(op);
+            if (auto const there = find_op(ops, op); there == ops.end())
+                set_created(ops.emplace_back(op), now);
             else if (there->url != op.url || there->data != op.data || there->status != op.status)
                 return {written::exists, {}, {}};
-        }
-        auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
-        for (auto& op : news)
-        {
-            op.created = now;
-            if (op.status != status::prepared)
-                op.ended = now;
-            row.ops.push_back(std::move(op));
-        }
-        row.position += static_cast<std::int64_t>(news.size());
+        row.ops = std::move(ops);
+        row.position += static_cast<std::int64_t>(row.ops.size() - before);
         row.updated = now;
         return {};
     }
@@ -433,9 +443,9 @@ private:
             row.reason = w.reason;
         if (!w.result.empty())
             row.result = w.result;
-        if (w.options)
+        if (w.options && row.workflow.empty())
             row.options = *w.options;
-        if (w.custom_data)
+        if (w.custom_data && row.workflow.empty())
             row.custom_data = *w.custom_data;
         set_due(row, row.updated);
         return {};
@@ -498,7 +508,7 @@ private:
         if (row.owner != w.owner || row.position != w.position || is_final(row.status))
             return {repeated && row.position == w.position && row.owner.empty() ? written::done : written::fenced, {}, {}};
         row.owner.clear();
-        row.interval = w.interval;
+        row.interval = std::chrono::ceil<std::chrono::seconds>(w.interval);  // the column holds seconds
         row.sends = w.sends;
         if (!w.keep_attempts || !w.paused_reason.empty())
             row.attempts = 0;
@@ -525,6 +535,7 @@ private:
         if (is_final(row.status))
             return {};
         row.paused_reason.clear();
+        row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
         if (w.what == request_write::kind::resume)
             row.attempts = 0;
         if (row.owner.empty())

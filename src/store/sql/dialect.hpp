@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/sql/server_session.hpp"
+#include "src/store/sql/sql_words.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -13,13 +14,17 @@ namespace weft {
 inline namespace v0 {
 namespace sql_store {
 
+// When rows that wait for a person are due: 9999-12-31 23:59:59.999 UTC.
+inline constexpr std::int64_t end_of_time = 253'402'300'799'999;
+
 struct column
 {
     char const* name;
     enum
     {
         text,
-        number
+        number,
+        bytes
     } type;
 };
 
@@ -33,6 +38,7 @@ public:
     virtual ~multi_row() = default;
 
     virtual void text(std::string_view) = 0;
+    virtual void bytes(std::string_view) = 0;
     virtual void number(std::int64_t) = 0;
     virtual void null() = 0;
 
@@ -58,11 +64,9 @@ protected:
     std::size_t columns_, values_ = 0, bytes_ = 0;
 };
 
-class dialect
+class dialect : public sql_words
 {
 public:
-    virtual ~dialect() = default;
-
     // INSERT INTO `into` SELECT `values` FROM rows AS v. `tail`: see or_nothing.
     virtual std::unique_ptr<multi_row> insert(detail::server_session&, std::span<column const> rows, std::string const& into,
                                               std::string const& values, std::string const& tail) const = 0;
@@ -85,13 +89,6 @@ public:
     virtual std::size_t size_of(std::string_view text) const = 0;
     virtual std::size_t statement_limit(detail::server_session&) const = 0;
 
-    // A text as a literal; appended.
-    virtual void append_literal(std::string& to, std::string_view text) const = 0;
-
-    // Milliseconds since 1970 as a point in time, and back.
-    virtual std::string time_of(std::string const& milliseconds) const = 0;
-    virtual std::string milliseconds_of(std::string const& time) const = 0;
-
     virtual char const* current_user() const = 0;
 
     // Where a session's unqualified names lead: a query for its name; and a name there, qualified.
@@ -107,21 +104,14 @@ public:
 
     virtual std::string bytes_of(std::string const& text) const = 0;
     virtual std::string text_of(std::string const& bytes) const = 0;
+    virtual std::string bytes_of_hex(std::string const& digits) const = 0;
 
     // At the end of a SELECT: the rows (of `alias`) stay where they are until the end of the transaction; beats may go on.
     virtual std::string for_key_share(char const* alias) const = 0;
 
-    // At the end of an INSERT: a gid that is there already is left alone, where the server can say so; else it is an error. (On PostgreSQL an
+    // At the end of an INSERT: what is there already is left alone, where the server can say so; else it is an error. (On PostgreSQL an
     // error ends the whole transaction and stands in the server's log, and SOCI 4.0.3 loses what the statement was given.)
     virtual char const* or_nothing() const = 0;
-
-    // As conditions that an index answers: what is not over, and of that what `owner` (an expression) owns, or owns and was asked to cancel.
-    virtual std::string unfinished_rows() const = 0;
-    virtual std::string unfinished_of(std::string const& owner) const = 0;
-    virtual std::string cancelled_of(std::string const& owner) const = 0;
-
-    // True where `workflows`, a JSON column {"workflows":[…]}, names the workflow.
-    virtual std::string names_workflow(std::string const& json, std::string const& workflow) const = 0;
 };
 
 dialect const& postgres() noexcept;

@@ -27,6 +27,13 @@ public:
         detail::append_mysql_literal(text_, value);
         end();
     }
+    void bytes(std::string_view value) override
+    {
+        next(value.size());
+        text_ += "_binary";
+        detail::append_mysql_literal(text_, value);
+        end();
+    }
     void number(std::int64_t value) override
     {
         next(8);
@@ -93,7 +100,7 @@ std::string before_rows(std::span<column const> rows)
     for (auto const& c : rows)
     {
         text += &c == rows.data() ? "" : ", ";
-        (text += c.type == column::text ? "'' AS " : "0 AS ") += c.name;
+        (text += c.type == column::text ? "'' AS " : c.type == column::bytes ? "_binary'' AS " : "0 AS ") += c.name;
     }
     return text + " FROM DUAL WHERE FALSE UNION ALL VALUES ";
 }
@@ -173,15 +180,21 @@ public:
     }
     std::string bytes_of(std::string const& text) const override { return "CONVERT(" + text + " USING binary)"; }
     std::string text_of(std::string const& bytes) const override { return "CONVERT(" + bytes + " USING utf8mb4)"; }
+    std::string bytes_of_hex(std::string const& digits) const override { return "UNHEX(" + digits + ")"; }
+    std::string payload_hex() const override { return "HEX(COALESCE(bin_data, CONVERT(data USING binary)))"; }
+    char const* for_update() const override { return " FOR UPDATE"; }
+    char const* rows_at_hand() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::string for_key_share(char const*) const override { return " LOCK IN SHARE MODE"; }
     char const* or_nothing() const override { return ""; }
     // Generated columns: there are no partial indexes.
     std::string unfinished_rows() const override { return "unfinished_owner IS NOT NULL"; }
     std::string unfinished_of(std::string const& owner) const override { return "unfinished_owner = " + owner; }
     std::string cancelled_of(std::string const& owner) const override { return "cancelled_owner = " + owner; }
-    std::string names_workflow(std::string const& json, std::string const& workflow) const override
+    std::string ended() const override { return "ended_time"; }
+    std::string no_worker(std::string const& kv) const override
     {
-        return "JSON_CONTAINS(" + json + ", JSON_QUOTE(" + workflow + "), '$.workflows')";
+        return "NOT EXISTS (SELECT 1 FROM " + kv +
+               " AS e WHERE e.cat = 'engine' AND JSON_CONTAINS(e.v, JSON_QUOTE(workflow), '$.workflows'))";
     }
 };
 

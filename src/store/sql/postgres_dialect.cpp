@@ -1,5 +1,5 @@
 #include "src/store/sql/dialect.hpp"
-#include "src/store/sql/transaction_row.hpp"
+#include "src/store/sql/operation_row.hpp"
 
 #include <vector>
 
@@ -35,6 +35,13 @@ public:
                 a += '\\';
             a += c;
         }
+        a += '"';
+    }
+    void bytes(std::string_view value) override
+    {
+        auto& a = next(value.size());
+        a += "\"\\\\x";
+        append_hex(a, value);
         a += '"';
     }
     void number(std::int64_t value) override { next(8) += std::to_string(value); }
@@ -79,7 +86,10 @@ std::string source(std::span<column const> rows)
     std::string arrays, names;
     for (std::size_t i = 0; i < rows.size(); ++i)
     {
-        arrays += (i ? ", CAST(:a" : "CAST(:a") + std::to_string(i) + (rows[i].type == column::text ? " AS text[])" : " AS bigint[])");
+        arrays += (i ? ", CAST(:a" : "CAST(:a") + std::to_string(i) +
+                  (rows[i].type == column::text    ? " AS text[])"
+                   : rows[i].type == column::bytes ? " AS bytea[])"
+                                                   : " AS bigint[])");
         (names += i ? ", " : "") += rows[i].name;
     }
     return "unnest(" + arrays + ") AS v(" + names + ")";
@@ -149,17 +159,23 @@ public:
     }
     std::string bytes_of(std::string const& text) const override { return "convert_to(" + text + ", 'UTF8')"; }
     std::string text_of(std::string const& bytes) const override { return "convert_from(" + bytes + ", 'UTF8')"; }
+    std::string bytes_of_hex(std::string const& digits) const override { return "decode(" + digits + ", 'hex')"; }
+    std::string payload_hex() const override { return "encode(COALESCE(bin_data, convert_to(data, 'UTF8')), 'hex')"; }
+    char const* for_update() const override { return " FOR UPDATE"; }
+    char const* rows_at_hand() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::string for_key_share(char const* alias) const override { return std::string(" FOR KEY SHARE OF ") + alias; }
-    char const* or_nothing() const override { return " ON CONFLICT (gid) DO NOTHING"; }
+    char const* or_nothing() const override { return " ON CONFLICT DO NOTHING"; }
     std::string unfinished_rows() const override { return unfinished; }
     std::string unfinished_of(std::string const& owner) const override { return "owner = " + owner + " AND " + unfinished; }
     std::string cancelled_of(std::string const& owner) const override
     {
         return "owner = " + owner + " AND cancel_requested = 1 AND status = 'prepared'";
     }
-    std::string names_workflow(std::string const& json, std::string const& workflow) const override
+    std::string ended() const override { return ended_time; }
+    std::string no_worker(std::string const& kv) const override
     {
-        return "jsonb_exists(CAST(" + json + " AS jsonb) -> 'workflows', " + workflow + ")";
+        return "NOT EXISTS (SELECT 1 FROM " + kv +
+               " AS e WHERE e.cat = 'engine' AND jsonb_exists(CAST(e.v AS jsonb) -> 'workflows', workflow))";
     }
 };
 

@@ -2,8 +2,12 @@
 
 #include "src/sql/caller_session.hpp"
 #include "src/store/sql/heartbeat.hpp"
+#include "src/store/sql/kv_table.hpp"
 #include "src/store/sql/schema.hpp"
+#include "src/store/sql/server_creation.hpp"
+#include "src/store/sql/server_leases.hpp"
 #include "src/store/sql/server_writes.hpp"
+#include "src/store/sql/upkeep.hpp"
 
 #include <weft/errors.hpp>
 
@@ -21,17 +25,26 @@ namespace {
 // How often a batch that others were in the way of is tried again before the caller hears of it.
 constexpr int tries = 5;
 
-// How many rows of a dead engine are released in one transaction.
-constexpr std::size_t release_batch = 1'000;
-
 // Worth asking whether the server will take it: others are below any server's limit, whatever they hold.
 bool is_large(write const& w)
 {
     constexpr std::size_t many = 200'000;
+    auto const            payloads = [](std::vector<branch_op> const& ops) {
+        std::size_t bytes = 0;
+        for (auto const& op : ops)
+            bytes += op.data.size() + op.url.size();
+        return bytes;
+    };
     if (auto const* c = std::get_if<create_write>(&w))
-        return c->input.size() > many;
+        return c->input.size() + c->custom_data.size() + c->options.size() + payloads(c->ops) > many;
     if (auto const* e = std::get_if<extend_write>(&w))
         return e->entries.size() + e->text.size() > many;
+    if (auto const* r = std::get_if<register_write>(&w))
+        return payloads(r->ops) > many;
+    if (auto const* r = std::get_if<record_write>(&w))
+        return r->reason.size() > many;
+    if (auto const* d = std::get_if<decide_write>(&w))
+        return d->reason.size() + d->result.size() + d->options.value_or("").size() + d->custom_data.value_or("").size() > many;
     return false;
 }
 
@@ -62,7 +75,6 @@ public:
         : options_(std::move(options))
         , dialect_(options_.url.kind == detail::server_kind::postgres ? postgres() : mysql())
         , tables_(options_.table_prefix)
-        , select_(selection(tables_.global))
     {
         try
         {
@@ -111,23 +123,17 @@ public:
     void enlist(std::string const& engine, std::span<std::string const> workflows) override
     {
         auto const text = heartbeat_of(workflows);
-        in_transaction([&](connection& c, std::int64_t now) {
-            execute(c, "INSERT INTO " + tables_.kv + " (cat, k, v, create_time, update_time) VALUES ('engine', " + literal(engine) + ", " +
-                           literal(text) + ", " + time(now) + ", " + time(now) + ")");
-        });
+        in_transaction([&](connection& c, std::int64_t now) { leases(c, now).enlist(engine, text); });
     }
 
     bool beat(std::string const& engine, std::span<std::string const>) override
     {
-        return in_transaction([&](connection& c, std::int64_t now) {
-            return execute(c, "UPDATE " + tables_.kv + " SET update_time = " + time(now) +
-                                  ", version = version + 1 WHERE cat = 'engine' AND k = " + literal(engine)) > 0;
-        });
+        return in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).beat(engine); });
     }
 
     void resign(std::string const& engine) override
     {
-        in_transaction([&](connection& c, std::int64_t) { bury(c, "k = " + literal(engine)); });
+        in_transaction([&](connection& c, std::int64_t now) { leases(c, now).bury(engine); });
         release(engine);
     }
 
@@ -135,18 +141,7 @@ public:
     // that are not locked at the moment; when there are none left its heartbeat's row goes, too.
     std::size_t release_dead(std::chrono::milliseconds expiry) override
     {
-        std::vector<std::string> dead;
-        in_transaction([&](connection& c, std::int64_t now) {
-            dead.clear();
-            std::vector<std::string> expired;
-            read_texts(c,
-                       "SELECT k FROM " + tables_.kv + " WHERE cat = 'engine' AND update_time <= " + time(now - expiry.count()) +
-                           " FOR UPDATE SKIP LOCKED",
-                       expired);
-            for (auto const& engine : expired)
-                bury(c, "k = " + literal(engine));
-            read_texts(c, "SELECT k FROM " + tables_.kv + " WHERE cat = 'dead engine'", dead);
-        });
+        auto const  dead = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).bury_expired(expiry); });
         std::size_t released = 0;
         for (auto const& engine : dead)
             released += release(engine);
@@ -155,41 +150,30 @@ public:
 
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
     {
-        claimed                  c;
-        std::vector<std::string> due;
-        in_transaction([&](connection& conn, std::int64_t now) { due = look(conn, engine, workflows, now, c); });
+        claimed    c;
+        auto const due = in_transaction([&](connection& conn, std::int64_t now) { return leases(conn, now).look(engine, workflows, c); });
         if (!c.alive || (due.empty() && !owned_too))
             return c;
         in_transaction([&](connection& conn, std::int64_t now) {
+            auto l = leases(conn, now);
             c = {};
-            // Its own heartbeat stays in place until this is committed.
-            std::vector<std::string> self;
-            read_texts(conn,
-                       "SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k = " + literal(engine) +
-                           dialect_.for_key_share("e"),
-                       self);
-            c.alive = !self.empty();
+            c.alive = l.hold(engine);
             if (!c.alive)
                 return;
             if (owned_too)
                 for (auto const& name : workflows)
-                    take(conn, c, engine, engine, name, never, std::numeric_limits<std::size_t>::max());
+                    l.take(c, engine, name, true, server_leases::no_limit);
             for (auto const& name : due)
                 if (c.rows.size() < limit)
-                    take(conn, c, engine, "", name, now, limit - c.rows.size());
-            look(conn, engine, workflows, now, c);
+                    l.take(c, engine, name, false, limit - c.rows.size());
+            l.look(engine, workflows, c);
         });
         return c;
     }
 
     std::vector<std::string> cancel_requests(std::string const& engine) override
     {
-        std::vector<std::string> gids;
-        reading([&](connection& c) {
-            gids.clear();
-            read_texts(c, "SELECT gid FROM " + tables_.global + " WHERE " + dialect_.cancelled_of(literal(engine)), gids);
-        });
-        return gids;
+        return in_transaction([&](connection& c, std::int64_t now) { return reads(c, now).cancel_requests(engine); });
     }
 
     // There is no such number here that would cost less than looking for work: every look is one query to an index.
@@ -197,109 +181,81 @@ public:
 
     std::optional<transaction> find(std::string_view gid, bool with_journal) override
     {
-        std::optional<transaction> found;
-        reading([&](connection& c) {
-            found.reset();
-            transaction_row row;
-            query(
-                c.session, select_ + " WHERE gid = " + literal(gid), [&](soci::statement& s) { row.into(s); },
-                [&] { found = row.as_transaction(); });
-            if (found && with_journal && found->journal.starts_with(R"({"parts":)"))
-                found->parts = parts_of(c, found->gid);
-        });
-        return found;
+        return in_transaction([&](connection& c, std::int64_t now) { return reads(c, now).find(gid, with_journal); });
     }
 
     std::vector<transaction> list(list_filter const& filter) override
     {
-        bool const  open = filter.unfinished || filter.paused || filter.no_worker || (filter.status && !is_final(*filter.status));
-        std::string text = select_ + " WHERE " + (open ? dialect_.unfinished_rows() : "1 = 1");
-        if (filter.status)
-            text += " AND status = " + literal(to_string(*filter.status));
-        if (filter.paused)
-            text += " AND paused_reason IS NOT NULL";
-        if (!filter.workflow.empty())
-            text += " AND workflow = " + literal(filter.workflow);
-        std::string const after = "FROM " + tables_.global + " WHERE gid = " + literal(filter.after) + ")";
-        if (!filter.after.empty())
-            text += open ? " AND (next_cron_time, id) > (SELECT next_cron_time, id " + after : " AND id > (SELECT id " + after;
-        std::vector<transaction> rows;
-        in_transaction([&](connection& c, std::int64_t now) {
-            rows.clear();
-            auto whole = text;
-            if (filter.no_worker)
-                whole += " AND owner = '' AND paused_reason IS NULL AND next_cron_time <= " + time(now) +
-                         " AND NOT EXISTS (SELECT 1 FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND " +
-                         dialect_.names_workflow("e.v", "workflow") + ")";
-            whole += open ? " ORDER BY next_cron_time, id" : " ORDER BY id";
-            whole += " LIMIT " + std::to_string(filter.limit);
-            transaction_row row;
-            query(
-                c.session, whole, [&](soci::statement& s) { row.into(s); },
-                [&] {
-                    rows.push_back(row.as_transaction());
-                    rows.back().journal.clear();
-                });
+        return in_transaction([&](connection& c, std::int64_t now) { return reads(c, now).list(filter); });
+    }
+
+    made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
+    {
+        return in_transaction([&](connection& c, std::int64_t now) {
+            return sql_store::make_due(c.session.sql(), dialect_, tables_, now + later_than.count(), limit, now);
         });
-        return rows;
+    }
+
+    std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) override
+    {
+        return in_transaction([&](connection& c, std::int64_t now) {
+            return sql_store::purge(c.session.sql(), dialect_, tables_, now - older_than.count(), limit);
+        });
+    }
+
+    std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
+    {
+        return in_transaction([&](connection& c, std::int64_t) { return kv_of(c).rows(category, key, after, limit); });
+    }
+
+    bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) override
+    {
+        try
+        {
+            return in_transaction([&](connection& c, std::int64_t now) { return kv_of(c).put(category, key, value, version, now); });
+        }
+        catch (store_error const&)
+        {
+            throw;
+        }
+        catch (std::exception const& e)
+        {
+            if (version == 0 && !kv(category, key, 0, 1).empty())
+                return false;  // another process was quicker
+            throw as_store_error(e, false);
+        }
+    }
+
+    bool remove_kv(std::string_view category, std::string_view key) override
+    {
+        return in_transaction([&](connection& c, std::int64_t) { return kv_of(c).remove(category, key); });
     }
 
     bool mark(std::string const& nonce, bool present) override
     {
         in_transaction([&](connection& c, std::int64_t) {
-            execute(c, present ? "INSERT INTO " + tables_.kv + " (cat, k, v) VALUES ('nonce', " + literal(nonce) + ", " +
-                                     dialect_.current_user() + ")"
-                               : "DELETE FROM " + tables_.kv + " WHERE cat = 'nonce' AND k = " + literal(nonce));
+            change(c.session.sql(), present ? "INSERT INTO " + tables_.kv + " (cat, k, v) VALUES ('nonce', " + dialect_.literal(nonce) +
+                                                  ", " + dialect_.current_user() + ")"
+                                            : "DELETE FROM " + tables_.kv + " WHERE cat = 'nonce' AND k = " + dialect_.literal(nonce));
         });
         return true;
     }
 
     std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
     {
-        bool const        on_postgres = options_.url.kind == detail::server_kind::postgres;
-        auto&             sql = detail::caller_session(connection, on_postgres ? "postgresql" : "mysql", describe());
-        std::string const kv = dialect_.qualified(place_, tables_.kv), global = dialect_.qualified(place_, tables_.global);
-        int               tables = 0;
-        std::string       there;
-        sql << dialect_.table_exists(kv), soci::into(tables);
+        bool const on_postgres = options_.url.kind == detail::server_kind::postgres;
+        auto&      sql = detail::caller_session(connection, on_postgres ? "postgresql" : "mysql", describe());
+        auto       qualified = tables_;
+        for (auto* name : {&qualified.global, &qualified.branch, &qualified.kv})
+            *name = dialect_.qualified(place_, *name);
+        int         tables = 0;
+        std::string there;
+        sql << dialect_.table_exists(qualified.kv), soci::into(tables);
         if (tables > 0)
-            sql << "SELECT v FROM " + kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
+            sql << "SELECT v FROM " + qualified.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
         if (detail::without_dashes(there) != id_)
             throw detail::leads_elsewhere(describe(), w.gid);
-        auto const now = options_.clock ? time(clock_ms()) : dialect_.now();
-        auto const custom_data = custom_data_of(w.workflow, w.input);
-        try
-        {
-            soci::statement insert =
-                (sql.prepare << "INSERT INTO " + global +
-                                    " (gid, trans_type, status, workflow, custom_data, ext_data, create_time, update_time, next_cron_time) "
-                                    "VALUES (:gid, :type, 'prepared', :workflow, :custom_data, '{\"journal\":[]}', " +
-                                    now + ", " + now + ", " + now + ")" + (on_postgres ? " ON CONFLICT (gid) DO NOTHING" : ""),
-                 soci::use(w.gid), soci::use(w.trans_type), soci::use(w.workflow), soci::use(custom_data));
-            insert.execute(true);
-            if (insert.get_affected_rows() == 1)
-                return std::nullopt;
-        }
-        catch (soci::soci_error const& e)
-        {
-            // MySQL takes back the statement only.
-            if (detail::fault_of(e) != detail::server_fault::data || on_postgres)
-                throw std::runtime_error(detail::server_message(e));
-        }
-        // A locking read: an old snapshot would not show what the insert collided with.
-        transaction_row            row;
-        soci::statement            find(sql);
-        std::optional<transaction> found;
-        row.into(find);
-        find.exchange(soci::use(w.gid));
-        find.alloc();
-        find.prepare(selection(global) + " WHERE gid = :gid FOR UPDATE");
-        find.define_and_bind();
-        if (find.execute(true))
-            found = row.as_transaction();
-        if (!found)
-            throw std::runtime_error("the transaction " + w.gid + " can be neither created nor found");
-        return found;
+        return create_on(sql, dialect_, options_.url.kind, qualified, options_.clock ? dialect_.time(clock_ms()) : dialect_.now(), w);
     }
 
     std::string id() override { return id_; }
@@ -307,8 +263,6 @@ public:
     std::string describe() const override { return options_.url.describe(); }
 
 private:
-    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
     // --- connections -------------------------------------------------------------------------------------------------
 
     std::unique_ptr<connection> connect()
@@ -348,7 +302,7 @@ private:
             try
             {
                 query(
-                    c->session, dialect_.begin_with_time(), [&](soci::statement& s) { s.exchange(soci::into(now)); }, [] {});
+                    c->session.sql(), dialect_.begin_with_time(), [&](soci::statement& s) { s.exchange(soci::into(now)); }, [] {});
                 return {std::move(c), options_.clock ? clock_ms() : now};
             }
             catch (std::exception const& e)
@@ -569,168 +523,32 @@ private:
         }
     }
 
-    // --- engines -----------------------------------------------------------------------------------------------------
+    // --- parts -------------------------------------------------------------------------------------------------------
 
-    // From now on its beats and its new transactions find nothing.
-    void bury(connection& c, std::string const& which)
-    {
-        execute(c, "UPDATE " + tables_.kv + " SET cat = 'dead engine' WHERE cat = 'engine' AND " + which);
-    }
+    server_leases leases(connection& c, std::int64_t now) const { return {c.session.sql(), dialect_, tables_, now}; }
+    server_reads  reads(connection& c, std::int64_t now) const { return {c.session.sql(), dialect_, tables_, now}; }
+    kv_table      kv_of(connection& c) const { return {c.session.sql(), dialect_, tables_.kv}; }
 
     std::size_t release(std::string const& engine)
     {
         std::size_t released = 0;
         for (;;)
         {
-            std::vector<std::string> ids;
-            in_transaction([&](connection& c, std::int64_t now) {
-                ids.clear();
-                auto const mine = dialect_.unfinished_of(literal(engine));
-                read_texts(c,
-                           "SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT " + std::to_string(release_batch) +
-                               " FOR UPDATE SKIP LOCKED",
-                           ids);
-                if (!ids.empty())
-                    execute(c, "UPDATE " + tables_.global + " SET owner = '', next_cron_time = " + time(now) + " WHERE id IN (" +
-                                   joined(ids) + ")");
-                std::vector<std::string> left;
-                if (ids.size() < release_batch)
-                    read_texts(c, "SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT 1", left);
-                if (ids.size() < release_batch && left.empty())
-                    execute(c, "DELETE FROM " + tables_.kv + " WHERE cat = 'dead engine' AND k = " + literal(engine));
-            });
-            released += ids.size();
-            if (ids.size() < release_batch)
+            auto const some = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).release_some(engine); });
+            released += some.count;
+            if (!some.more)
                 return released;
         }
     }
 
-    // Which of the workflows are due, when the next one will be, and whether the engine is listed.
-    std::vector<std::string> look(connection& conn, std::string const& engine, std::span<std::string const> workflows, std::int64_t now,
-                                  claimed& c)
-    {
-        std::vector<std::string> due;
-        std::string              text = "SELECT 'engine', count(*) FROM " + tables_.kv + " WHERE cat = 'engine' AND k = " + literal(engine);
-        for (std::size_t i = 0; i < workflows.size(); ++i)
-            text += " UNION ALL SELECT '" + std::to_string(i) + "', " + dialect_.milliseconds_of("min(next_cron_time)") + " FROM " +
-                    tables_.global + " WHERE " + dialect_.unfinished_of("''") + " AND workflow = " + literal(workflows[i]);
-        std::string     what;
-        std::int64_t    value = 0, next = never;
-        soci::indicator there = soci::i_null;
-        c.alive = false;
-        query(
-            conn.session, text,
-            [&](soci::statement& s) {
-                s.exchange(soci::into(what));
-                s.exchange(soci::into(value, there));
-            },
-            [&] {
-                if (what == "engine")
-                    c.alive = value > 0;
-                else if (there == soci::i_ok)
-                {
-                    next = std::min(next, value);
-                    if (value <= now)
-                        due.push_back(workflows[std::stoul(what)]);
-                }
-            });
-        if (c.alive && next < end_of_time)
-            c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, next - now));
-        return due;
-    }
-
-    void take(connection& c, claimed& into, std::string const& engine, std::string const& from, std::string const& workflow,
-              std::int64_t now, std::size_t limit)
-    {
-        auto text = select_ + " WHERE " + dialect_.unfinished_of(literal(from)) + " AND workflow = " + literal(workflow);
-        if (from.empty())
-            text += " AND next_cron_time <= " + time(now);
-        text += " ORDER BY next_cron_time";
-        if (limit != std::numeric_limits<std::size_t>::max())
-            text += " LIMIT " + std::to_string(limit);
-        auto const      first = into.rows.size();
-        transaction_row row;
-        query(
-            c.session, text + (from.empty() ? " FOR UPDATE SKIP LOCKED" : " FOR UPDATE"), [&](soci::statement& s) { row.into(s); },
-            [&] {
-                if (row.trans_type == "workflow")
-                    into.rows.push_back(row.as_transaction());
-            });
-        std::string gids;
-        for (auto i = first; i < into.rows.size(); ++i)
-        {
-            auto& t = into.rows[i];
-            if (t.journal.starts_with(R"({"parts":)"))
-                t.parts = parts_of(c, t.gid);
-            if (!from.empty())
-                continue;
-            gids += (gids.empty() ? "" : ",") + literal(t.gid);
-            t.owner = engine;
-            ++t.attempts;
-        }
-        if (!gids.empty())
-            execute(c, "UPDATE " + tables_.global + " SET owner = " + literal(engine) + ", attempts = attempts + 1 WHERE gid IN (" + gids +
-                           ")");
-    }
-
-    std::vector<std::string> parts_of(connection& c, std::string const& gid)
-    {
-        std::vector<std::string> parts;
-        read_texts(c,
-                   "SELECT " + dialect_.text_of("bin_data") + " FROM " + tables_.branch + " WHERE gid = " + literal(gid) +
-                       " AND op = 'journal' ORDER BY branch_id",
-                   parts);
-        return parts;
-    }
-
-    // --- statements --------------------------------------------------------------------------------------------------
-
-    std::string literal(std::string_view text) const
-    {
-        std::string out;
-        dialect_.append_literal(out, text);
-        return out;
-    }
-    std::string selection(std::string const& table) const
-    {
-        return "SELECT " + transaction_row::columns([this](std::string const& c) { return dialect_.milliseconds_of(c); }) + " FROM " +
-               table;
-    }
     std::int64_t clock_ms() const
     {
         return std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock->now().time_since_epoch()).count();
     }
-    std::string time(std::int64_t ms) const { return dialect_.time_of(std::to_string(ms)); }
-
-    static std::string joined(std::vector<std::string> const& ids)
-    {
-        std::string list;
-        for (auto const& id : ids)
-            list += (list.empty() ? "" : ",") + id;
-        return list;
-    }
-
-    static std::int64_t execute(connection& c, std::string const& text)
-    {
-        soci::statement s(c.session.sql());
-        s.alloc();
-        s.prepare(text, soci::details::st_one_time_query);
-        s.define_and_bind();
-        s.execute(true);
-        return s.get_affected_rows();
-    }
-
-    static void read_texts(connection& c, std::string const& text, std::vector<std::string>& into)
-    {
-        std::string value;
-        query(
-            c.session, text, [&](soci::statement& s) { s.exchange(soci::into(value)); }, [&] { into.push_back(value); });
-    }
-
     server_store_options                     options_;
     dialect const&                           dialect_;
     table_names                              tables_;
-    std::string                              select_, place_, id_;
+    std::string                              place_, id_;
     std::atomic<std::uint64_t>               looks_{0};
     std::mutex                               mutex_;
     std::vector<std::unique_ptr<connection>> idle_;

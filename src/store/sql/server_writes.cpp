@@ -2,6 +2,7 @@
 
 #include <weft/detail/fault.hpp>
 
+#include <algorithm>
 #include <limits>
 
 namespace weft {
@@ -82,17 +83,36 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     auto const        text = [](char const* name) { return column{name, column::text}; };
     std::string const now = d.time_of("v.now_is");
 
-    column const creation[] = {
-        gid, text("type_is"), text("workflow_is"), text("custom_data_is"), text("owner_is"), number("attempts_is"), number("now_is")};
+    column const      creation[] = {gid,
+                                    text("type_is"),
+                                    text("status_is"),
+                                    text("workflow_is"),
+                                    text("custom_data_is"),
+                                    text("owner_is"),
+                                    number("attempts_is"),
+                                    number("now_is"),
+                                    number("due_at"),
+                                    text("query_is"),
+                                    text("protocol_is"),
+                                    text("options_are")};
     std::string const into = tables.global + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, "
-                                             "update_time, next_cron_time)";
-    std::string const created =
-        "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_data_is, v.owner_is, v.attempts_is, '{\"journal\":[]}', " + now + ", " +
-        now + ", " + now;
+                                             "update_time, next_cron_time, query_prepared, protocol, options)";
+    std::string const created = "v.gid, v.type_is, v.status_is, v.workflow_is, v.custom_data_is, v.owner_is, v.attempts_is, "
+                                "'{\"journal\":[]}', " +
+                                now + ", " + now + ", " + d.time_of("v.due_at") + ", v.query_is, v.protocol_is, v.options_are";
     create_ = d.insert(session, creation, into, created, d.or_nothing());
     // Nobody would look for work of an engine that is not listed: its row must be there, and stay until this is committed.
     create_owned_ = d.insert_with(session, creation, into, created, tables.kv + " AS e ON e.cat = 'engine' AND e.k = v.owner_is",
                                   d.for_key_share("e") + d.or_nothing());
+
+    // The order in which rows come out of a list of values is theirs, and their numbers follow it.
+    column const operation[] = {
+        gid, text("branch_is"), text("op_is"), text("url_is"), {"data_is", column::bytes}, text("status_is"), number("now_is")};
+    operations_ =
+        d.insert(session, operation, tables.branch + " (gid, branch_id, op, url, bin_data, status, create_time, update_time, finish_time)",
+                 "v.gid, v.branch_is, v.op_is, v.url_is, v.data_is, v.status_is, " + now + ", " + now +
+                     ", CASE WHEN v.status_is = 'prepared' THEN NULL ELSE " + now + " END",
+                 d.or_nothing());
 
     column const sealing[] = {gid, text("owner_is"), number("position_is"), text("part_is"), number("now_is")};
     seal_ = d.insert_with(session, sealing, tables.branch + " (gid, branch_id, op, status, bin_data, create_time, update_time)",
@@ -114,7 +134,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                                text("status_to"),
                                text("decided"),
                                text("text_is")};
-    decide_ =
+    conclude_ =
         d.update(session, decision, tables.global,
                  "ext_data = " + d.concatenated("COALESCE(v.header_is, " + d.without_end("t.ext_data") + ")", "v.entries_are", "']}'") +
                      ", " + forward +
@@ -132,6 +152,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                               text("owner_is"),
                               number("position_is"),
                               number("due_at"),
+                              number("interval_is"),
                               number("keep_attempts"),
                               number("sends_are"),
                               text("error_is"),
@@ -141,10 +162,47 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
         d.update(session, parking, tables.global,
                  "owner = '', next_cron_time = CASE WHEN v.pause_is IS NULL AND t.cancel_requested = 1 AND t.status = 'prepared' THEN " +
                      now + " ELSE " + d.time_of("v.due_at") +
-                     " END, attempts = CASE WHEN v.keep_attempts = 1 THEN t.attempts ELSE 0 END, sends = v.sends_are, last_error = "
+                     " END, next_cron_interval = v.interval_is, attempts = CASE WHEN v.keep_attempts = 1 THEN t.attempts ELSE 0 END, sends "
+                     "= v.sends_are, last_error = "
                      "v.error_is, paused_reason = COALESCE(v.pause_is, t.paused_reason), update_time = " +
                      now,
                  mine());
+
+    // What a status brings with it.
+    std::string const with_status = ", rollback_reason = COALESCE(v.reason_is, t.rollback_reason), finish_time = CASE WHEN v.status_to = "
+                                    "'succeed' THEN " +
+                                    now + " ELSE t.finish_time END, rollback_time = CASE WHEN v.status_to = 'failed' THEN " + now +
+                                    " ELSE t.rollback_time END";
+    column const recording[] = {
+        gid, text("owner_is"), number("position_is"), number("position_to"), text("status_to"), text("reason_is"), number("now_is")};
+    record_ = d.update(session, recording, tables.global, forward + ", status = COALESCE(v.status_to, t.status)" + with_status, mine());
+    column const outcome[] = {gid, text("branch_is"), text("op_is"), text("status_is"), number("now_is")};
+    outcomes_ = d.update(session, outcome, tables.branch, "status = v.status_is, finish_time = " + now + ", update_time = " + now,
+                         "t.branch_id = v.branch_is AND t.op = v.op_is");
+
+    column const registration[] = {gid, number("count_is"), number("now_is")};
+    register_ =
+        d.update(session, registration, tables.global, "position = t.position + v.count_is, update_time = " + now, "t.status = 'prepared'");
+
+    column const decree[] = {gid,
+                             number("from_are"),
+                             text("status_to"),
+                             text("owner_to"),
+                             number("attempts_to"),
+                             text("reason_is"),
+                             text("result_is"),
+                             text("options_are"),
+                             text("custom_data_is"),
+                             number("now_is")};
+    decide_ = d.update(session, decree, tables.global,
+                       "owner = v.owner_to, position = t.position + 1, attempts = v.attempts_to, sends = 0, paused_reason = NULL, "
+                       "last_error = NULL, next_cron_time = " +
+                           now + ", update_time = " + now +
+                           ", result = COALESCE(v.result_is, t.result), options = CASE WHEN t.workflow = '' THEN COALESCE(v.options_are, "
+                           "t.options) ELSE t.options END, custom_data = CASE WHEN t.workflow = '' THEN COALESCE(v.custom_data_is, "
+                           "t.custom_data) ELSE t.custom_data END, status = v.status_to" +
+                           with_status,
+                       status_is_in("t.status", "v.from_are"));
 
     column const      request[] = {gid, number("now_is")};
     std::string const due = "paused_reason = NULL, next_cron_time = " + now + ", update_time = " + now;
@@ -155,7 +213,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
 
 void server_writes::clear()
 {
-    for (auto* rows : {&create_, &create_owned_, &seal_, &extend_, &decide_, &park_, &cancel_, &resume_})
+    for (auto* rows : all())
         (*rows)->clear();
     matched_ = true;
 }
@@ -165,11 +223,34 @@ void server_writes::put(create_write const& w, std::int64_t now)
     auto& rows = w.owner.empty() ? *create_ : *create_owned_;
     rows.text(w.gid);
     rows.text(w.trans_type);
+    rows.text(to_string(w.status));
     rows.text(w.workflow);
-    rows.text(custom_data_of(w.workflow, w.input));
+    rows.text(custom_data_of(w));
     rows.text(w.owner);
     rows.number(w.owner.empty() ? 0 : 1);
     rows.number(now);
+    rows.number(std::min<std::int64_t>(end_of_time, now + w.due_in.count()));
+    rows.text(w.query_prepared);
+    rows.text(w.protocol);
+    rows.text(w.options);
+    put(w.gid, w.ops, now);
+}
+
+void server_writes::put(std::string const& gid, std::span<branch_op const> ops, std::int64_t now)
+{
+    for (auto const& op : ops)
+    {
+        // Each is taken by the server by itself; all of them together may be too much for one statement.
+        if (operations_->rows() > 0 && operations_->bytes() + op.data.size() + op.url.size() >= statement_bytes)
+            matched_ = send() && matched_;
+        operations_->text(gid);
+        operations_->text(op.branch_id);
+        operations_->text(op.op);
+        operations_->text(op.url);
+        operations_->bytes(op.data);
+        operations_->text(to_string(op.status));
+        operations_->number(now);
+    }
 }
 
 void server_writes::put(extend_write const& w, std::int64_t now)
@@ -184,7 +265,7 @@ void server_writes::put(extend_write const& w, std::int64_t now)
     }
     bool const decides = w.decide != extend_write::decision::none;
     bool const plain = !decides && !w.finish && w.seal_part == 0;
-    auto&      rows = plain ? *extend_ : *decide_;
+    auto&      rows = plain ? *extend_ : *conclude_;
     rows.text(w.gid);
     rows.text(w.owner);
     rows.number(w.position);
@@ -207,11 +288,54 @@ void server_writes::put(park_write const& w, std::int64_t now)
     park_->text(w.owner);
     park_->number(w.position);
     park_->number(pauses ? end_of_time : std::min<std::int64_t>(end_of_time, now + w.due_in.count()));
+    park_->number(seconds_of(w.interval));
     park_->number(w.keep_attempts && !pauses);
     park_->number(w.sends);
     park_->text(pauses ? w.paused_reason : w.last_error);
     optional_text(*park_, pauses, w.paused_reason);
     park_->number(now);
+}
+
+void server_writes::put(record_write const& w, std::int64_t now)
+{
+    record_->text(w.gid);
+    record_->text(w.owner);
+    record_->number(w.position);
+    record_->number(w.position_after());
+    optional_text(*record_, w.to.has_value(), to_string(w.to.value_or(status::prepared)));
+    optional_text(*record_, w.to && !w.reason.empty(), w.reason);
+    record_->number(now);
+    for (auto const& e : w.entries)
+    {
+        outcomes_->text(w.gid);
+        outcomes_->text(e.branch_id);
+        outcomes_->text(e.op);
+        outcomes_->text(to_string(e.status));
+        outcomes_->number(now);
+    }
+}
+
+void server_writes::put(register_write const& w, std::int64_t now)
+{
+    register_->text(w.gid);
+    register_->number(static_cast<std::int64_t>(w.ops.size()));
+    register_->number(now);
+    put(w.gid, w.ops, now);
+}
+
+void server_writes::put(decide_write const& w, std::int64_t now)
+{
+    bool const leases = !w.owner.empty() && !is_final(w.to);
+    decide_->text(w.gid);
+    decide_->number(mask_of(w.from));
+    decide_->text(to_string(w.to));
+    decide_->text(leases ? w.owner : "");
+    decide_->number(leases);
+    optional_text(*decide_, !w.reason.empty(), w.reason);
+    optional_text(*decide_, !w.result.empty(), w.result);
+    optional_text(*decide_, w.options.has_value(), w.options.value_or(""));
+    optional_text(*decide_, w.custom_data.has_value(), w.custom_data.value_or(""));
+    decide_->number(now);
 }
 
 void server_writes::put(request_write const& w, std::int64_t now)
@@ -221,14 +345,28 @@ void server_writes::put(request_write const& w, std::int64_t now)
     rows.number(now);
 }
 
+// Of the largest statement that it needs: operations can be sent one by one.
 std::size_t server_writes::size_of(write const& w) const
 {
     auto const text = [&](std::string const& t) { return dialect_.size_of(t); };
+    auto const largest = [&](std::vector<branch_op> const& ops) {
+        std::size_t most = 0;
+        for (auto const& op : ops)
+            most = std::max(most, text(op.url) + text(op.data));
+        return most;
+    };
     return std::visit(
         [&](auto const& x) -> std::size_t {
             using W = std::decay_t<decltype(x)>;
             if constexpr (std::is_same_v<W, create_write>)
-                return text(x.input) + text(x.workflow) * 2;
+                return std::max(text(x.input) + text(x.workflow) * 2 + text(x.custom_data) + text(x.options) + text(x.query_prepared),
+                                largest(x.ops));
+            else if constexpr (std::is_same_v<W, register_write>)
+                return largest(x.ops);
+            else if constexpr (std::is_same_v<W, record_write>)
+                return text(x.reason);
+            else if constexpr (std::is_same_v<W, decide_write>)
+                return text(x.reason) + text(x.result) + text(x.options.value_or("")) + text(x.custom_data.value_or(""));
             else if constexpr (std::is_same_v<W, extend_write>)
                 return text(x.entries) + text(x.text);
             else if constexpr (std::is_same_v<W, park_write>)
@@ -256,7 +394,7 @@ void server_writes::put(write const& w, std::int64_t now)
         matched_ = send() && matched_;
     std::visit([&](auto const& x) { put(x, now); }, w);
     std::size_t bytes = 0;
-    for (auto const* rows : {&create_, &create_owned_, &extend_, &decide_, &park_})
+    for (auto const* rows : all())
         bytes += (*rows)->bytes();
     if (bytes >= statement_bytes)
         matched_ = send() && matched_;
@@ -265,16 +403,19 @@ void server_writes::put(write const& w, std::int64_t now)
 bool server_writes::send(multi_row& rows)
 {
     auto const expected = static_cast<std::int64_t>(rows.rows());
-    return expected == 0 || rows.execute() == expected;
+    if (expected == 0)
+        return true;
+    auto const met = rows.execute();
+    // Outcomes are what a transaction was allowed to record: one of an operation that is not there is nothing.
+    return met == expected || &rows == outcomes_.get();
 }
 
 bool server_writes::send()
 {
-    bool all = std::exchange(matched_, true);
-    // Parts before the extension that empties what they hold.
-    for (auto* rows : {&create_, &create_owned_, &seal_, &extend_, &decide_, &park_, &cancel_, &resume_})
-        all = all && send(**rows);
-    return all;
+    bool every = std::exchange(matched_, true);
+    for (auto* rows : all())
+        every = every && send(**rows);
+    return every;
 }
 
 // Writes to one row keep their order: a later one goes in a later phase. Those to different rows have none.
@@ -296,8 +437,12 @@ bool server_writes::apply_in_hope(std::span<write const> writes, std::span<std::
 {
     for (auto const& phase : phases(writes, which))
     {
+        auto const living = alive(writes, phase, false);
         for (auto const i : phase)
-            put(writes[i], now);
+            if (auto const* d = std::get_if<decide_write>(&writes[i]); d && !d->owner.empty() && !living.contains(d->owner))
+                return clear(), false;
+            else
+                put(writes[i], now);
         if (!send())
             return false;
     }
@@ -309,18 +454,19 @@ void server_writes::apply_carefully(std::span<write const> writes, std::span<std
 {
     for (auto const& phase : phases(writes, which))
     {
-        auto const living = alive(writes, phase);
-        auto const rows = lock(writes, phase);
+        auto const living = alive(writes, phase, true);
+        auto       rows = lock(writes, phase);
+        auto const strays = read_operations(writes, phase, rows);
         for (auto const i : phase)
         {
             auto const        found = rows.find(gid_of(writes[i]));
             head const* const row = found == rows.end() ? nullptr : &found->second;
-            auto const        judged = std::visit(
+            auto              judged = std::visit(
                 [&](auto const& w) -> judgement {
                     using W = std::decay_t<decltype(w)>;
-                    if constexpr (std::is_same_v<W, create_write>)
+                    if constexpr (std::is_same_v<W, create_write> || std::is_same_v<W, decide_write>)
                         return judge(w, row, living, repeated);
-                    else if constexpr (std::is_same_v<W, request_write>)
+                    else if constexpr (std::is_same_v<W, request_write> || std::is_same_v<W, register_write>)
                         return judge(w, row);
                     else if constexpr (std::is_same_v<W, local_write>)
                         return {};
@@ -328,8 +474,12 @@ void server_writes::apply_carefully(std::span<write const> writes, std::span<std
                         return judge(w, row, repeated);
                 },
                 writes[i]);
+            if (judged.accepted && std::holds_alternative<create_write>(writes[i]) && strays.contains(gid_of(writes[i])))
+                judged = {false, {written::refused, "there are operations of a transaction of this gid, but no transaction", {}}, {}};
             results[i] = judged.result;
-            if (judged.accepted)
+            if (judged.accepted && std::holds_alternative<register_write>(writes[i]))
+                put(write(register_write{gid_of(writes[i]), std::move(judged.news)}), now);
+            else if (judged.accepted)
                 put(writes[i], now);
             if (std::holds_alternative<create_write>(writes[i]) && judged.accepted)
                 results[i].created = std::chrono::system_clock::time_point(std::chrono::milliseconds(now));
@@ -339,32 +489,48 @@ void server_writes::apply_carefully(std::span<write const> writes, std::span<std
     }
 }
 
-std::string server_writes::literals(std::set<std::string> const& texts) const
-{
-    std::string list;
-    for (auto const& t : texts)
-    {
-        list += list.empty() ? "" : ",";
-        dialect_.append_literal(list, t);
-    }
-    return list;
-}
-
-std::set<std::string> server_writes::alive(std::span<write const> writes, phase const& of)
+// The engines among those that these writes give a lease to. They stay in place until this is committed. Without `creations`: those see
+// to it themselves.
+std::set<std::string> server_writes::alive(std::span<write const> writes, phase const& of, bool creations)
 {
     std::set<std::string> owners, living;
     for (auto const i : of)
-        if (auto const* c = std::get_if<create_write>(&writes[i]); c && !c->owner.empty())
+        if (auto const* d = std::get_if<decide_write>(&writes[i]); d && !d->owner.empty())
+            owners.insert(d->owner);
+        else if (auto const* c = std::get_if<create_write>(&writes[i]); c && creations && !c->owner.empty())
             owners.insert(c->owner);
     if (owners.empty())
         return living;
     std::string owner;
     query(
-        session_,
-        "SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k IN (" + literals(owners) + ")" +
+        session_.sql(),
+        "SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k IN (" + literals(dialect_, owners) + ")" +
             dialect_.for_key_share("e"),
         [&](soci::statement& s) { s.exchange(soci::into(owner)); }, [&] { living.insert(owner); });
     return living;
+}
+
+// What there is already where operations are to be added. Returns the gids that have some without a row.
+std::set<std::string> server_writes::read_operations(std::span<write const> writes, phase const& of, heads& rows)
+{
+    std::set<std::string> gids, strays;
+    for (auto const i : of)
+        if (auto const* c = std::get_if<create_write>(&writes[i]);
+            c ? !c->ops.empty() && !rows.contains(c->gid) : std::holds_alternative<register_write>(writes[i]))
+            gids.insert(gid_of(writes[i]));
+    if (gids.empty())
+        return strays;
+    operation_row row;
+    query(
+        session_.sql(), operation_row::selection(dialect_, tables_.branch, literals(dialect_, gids)),
+        [&](soci::statement& s) { row.into(s); },
+        [&] {
+            if (auto const found = rows.find(row.gid); found != rows.end())
+                found->second.ops.push_back(row.as_operation());
+            else
+                strays.insert(row.gid);
+        });
+    return strays;
 }
 
 server_writes::heads server_writes::lock(std::span<write const> writes, phase const& of)
@@ -378,13 +544,14 @@ server_writes::heads server_writes::lock(std::span<write const> writes, phase co
     int             cancelled = 0;
     soci::indicator ext = soci::i_null, created = soci::i_null;
     query(
-        session_,
-        "SELECT gid, owner, status, workflow, custom_data, ext_data, position, " + dialect_.milliseconds_of("create_time") +
-            ", cancel_requested FROM " + tables_.global + " WHERE gid IN (" + literals(gids) + ") ORDER BY gid FOR UPDATE",
+        session_.sql(),
+        "SELECT gid, owner, status, trans_type, workflow, custom_data, ext_data, position, " + dialect_.milliseconds_of("create_time") +
+            ", cancel_requested FROM " + tables_.global + " WHERE gid IN (" + literals(dialect_, gids) + ") ORDER BY gid FOR UPDATE",
         [&](soci::statement& s) {
             s.exchange(soci::into(gid));
             s.exchange(soci::into(h.owner));
             s.exchange(soci::into(h.status));
+            s.exchange(soci::into(h.trans_type));
             s.exchange(soci::into(h.workflow));
             s.exchange(soci::into(h.custom_data));
             s.exchange(soci::into(h.ext_data, ext));
@@ -413,11 +580,13 @@ server_writes::judgement server_writes::judge(create_write const& w, head const*
     if (row)
     {
         bool const ours = repeated && !w.owner.empty() && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow &&
-                          row->custom_data == custom_data_of(w.workflow, w.input);
-        return {false, ours
-                           ? write_result{written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(row->created))}
-                           : write_result{written::exists, {}, {}}};
+                          row->trans_type == w.trans_type && row->custom_data == custom_data_of(w);
+        return {
+            false,
+            {ours ? written::done : written::exists, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(row->created))}};
     }
+    if (names_one_twice(w.ops))
+        return {false, {written::refused, named_twice, {}}};
     return {true, {}};
 }
 
@@ -445,6 +614,49 @@ server_writes::judgement server_writes::judge(park_write const& w, head const* r
     if (owns && next && is_open(row->status))
         return {true, {}};
     return {false, {repeated && row->owner.empty() && row->position == w.position ? written::done : written::fenced, {}, {}}};
+}
+
+server_writes::judgement server_writes::judge(record_write const& w, head const* row, bool repeated)
+{
+    if (!row)
+        return {false, {written::unknown_gid, {}, {}}};
+    bool const owns = row->owner == w.owner || fault(planted::owner_check);
+    bool const next = row->position == w.position || fault(planted::position_check);
+    if (owns && next && is_open(row->status))
+        return {true, {}};
+    return {false, {repeated && row->owner == w.owner && row->position == w.position_after() ? written::done : written::fenced, {}, {}}};
+}
+
+server_writes::judgement server_writes::judge(register_write const& w, head const* row)
+{
+    if (!row)
+        return {false, {written::unknown_gid, {}, {}}};
+    if (row->status != to_string(status::prepared))
+        return {false, {written::too_late, row->status, {}}};
+    judgement j{true, {}};
+    for (auto const& op : w.ops)
+    {
+        auto const same_name = [&](branch_op const& o) { return o.branch_id == op.branch_id && o.op == op.op; };
+        auto const there = std::find_if(row->ops.begin(), row->ops.end(), same_name);
+        auto const twice = std::find_if(j.news.begin(), j.news.end(), same_name);
+        if (there != row->ops.end() ? !same_content(*there, op) : twice != j.news.end() && !same_content(*twice, op))
+            return {false, {written::exists, {}, {}}};
+        if (there == row->ops.end() && twice == j.news.end())
+            j.news.push_back(op);
+    }
+    return j;
+}
+
+server_writes::judgement server_writes::judge(decide_write const& w, head const* row, std::set<std::string> const& living, bool repeated)
+{
+    if (!row)
+        return {false, {written::unknown_gid, {}, {}}};
+    if (!w.owner.empty() && !living.contains(w.owner))
+        return {false, {written::fenced, {}, {}}};
+    if (std::any_of(w.from.begin(), w.from.end(), [&](status s) { return row->status == to_string(s); }))
+        return {true, {}};
+    bool const ours = repeated && row->status == to_string(w.to) && (is_final(w.to) || row->owner == w.owner);
+    return {false, ours ? write_result{} : write_result{written::too_late, row->status, {}}};
 }
 
 server_writes::judgement server_writes::judge(request_write const& w, head const* row)

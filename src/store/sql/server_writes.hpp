@@ -2,8 +2,10 @@
 #pragma once
 
 #include "src/store/sql/dialect.hpp"
+#include "src/store/sql/operation_row.hpp"
 #include "src/store/sql/transaction_row.hpp"
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,17 +14,6 @@
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
-
-// When rows that wait for a person are due: 9999-12-31 23:59:59.999 UTC.
-inline constexpr std::int64_t end_of_time = 253'402'300'799'999;
-
-struct table_names
-{
-    explicit table_names(std::string const& prefix) : global(prefix + "trans_global"), branch(prefix + "trans_branch_op"), kv(prefix + "kv")
-    { }
-
-    std::string global, branch, kv;
-};
 
 // What a batch came to, transaction by transaction, was not what had been expected of each; or somebody else was in the way.
 struct not_as_expected : std::runtime_error
@@ -62,15 +53,19 @@ public:
 private:
     struct head
     {
-        std::string  owner, status, workflow, custom_data, ext_data;
+        std::string  owner, status, trans_type, workflow, custom_data, ext_data;
         std::int64_t position = 0, created = 0;
         bool         cancel_requested = false;
+
+        std::vector<branch_op> ops;  // only for registrations
     };
     using heads = std::map<std::string, head, std::less<>>;
     struct judgement
     {
         bool         accepted = false;
         write_result result;
+
+        std::vector<branch_op> news{};  // of a registration: what is not there already
     };
 
     using phase = std::vector<std::size_t>;
@@ -79,44 +74,46 @@ private:
     void        put(create_write const& w, std::int64_t now);
     void        put(extend_write const& w, std::int64_t now);
     void        put(park_write const& w, std::int64_t now);
+    void        put(record_write const& w, std::int64_t now);
+    void        put(register_write const& w, std::int64_t now);
+    void        put(decide_write const& w, std::int64_t now);
     void        put(request_write const& w, std::int64_t now);
     void        put(local_write const&, std::int64_t) { }
     void        put(write const& w, std::int64_t now);
+    void        put(std::string const& gid, std::span<branch_op const> ops, std::int64_t now);
     bool        send();
     std::size_t size_of(write const& w) const;
     bool        send(multi_row& rows);
 
     heads                 lock(std::span<write const> writes, phase const& of);
-    std::set<std::string> alive(std::span<write const> writes, phase const& of);
-    std::string           literals(std::set<std::string> const& texts) const;
+    std::set<std::string> read_operations(std::span<write const> writes, phase const& of, heads& rows);
+    std::set<std::string> alive(std::span<write const> writes, phase const& of, bool creations);
 
     judgement        judge(create_write const& w, head const* row, std::set<std::string> const& alive, bool repeated) const;
     static judgement judge(extend_write const& w, head const* row, bool repeated);
     static judgement judge(park_write const& w, head const* row, bool repeated);
+    static judgement judge(record_write const& w, head const* row, bool repeated);
+    static judgement judge(register_write const& w, head const* row);
+    static judgement judge(decide_write const& w, head const* row, std::set<std::string> const& alive, bool repeated);
     static judgement judge(request_write const& w, head const* row);
+
+    // In the order in which they are sent: rows before what belongs to them, parts before the extension that empties what they hold.
+    std::array<std::unique_ptr<multi_row>*, 13> all() noexcept
+    {
+        return {&create_, &create_owned_, &operations_, &seal_,   &extend_, &conclude_, &park_,
+                &record_, &outcomes_,     &register_,   &decide_, &cancel_, &resume_};
+    }
 
     static bool shows(head const& row, extend_write const& w);
 
     detail::server_session&    session_;
     dialect const&             dialect_;
     table_names const&         tables_;
-    std::unique_ptr<multi_row> create_, create_owned_, seal_, extend_, decide_, park_, cancel_, resume_;
-    std::size_t                limit_ = 0;       // of bytes in a statement; 0: none
-    bool                       matched_ = true;  // everything sent since the last send()
+    std::unique_ptr<multi_row> create_, create_owned_, operations_, seal_, extend_, conclude_, park_, record_, outcomes_, register_,
+        decide_, cancel_, resume_;
+    std::size_t limit_ = 0;       // of bytes in a statement; 0: none
+    bool        matched_ = true;  // everything sent since the last send()
 };
-
-// One SELECT, row by row: `f(statement)` binds, `each()` is called after each row.
-template <class Bind, class Each>
-void query(detail::server_session& session, std::string const& text, Bind bind, Each each)
-{
-    soci::statement s(session.sql());
-    bind(s);
-    s.alloc();
-    s.prepare(text, soci::details::st_one_time_query);
-    s.define_and_bind();
-    for (bool more = s.execute(true); more; more = s.fetch())
-        each();
-}
 
 }  // namespace sql_store
 }  // namespace v0

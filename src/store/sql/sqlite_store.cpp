@@ -3,10 +3,12 @@
 #include "src/sql/caller_session.hpp"
 #include "src/store/sql/engine_lock.hpp"
 #include "src/store/sql/heartbeat.hpp"
+#include "src/store/sql/kv_table.hpp"
 #include "src/store/sql/schema.hpp"
 #include "src/store/sql/sqlite_connection.hpp"
 #include "src/store/sql/sqlite_reads.hpp"
 #include "src/store/sql/sqlite_writes.hpp"
+#include "src/store/sql/upkeep.hpp"
 
 #include <weft/detail/codec.hpp>
 #include <weft/errors.hpp>
@@ -176,12 +178,56 @@ public:
 
     std::optional<transaction> find(std::string_view gid, bool with_journal) override
     {
-        return reading([&](sqlite_reads& r) { return r.find(gid, with_journal); });
+        return reading([&](sqlite_reads& r) { return r.find(gid, with_journal, now_ms()); });
     }
 
     std::vector<transaction> list(list_filter const& filter) override
     {
         return reading([&](sqlite_reads& r) { return r.list(filter, now_ms()); });
+    }
+
+    made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
+    {
+        std::lock_guard lock(write_mutex_);
+        made_due        made;
+        in_transaction([&](connections& c) {
+            auto const now = now_ms();
+            made = sql_store::make_due(c.write.sql(), sqlite(), sqlite_tables(), now + later_than.count(), limit, now);
+        });
+        return made;
+    }
+
+    std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) override
+    {
+        std::lock_guard lock(write_mutex_);
+        std::size_t     purged = 0;
+        in_transaction([&](connections& c) {
+            purged = sql_store::purge(c.write.sql(), sqlite(), sqlite_tables(), now_ms() - older_than.count(), limit);
+        });
+        return purged;
+    }
+
+    std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
+    {
+        return reading([&](sqlite_reads& r) { return r.kv().rows(category, key, after, limit); });
+    }
+
+    bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) override
+    {
+        std::lock_guard lock(write_mutex_);
+        bool            done = false;
+        in_transaction([&](connections& c) {
+            done = kv_table(c.write.sql(), sqlite(), sqlite_tables().kv).put(category, key, value, version, now_ms());
+        });
+        return done;
+    }
+
+    bool remove_kv(std::string_view category, std::string_view key) override
+    {
+        std::lock_guard lock(write_mutex_);
+        bool            done = false;
+        in_transaction([&](connections& c) { done = kv_table(c.write.sql(), sqlite(), sqlite_tables().kv).remove(category, key); });
+        return done;
     }
 
     bool mark(std::string const& nonce, bool present) override
@@ -207,19 +253,12 @@ public:
             sql << "SELECT v FROM kv WHERE cat = 'store' AND k = 'id'", soci::into(there, ind);
         if (ind != soci::i_ok || detail::without_dashes(there) != id())
             throw detail::leads_elsewhere(describe(), w.gid);
-        auto const      now = now_ms();
-        auto const      custom_data = custom_data_of(w.workflow, w.input);
-        soci::statement insert =
-            (sql.prepare
-                 << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, ext_data, create_time, update_time, "
-                    "next_cron_time) VALUES (:gid, :type, 'prepared', :workflow, :custom_data, '{\"journal\":[]}', :now, :now2, :due) "
-                    "ON CONFLICT (gid) DO NOTHING",
-             soci::use(w.gid), soci::use(w.trans_type), soci::use(w.workflow), soci::use(custom_data), soci::use(now), soci::use(now),
-             soci::use(now));
-        insert.execute(true);
-        if (insert.get_affected_rows() == 1)
+        if (names_one_twice(w.ops))
+            throw misuse(misuse::code::bad_value, named_twice, w.gid);
+        sqlite_operations operations(sql);
+        if (sqlite_creation(sql, operations).apply(w, now_ms()))
             return std::nullopt;
-        return sqlite_reads(sql).find(w.gid, false);
+        return sqlite_reads(sql).find(w.gid, false, now_ms());
     }
 
     std::string id() override
@@ -237,11 +276,14 @@ private:
             migrate_sqlite(write.sql(), "sqlite " + o.file);
             writes.emplace(write);
             reads.emplace(read.sql());
+            operations.emplace(write.sql());
         }
 
         sqlite_connection            write, read;
         std::optional<sqlite_writes> writes;
         std::optional<sqlite_reads>  reads;
+
+        std::optional<sqlite_operation_reads> operations;  // on the writing connection, for claims
     };
 
     std::int64_t now_ms() const { return std::chrono::duration_cast<std::chrono::milliseconds>(clock_->now().time_since_epoch()).count(); }
@@ -407,8 +449,8 @@ private:
         s.define_and_bind();
         auto const first = into.rows.size();
         for (bool more = s.execute(true); more; more = s.fetch())
-            if (row.trans_type == "workflow")
-                into.rows.push_back(row.as_transaction());
+            into.rows.push_back(row.as_transaction(now));
+        c.operations->add_to(std::span(into.rows).subspan(first));
         std::string     gid;
         soci::statement lease = (sql.prepare << "UPDATE trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
                                  soci::use(engine), soci::use(gid));

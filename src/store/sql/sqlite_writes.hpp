@@ -3,11 +3,11 @@
 #pragma once
 
 #include "src/store/sql/sqlite_connection.hpp"
-#include "src/store/sql/transaction_row.hpp"
+#include "src/store/sql/sqlite_creation.hpp"
+#include "src/store/sql/sqlite_heads.hpp"
+#include "src/store/sql/sqlite_pattern_writes.hpp"
 
 #include <weft/store.hpp>
-
-#include <optional>
 
 namespace weft {
 inline namespace v0 {
@@ -23,11 +23,14 @@ public:
     write_result apply(create_write const& w, std::int64_t now, bool repeated);
     write_result apply(extend_write const& w, std::int64_t now, bool repeated);
     write_result apply(park_write const& w, std::int64_t now, bool repeated);
+    write_result apply(record_write const& w, std::int64_t now, bool repeated) { return patterns_.apply(w, now, repeated); }
+    write_result apply(register_write const& w, std::int64_t now, bool) { return patterns_.apply(w, now); }
+    write_result apply(decide_write const& w, std::int64_t now, bool repeated) { return patterns_.apply(w, now, repeated); }
     write_result apply(request_write const& w, std::int64_t now, bool repeated);
     write_result apply(local_write const& w, std::int64_t now, bool repeated);
 
     // Forgets which owners are known to be alive; at the beginning of each transaction.
-    void begin() { alive_.clear(); }
+    void begin() { heads_.begin(); }
 
 private:
     // record_writer: for operations in this database
@@ -35,33 +38,24 @@ private:
     bool     record(extend_write const& w) override;
     bool     applied(extend_write const& w) override;
 
-    bool is_alive(std::string const& owner);
     bool seal(extend_write const& w, std::int64_t now);
     bool execute(extend_write const& w, std::int64_t now);
 
-    struct head
-    {
-        std::string  owner, status, ext_data, workflow, custom_data;
-        std::int64_t position = 0;
-        int          cancel_requested = 0;
-    };
-    std::optional<head> read_head(std::string const& gid);
-
-    sqlite_connection& connection_;
-    soci::session&     sql_;
-    std::int64_t       now_ = 0;
-    std::string        alive_;
+    sqlite_connection&    connection_;
+    soci::session&        sql_;
+    sqlite_heads          heads_;
+    sqlite_operations     operations_;
+    sqlite_creation       creation_;
+    sqlite_pattern_writes patterns_;
+    std::int64_t          now_ = 0;
 
     // Bound variables, shared by the statements.
-    std::string     gid_, trans_type_, workflow_, custom_data_, owner_, entries_, status_, text_, header_, branch_id_;
+    std::string     gid_, owner_, entries_, status_, text_, header_, branch_id_;
     soci::indicator text_ind_ = soci::i_ok, finish_ind_ = soci::i_null;
-    std::int64_t    due_ = 0, position_ = 0, after_ = 0, created_ = 0;
-    int             attempts_ = 0, sends_ = 0, count_ = 0;
-    head            head_;
-    soci::indicator ext_ind_ = soci::i_ok;
+    std::int64_t    due_ = 0, interval_ = 0, position_ = 0, after_ = 0;
+    int             attempts_ = 0, sends_ = 0;
 
-    soci::statement create_, extend_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_, read_,
-        find_owner_;
+    soci::statement extend_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_;
 };
 
 }  // namespace sql_store

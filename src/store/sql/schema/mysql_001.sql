@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS {prefix}trans_global (
     update_time        datetime(3),
     finish_time        datetime(3),
     rollback_time      datetime(3),
-    options            varchar(1024) NOT NULL DEFAULT '',
+    options            longtext NOT NULL,
     custom_data        longtext NOT NULL,
     next_cron_interval int,
     next_cron_time     datetime(3),
@@ -40,9 +40,12 @@ CREATE TABLE IF NOT EXISTS {prefix}trans_global (
     -- What an index should hold of the unfinished ones only: finding work costs nothing for what is over.
     unfinished_owner   varchar(128) GENERATED ALWAYS AS (CASE WHEN status IN ('succeed', 'failed') THEN NULL ELSE owner END) VIRTUAL,
     cancelled_owner    varchar(128) GENERATED ALWAYS AS (CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN owner END) VIRTUAL,
+    -- When it ended, for removing what is old.
+    ended_time         datetime(3) GENERATED ALWAYS AS (CASE status WHEN 'succeed' THEN finish_time WHEN 'failed' THEN rollback_time END) VIRTUAL,
     UNIQUE KEY gid_uniq (gid),
     KEY unfinished (unfinished_owner, workflow, next_cron_time),
-    KEY cancel_requests (cancelled_owner)
+    KEY cancel_requests (cancelled_owner),
+    KEY ended (ended_time)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE {collation};
 CREATE TABLE IF NOT EXISTS {prefix}trans_branch_op (
     id            bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,

@@ -41,6 +41,10 @@ CREATE UNIQUE INDEX {prefix}gid_uniq ON {prefix}trans_global (gid);
 -- The unfinished ones only: finding work costs nothing for what is over.
 CREATE INDEX {prefix}unfinished ON {prefix}trans_global (owner, workflow, next_cron_time) WHERE status NOT IN ('succeed', 'failed');
 CREATE INDEX {prefix}cancel_requests ON {prefix}trans_global (owner) WHERE cancel_requested = 1 AND status = 'prepared';
+-- When they ended, for removing what is old. Not update_time, which every write changes: a row whose indexed columns stay as they are is
+-- updated in place (HOT).
+CREATE INDEX {prefix}ended ON {prefix}trans_global ((CASE status WHEN 'succeed' THEN finish_time WHEN 'failed' THEN rollback_time END))
+    WHERE status IN ('succeed', 'failed');
 CREATE TABLE {prefix}trans_branch_op (
     id            bigserial PRIMARY KEY,
     gid           varchar(128) NOT NULL,

@@ -43,6 +43,9 @@ CREATE UNIQUE INDEX gid_uniq ON trans_global (gid);
 -- temporary tree, at every write, to look into a list of three.
 CREATE INDEX unfinished ON trans_global (owner, workflow, next_cron_time) WHERE status NOT IN ('succeed', 'failed');
 CREATE INDEX cancel_requests ON trans_global (owner) WHERE cancel_requested = 1;
+-- When they ended, for removing what is old.
+CREATE INDEX ended ON trans_global (CASE status WHEN 'succeed' THEN finish_time WHEN 'failed' THEN rollback_time END)
+    WHERE status IN ('succeed', 'failed');
 
 CREATE TABLE trans_branch_op (
     id            INTEGER PRIMARY KEY,

@@ -1,0 +1,20 @@
+// Creating a transaction on a caller's own connection to a database server.
+#pragma once
+
+#include "src/store/sql/dialect.hpp"
+
+#include <weft/store.hpp>
+
+#include <optional>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+// In the transaction that is open on `sql`, into tables by qualified names; `now` is an expression, `kind` the server's. As store::create_within.
+std::optional<transaction> create_on(soci::session& sql, dialect const& d, detail::server_kind kind, table_names const& tables,
+                                     std::string const& now, create_write const& w);
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,122 @@
+#include "src/store/sql/server_leases.hpp"
+
+#include "src/store/sql/transaction_row.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+namespace {
+
+// How many rows of a dead engine are released in one transaction.
+constexpr std::size_t release_batch = 1'000;
+
+}  // namespace
+
+void server_leases::enlist(std::string const& engine, std::string const& heartbeat)
+{
+    change(sql_, "INSERT INTO " + tables_.kv + " (cat, k, v, create_time, update_time) VALUES ('engine', " + literal(engine) + ", " +
+                     literal(heartbeat) + ", " + now() + ", " + now() + ")");
+}
+
+bool server_leases::beat(std::string const& engine)
+{
+    return change(sql_, "UPDATE " + tables_.kv + " SET update_time = " + now() +
+                            ", version = version + 1 WHERE cat = 'engine' AND k = " + literal(engine)) > 0;
+}
+
+void server_leases::bury(std::string const& engine)
+{
+    change(sql_, "UPDATE " + tables_.kv + " SET cat = 'dead engine' WHERE cat = 'engine' AND k = " + literal(engine));
+}
+
+std::vector<std::string> server_leases::bury_expired(std::chrono::milliseconds expiry)
+{
+    for (auto const& engine : reads_.texts("SELECT k FROM " + tables_.kv + " WHERE cat = 'engine' AND update_time <= " +
+                                           dialect_.time(now_ - expiry.count()) + dialect_.rows_at_hand()))
+        bury(engine);
+    return reads_.texts("SELECT k FROM " + tables_.kv + " WHERE cat = 'dead engine'");
+}
+
+server_leases::released server_leases::release_some(std::string const& engine)
+{
+    auto const mine = dialect_.unfinished_of(literal(engine));
+    auto const ids = reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT " + std::to_string(release_batch) +
+                                  dialect_.rows_at_hand());
+    if (!ids.empty())
+        change(sql_, "UPDATE " + tables_.global + " SET owner = '', next_cron_time = " + now() + " WHERE id IN (" + joined(ids) + ")");
+    bool const more = ids.size() == release_batch;
+    if (!more && reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT 1").empty())
+        change(sql_, "DELETE FROM " + tables_.kv + " WHERE cat = 'dead engine' AND k = " + literal(engine));
+    return {ids.size(), more};
+}
+
+std::vector<std::string> server_leases::look(std::string const& engine, std::span<std::string const> workflows, claimed& c)
+{
+    std::vector<std::string> due;
+    std::string              text = "SELECT 'engine', count(*) FROM " + tables_.kv + " WHERE cat = 'engine' AND k = " + literal(engine);
+    for (std::size_t i = 0; i < workflows.size(); ++i)
+        text += " UNION ALL SELECT '" + std::to_string(i) + "', " + dialect_.milliseconds_of("min(next_cron_time)") + " FROM " +
+                tables_.global + " WHERE " + dialect_.unfinished_of("''") + " AND workflow = " + literal(workflows[i]);
+    std::string     what;
+    std::int64_t    value = 0, next = std::numeric_limits<std::int64_t>::max();
+    soci::indicator there = soci::i_null;
+    c.alive = false;
+    query(
+        sql_, text,
+        [&](soci::statement& s) {
+            s.exchange(soci::into(what));
+            s.exchange(soci::into(value, there));
+        },
+        [&] {
+            if (what == "engine")
+                c.alive = value > 0;
+            else if (there == soci::i_ok)
+            {
+                next = std::min(next, value);
+                if (value <= now_)
+                    due.push_back(workflows[std::stoul(what)]);
+            }
+        });
+    if (c.alive && next < end_of_time)
+        c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, next - now_));
+    return due;
+}
+
+bool server_leases::hold(std::string const& engine)
+{
+    return !reads_
+                .texts("SELECT e.k FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND e.k = " + literal(engine) +
+                       dialect_.for_key_share("e"))
+                .empty();
+}
+
+void server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit)
+{
+    auto const wanted = dialect_.unfinished_of(literal(owned ? engine : "")) + " AND workflow = " + literal(workflow) +
+                        (owned ? "" : " AND next_cron_time <= " + now());
+    auto const tail = " ORDER BY next_cron_time" + (limit == no_limit ? "" : " LIMIT " + std::to_string(limit)) +
+                      (owned ? dialect_.for_update() : dialect_.rows_at_hand());
+    auto rows = reads_.rows(wanted, tail);
+    reads_.complete(rows);
+    if (!owned && !rows.empty())
+    {
+        std::vector<std::string_view> gids;
+        for (auto& t : rows)
+        {
+            gids.push_back(t.gid);
+            t.owner = engine;
+            ++t.attempts;
+        }
+        change(sql_, "UPDATE " + tables_.global + " SET owner = " + literal(engine) + ", attempts = attempts + 1 WHERE gid IN (" +
+                         literals(dialect_, gids) + ")");
+    }
+    into.rows.insert(into.rows.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+}
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,65 @@
+// Engines and what they own, on a database server.
+#pragma once
+
+#include "src/store/sql/server_reads.hpp"
+
+#include <limits>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+// On a session in a transaction that the caller has begun; `now` is its time.
+class server_leases
+{
+public:
+    server_leases(soci::session& sql, dialect const& d, table_names const& tables, std::int64_t now)
+        : sql_(sql)
+        , dialect_(d)
+        , tables_(tables)
+        , now_(now)
+        , reads_(sql, d, tables, now)
+    { }
+
+    void enlist(std::string const& engine, std::string const& heartbeat);
+    bool beat(std::string const& engine);
+
+    // Makes it dead: from now on its beats and its new transactions find nothing.
+    void bury(std::string const& engine);
+
+    // Makes those dead that have not beaten for `expiry`. Returns the dead that still have a row.
+    std::vector<std::string> bury_expired(std::chrono::milliseconds expiry);
+
+    // Releases what a dead engine owned: a batch of it, without what is locked at the moment. When nothing is left its row goes, too.
+    struct released
+    {
+        std::size_t count = 0;
+        bool        more = false;
+    };
+    released release_some(std::string const& engine);
+
+    // Which of the workflows are due, when the next one will be, and whether the engine is listed.
+    std::vector<std::string> look(std::string const& engine, std::span<std::string const> workflows, claimed& c);
+
+    // False: the engine is not listed. Else its heartbeat stays in place until the end of the transaction.
+    bool hold(std::string const& engine);
+
+    static constexpr auto no_limit = std::numeric_limits<std::size_t>::max();
+
+    // Leases what is due of a workflow to the engine. With `owned`, returns what it has leased already, due or not.
+    void take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit);
+
+private:
+    std::string literal(std::string_view text) const { return dialect_.literal(text); }
+    std::string now() const { return dialect_.time(now_); }
+
+    soci::session&     sql_;
+    dialect const&     dialect_;
+    table_names const& tables_;
+    std::int64_t       now_;
+    server_reads       reads_;
+};
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft
