@@ -136,6 +136,50 @@ TEST_P(ServerStore, IsOpenedByManyAtOnce)
     EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'store'"), "1");
 }
 
+// One engine after the other is taken for dead, and what it owned changes hands; whoever lists what is unfinished meanwhile sees all of
+// it.
+TEST_P(ServerStore, ListsWhatIsUnfinishedWhileItChangesHands)
+{
+    constexpr std::size_t          count = 3'000;
+    auto const                     store = weft::open_store(here.url());
+    std::vector<std::string> const workflows{"three-steps"};
+    store->enlist("engine-0", workflows);
+    std::vector<weft::write> writes;
+    for (std::size_t i = 0; i < count; ++i)
+    {
+        weft::create_write c;
+        c.gid = "g" + std::to_string(i);
+        c.workflow = "three-steps";
+        c.owner = "engine-0";
+        writes.emplace_back(std::move(c));
+    }
+    for (auto const& r : store->apply(writes, false))
+        ASSERT_EQ(r.what, weft::written::done);
+
+    std::atomic<bool> over{false};
+    std::thread       changes([&] {
+        for (int i = 0; i < 3; ++i)
+        {
+            auto const next = "engine-" + std::to_string(i + 1);
+            store->enlist(next, workflows);
+            store->resign("engine-" + std::to_string(i));
+            while (!store->claim(next, workflows, 256, false).rows.empty())
+                ;
+        }
+        over = true;
+    });
+    weft::list_filter unfinished;
+    unfinished.unfinished = true;
+    unsigned looks = 0;
+    for (; !over; ++looks)
+    {
+        unfinished.limit = looks % 2 ? 1 : 2 * count;
+        EXPECT_EQ(store->list(unfinished).size(), std::min(unfinished.limit, count)) << "look " << looks;
+    }
+    changes.join();
+    EXPECT_GT(looks, 2u);
+}
+
 // All its sessions die, again and again; statements, too. Every workflow ends all the same, once.
 TEST_P(ServerStore, LosesNothingWhenItsSessionsAreKilled)
 {

@@ -117,6 +117,10 @@ public:
 
     // As conditions that an index answers: what is not over, and of that what `owner` (an expression) owns, or owns and was asked to cancel.
     virtual std::string unfinished_rows() const = 0;
+
+    // What follows "SELECT … FROM table" to get the first `limit` of the unfinished rows that meet a condition, by their due time.
+    virtual std::string first_unfinished(std::string const& table, std::string const& condition, std::size_t limit) const = 0;
+
     virtual std::string unfinished_of(std::string const& owner) const = 0;
     virtual std::string cancelled_of(std::string const& owner) const = 0;
 

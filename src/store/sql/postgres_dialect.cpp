@@ -152,6 +152,10 @@ public:
     std::string for_key_share(char const* alias) const override { return std::string(" FOR KEY SHARE OF ") + alias; }
     char const* or_nothing() const override { return " ON CONFLICT (gid) DO NOTHING"; }
     std::string unfinished_rows() const override { return unfinished; }
+    std::string first_unfinished(std::string const&, std::string const& condition, std::size_t limit) const override
+    {
+        return " WHERE " + condition + " ORDER BY next_cron_time, id LIMIT " + std::to_string(limit);
+    }
     std::string unfinished_of(std::string const& owner) const override { return "owner = " + owner + " AND " + unfinished; }
     std::string cancelled_of(std::string const& owner) const override
     {

@@ -213,7 +213,7 @@ public:
     std::vector<transaction> list(list_filter const& filter) override
     {
         bool const  open = filter.unfinished || filter.paused || filter.no_worker || (filter.status && !is_final(*filter.status));
-        std::string text = select_ + " WHERE " + (open ? dialect_.unfinished_rows() : "1 = 1");
+        std::string text = open ? dialect_.unfinished_rows() : "1 = 1";
         if (filter.status)
             text += " AND status = " + literal(to_string(*filter.status));
         if (filter.paused)
@@ -231,11 +231,11 @@ public:
                 whole += " AND owner = '' AND paused_reason IS NULL AND next_cron_time <= " + time(now) +
                          " AND NOT EXISTS (SELECT 1 FROM " + tables_.kv + " AS e WHERE e.cat = 'engine' AND " +
                          dialect_.names_workflow("e.v", "workflow") + ")";
-            whole += open ? " ORDER BY next_cron_time, id" : " ORDER BY id";
-            whole += " LIMIT " + std::to_string(filter.limit);
+            whole = open ? dialect_.first_unfinished(tables_.global, whole, filter.limit)
+                         : " WHERE " + whole + " ORDER BY id LIMIT " + std::to_string(filter.limit);
             transaction_row row;
             query(
-                c.session, whole, [&](soci::statement& s) { row.into(s); },
+                c.session, select_ + whole, [&](soci::statement& s) { row.into(s); },
                 [&] {
                     rows.push_back(row.as_transaction());
                     rows.back().journal.clear();
