@@ -215,6 +215,14 @@ bool is_read_only(std::exception const& e)
     return m && says_read_only(m->err_num_, m->get_error_message());
 }
 
+bool says_no_savepoint(std::exception const& e)
+{
+    if (auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e))
+        return p->sqlstate() == "3B001" || p->sqlstate() == "25P01";  // another transaction, none
+    auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e);
+    return m && m->err_num_ == 1305;  // ER_SP_DOES_NOT_EXIST
+}
+
 namespace {
 
 // Without what the server quotes of the statement's values: payloads appear in no error.

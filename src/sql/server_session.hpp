@@ -38,6 +38,9 @@ server_fault fault_of(std::exception const&) noexcept;
 // True if the server, the database or the session takes no writes: a replica that was not promoted, or a setting.
 bool is_read_only(std::exception const&);
 
+// True if a savepoint is not there: the transaction that it was set in has ended.
+bool says_no_savepoint(std::exception const&);
+
 // What an exception says, without the values that SOCI adds, on one line. "ERROR:  deadlock detected (40P01)"
 std::string server_message(std::exception const&);
 

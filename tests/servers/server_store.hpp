@@ -8,6 +8,7 @@
 #include <weft/errors.hpp>
 #include <weft/host.hpp>
 #include <weft/open_store.hpp>
+#include <weft/sql.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,6 +26,20 @@ inline weft::workflow<int> three_steps(weft::context& wf)
     int sum = 0;
     for (int i = 0; i < 3; ++i)
         sum += co_await wf.step("three", &three);
+    co_return sum;
+}
+
+// The same in a database, which may be the store's own.
+inline int count_three(soci::session& sql)
+{
+    sql << "INSERT INTO ledger (what) VALUES ('three')";
+    return 3;
+}
+inline weft::workflow<int> three_steps_in(weft::context& wf, weft::database& db)
+{
+    int sum = 0;
+    for (int i = 0; i < 3; ++i)
+        sum += co_await wf.step("three", weft::sql(db, &count_three));
     co_return sum;
 }
 
@@ -68,7 +83,10 @@ protected:
     {
         options.counters = counts;
         auto host = std::make_unique<weft::host>(store, std::move(options));
-        host->engine().add("three-steps", &three_steps);
+        if (own)
+            host->engine().add("three-steps", &three_steps_in, std::ref(*own));
+        else
+            host->engine().add("three-steps", &three_steps);
         host->start();
         return host;
     }
@@ -174,6 +192,19 @@ protected:
         return 0;
     }
 
-    server_database          here{GetParam()};
-    std::shared_ptr<counted> counts = std::make_shared<counted>();
+    // From now on the steps count in the store's own database.
+    void work_in_the_stores_database()
+    {
+        own = std::make_unique<weft::database>(here.url());
+        own->run([](soci::session& sql) { sql << "CREATE TABLE ledger (what varchar(100))"; });
+    }
+    void every_step_is_counted_once()
+    {
+        EXPECT_EQ(here.value("SELECT count(*) FROM ledger"),
+                  std::to_string(3 * std::stoi(here.value("SELECT count(*) FROM trans_global"))));
+    }
+
+    server_database                 here{GetParam()};
+    std::shared_ptr<counted>        counts = std::make_shared<counted>();
+    std::unique_ptr<weft::database> own;
 };

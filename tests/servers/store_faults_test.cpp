@@ -95,6 +95,25 @@ TEST_P(ServerStore, LosesNothingWhenItsStatementsAreCancelled)
                         80);
 }
 
+// Business and journal entry in one commit: it happens once, and nobody has to look at it.
+TEST_P(ServerStore, LosesNothingOfItsOwnDatabaseWhenSessionsAreKilled)
+{
+    auto const store = weft::open_store(here.url());
+    work_in_the_stores_database();
+    all_end_in_spite_of([&](auto const& enough) { torment(enough, postgres() ? 100ms : 20ms, "pg_terminate_backend", "KILL"); }, *store,
+                        80);
+    every_step_is_counted_once();
+}
+
+TEST_P(ServerStore, LosesNothingOfItsOwnDatabaseWhenStatementsAreCancelled)
+{
+    auto const store = weft::open_store(here.url());
+    work_in_the_stores_database();
+    all_end_in_spite_of([&](auto const& enough) { torment(enough, postgres() ? 10ms : 2ms, "pg_cancel_backend", "KILL QUERY"); }, *store,
+                        80);
+    every_step_is_counted_once();
+}
+
 TEST_P(ServerStore, PausesWhatWasEditedIntoSomethingElseAndGoesOnWithTheOthers)
 {
     auto const store = weft::open_store(here.url());

@@ -39,6 +39,12 @@ bool is_large(write const& w)
 struct undone : std::exception
 { };
 
+// An operation has ended the transaction that it was given.
+struct ended_by_operation : std::runtime_error
+{
+    using std::runtime_error::runtime_error;
+};
+
 // A session and the statements on it.
 struct connection
 {
@@ -531,7 +537,8 @@ private:
         }
     }
 
-    // An operation's connection. A savepoint before it is gone if the operation ends the transaction, even to begin another.
+    // An operation's connection. A savepoint before it is gone if the operation ends the transaction, even to begin another. (If the
+    // session is lost the server has rolled it back: that is trouble like any other, and nothing for a person to look at.)
     class local_writer final : public record_writer
     {
     public:
@@ -560,7 +567,9 @@ private:
             {
                 if (connection_.session.where() == detail::server_session::transaction::failed)
                     return;  // by an error of its own: what comes next says so
-                throw std::runtime_error("its local transaction was ended while it ran: what it had done by then may count, without its "
+                if (!detail::says_no_savepoint(e))
+                    throw;
+                throw ended_by_operation("its local transaction was ended while it ran: what it had done by then may count, without its "
                                          "journal entry (" +
                                          detail::server_message(e) + ")");
             }
@@ -578,10 +587,21 @@ private:
         {
             in_transaction([&](connection& c, std::int64_t now) {
                 local_writer writer(c, now);
-                bool const   done = w.operation->run(writer);
-                writer.end_operation();
-                if (!done)
-                    throw undone();
+                if (w.operation->run(writer))
+                    return;
+                try
+                {
+                    writer.end_operation();
+                }
+                catch (ended_by_operation const&)
+                {
+                    throw;
+                }
+                catch (std::exception const&)
+                {
+                    // All is undone, and it has said what there is to say. Not again with its batch: it may be what the session died of.
+                }
+                throw undone();
             });
             result = {};
         }
