@@ -542,4 +542,15 @@ TEST(XaResource, RefusesWhatHasNoPreparedTransactions)
     EXPECT_THAT(refusal("postgres://x@127.0.0.1:1/x"), HasSubstr("127.0.0.1:1/x"));
 }
 
+// PostgreSQL's own default is to prepare none.
+TEST(XaResource, NamesTheSettingOfAServerThatPreparesNothing)
+{
+    server_database const here("postgres plain");
+    auto const            url = here.url();
+    EXPECT_THAT(refusal(url), testing::AllOf(HasSubstr("postgres weft" + url.substr(url.find('@'))), HasSubstr("max_prepared_transactions"),
+                                             HasSubstr("postgresql.conf")));
+    EXPECT_EQ(here.value("SELECT count(*) FROM information_schema.tables WHERE table_name = 'barrier'"), "0")
+        << "and nothing was made there";
+}
+
 }  // namespace
