@@ -10,6 +10,12 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
+namespace {
+
+constexpr std::chrono::seconds ask_again_after{5};
+
+}  // namespace
+
 std::string random_token(std::mt19937_64& random) { return fmt::format("{:015x}", random() >> 4); }
 
 std::exception_ptr stopped_error(std::string const& gid)
@@ -200,8 +206,9 @@ void engine_core::operation_returned(std::string const& gid, bool orphan)
 
 std::optional<bool> engine_core::same_database(participant_database& db, attempt& a)
 {
-    if (auto const known = same_database_.find(&db); known != same_database_.end())
-        return known->second;
+    if (auto const known = same_database_.find(&db);
+        known != same_database_.end() && (!known->second.ask_again || time().since_boot() < *known->second.ask_again))
+        return known->second.same;
     auto& asking = asking_[&db];
     asking.emplace_back(&a);
     if (asking.size() > 1)
@@ -211,20 +218,27 @@ std::optional<bool> engine_core::same_database(participant_database& db, attempt
         [this, &db, nonce] {
             if (!store_.mark(nonce, true))
                 return false;
-            bool holds = false;
+            bool const holds = db.holds(nonce);
             try
             {
-                holds = db.holds(nonce);
+                store_.mark(nonce, false);
             }
-            catch (std::exception const&)
+            catch (store_error const&)
             {
-                // It has no such table: another database.
+                // A row is left that nobody will ever look for.
             }
-            store_.mark(nonce, false);
             return holds;
         },
         [this, &db](std::exception_ptr error, bool same) {
-            same_database_[&db] = !error && same;
+            auto& known = same_database_[&db];
+            known = {.same = !error && same};
+            if (error)
+            {
+                // As if it were another one, which is always right, but not for ever.
+                known.ask_again = time().since_boot() + ask_again_after;
+                if (auto* l = log())
+                    l->warn("whether a participant's database is the store's own cannot be told yet: {}", what_of(error));
+            }
             for (auto& waits : std::exchange(asking_[&db], {}))
                 waits->go_on();
             asking_.erase(&db);

@@ -207,6 +207,13 @@ private:
     void          check_stopped();
     void          finish_stop();
 
+    // Whether a participant's database is the store's own, as far as it is known.
+    struct sameness
+    {
+        bool                                    same = false;
+        std::optional<std::chrono::nanoseconds> ask_again;  // since boot; the question failed
+    };
+
     struct deadline_timer final : timer
     {
         deadline_timer(engine_core& e, std::string g, std::uint64_t n) : engine(e), gid(std::move(g)), number(n) { }
@@ -272,7 +279,7 @@ private:
     std::vector<xa_participant*>                                        resources_;
     bool                                                                sweeping_ = false;
     std::unordered_set<std::string>                                     reported_;  // xids, while a sweep is under way the sweep's
-    std::unordered_map<participant_database*, bool>                     same_database_;
+    std::unordered_map<participant_database*, sameness>                 same_database_;
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
     std::vector<std::function<void()>>                                                    before_alive_;
     std::shared_ptr<remote_caller>                                                        remote_;  // null: no patterns here

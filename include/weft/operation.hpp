@@ -58,6 +58,7 @@ public:
     boost::asio::any_io_executor get_executor() const { return to_->executor(); }
 
     /// Emits `terminal` when the operation's time-out has passed or the transaction is cancelled.
+    /// Lifetimes: as long as this call. Asio may look at it until a completion handler that is bound to it is called: answer there.
     boost::asio::cancellation_slot get_cancellation_slot() const { return to_->cancel.slot(); }
 
     /// engine_options::transport.

@@ -1,14 +1,13 @@
 // A participant's database on a server: a few sessions, each with a thread of its own, that take what waits.
 #include "src/sql/backend.hpp"
 #include "src/sql/job_queue.hpp"
-#include "src/sql/server_session.hpp"
+#include "src/sql/session_pool.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/soci_connection.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 #include <thread>
 
 namespace weft {
@@ -18,34 +17,23 @@ namespace {
 
 using detail::server_kind;
 
-// One thread's session, made anew after trouble.
-class worker_session
+// What one thread does, on a session that it has for so long.
+class worker
 {
 public:
-    worker_session(detail::server_url const& url, detail::server_options const& options, bool reads_only)
-        : url_(url)
-        , options_(options)
-        , reads_only_(reads_only)
-    { }
+    worker(detail::session_pool& sessions, bool reads_only) : sessions_(sessions), reads_only_(reads_only) { }
 
     // Throws std::runtime_error that says which server and why.
     void open()
     {
-        if (connection_)
-            return;
-        close();
-        session_.emplace(url_, options_, detail::server_session::purpose::participant);
-        connection_.emplace(session_->sql());
+        if (!held_)
+            held_ = sessions_.take();
     }
+    void close() noexcept { sessions_.drop(std::exchange(held_, nullptr)); }
+    void rest() noexcept { sessions_.give_back(std::exchange(held_, nullptr)); }
 
-    void close() noexcept
-    {
-        connection_.reset();
-        session_.reset();
-    }
-
-    detail::server_session& session() noexcept { return *session_; }
-    soci_connection&        connection() noexcept { return *connection_; }
+    detail::server_session& session() noexcept { return held_->session; }
+    soci_connection&        connection() noexcept { return held_->connection; }
 
     // Does the job in a local transaction of its own, and says to it how that ended.
     void apply(detail::sql_job& job) noexcept
@@ -53,8 +41,8 @@ public:
         std::string why;
         if (!begin(why))
             return job.lost(why);
-        bool const keep = job.run(*connection_);
-        switch (session_->where())
+        bool const keep = job.run(connection());
+        switch (session().where())
         {
         case detail::server_session::transaction::open:
             break;
@@ -65,27 +53,28 @@ public:
             break;
         default:
             // Set-up code may well end it: MySQL commits at every CREATE or ALTER.
-            if (keep && job.alone() && session_->kind() == server_kind::mysql)
+            if (keep && job.alone() && session().kind() == server_kind::mysql)
                 return job.done();
             if (keep)
                 why = "its local transaction was ended while it ran: what it had done by then may count, and it is not recorded";
         }
         if (!keep || !why.empty())
         {
-            if (!session_->roll_back())
+            bool const of_no_use = !reads_only_ && session().takes_no_writes();
+            if (!session().roll_back() || of_no_use)
                 close();
             return why.empty() ? job.done() : job.lost(why);
         }
         try
         {
-            session_->execute("COMMIT");
+            session().execute("COMMIT");
         }
         catch (std::exception const& e)
         {
             // A server that lives and says no has committed nothing.
             bool const certain = detail::fault_of(e) != detail::server_fault::trouble;
             why = (certain ? "the commit was refused: " : "in doubt: the commit failed: ") + detail::server_message(e);
-            if (!certain || !session_->roll_back())
+            if (!certain || !session().roll_back())
                 close();
             return job.lost(why);
         }
@@ -99,28 +88,28 @@ private:
         for (bool again : {true, false})
             try
             {
-                bool const fresh = !connection_;
                 open();
-                again = again && !fresh;
-                session_->execute(reads_only_ ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
+                again = again && !held_->fresh;
+                session().execute(reads_only_ ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
                 why.clear();
                 return true;
             }
             catch (std::exception const& e)
             {
                 why = detail::server_message(e);
+                if (!held_)
+                    return false;  // there is none
                 close();
                 if (!again)
                     return false;
+                sessions_.forget_idle();
             }
         return false;
     }
 
-    detail::server_url const&             url_;
-    detail::server_options const&         options_;
-    bool                                  reads_only_;
-    std::optional<detail::server_session> session_;
-    std::optional<soci_connection>        connection_;
+    detail::session_pool&        sessions_;
+    bool                         reads_only_;
+    detail::session_pool::handle held_;
 };
 
 std::size_t number(std::string const& name, std::string const& text)
@@ -153,12 +142,12 @@ public:
             throw misuse(misuse::code::wrong_call, "weft::database needs a number of connections and of readers of at least 1");
         name = url_.describe();
         for (std::size_t i = 0; i < options.connections + options.readers; ++i)
-            sessions_.push_back(std::make_unique<worker_session>(url_, session_, i >= options.connections));
-        prepare(*sessions_.front());
+            workers_.push_back(std::make_unique<worker>(sessions_, i >= options.connections));
+        prepare(*workers_.front());
         try
         {
-            for (std::size_t i = 0; i < sessions_.size(); ++i)
-                threads_.emplace_back([this, i] { work(*sessions_[i], i < options.connections ? writes_ : reads_); });
+            for (std::size_t i = 0; i < workers_.size(); ++i)
+                threads_.emplace_back([this, i] { work(*workers_[i], i < options.connections ? writes_ : reads_); });
         }
         catch (...)
         {
@@ -204,7 +193,7 @@ public:
 
 private:
     // What a wrong URL, a server that is down or a missing privilege comes to is said here, once, to whoever makes the database.
-    void prepare(worker_session& first)
+    void prepare(worker& first)
     {
         first.open();
         try
@@ -221,9 +210,10 @@ private:
                 throw std::runtime_error(name + ": the barrier's table " + options.barrier.table +
                                          " cannot be created: " + detail::server_message(e));
         }
+        first.rest();
     }
 
-    bool exists(worker_session& first)
+    bool exists(worker& first)
     {
         try
         {
@@ -237,14 +227,15 @@ private:
         }
     }
 
-    void work(worker_session& session, detail::job_queue& queue) noexcept
+    void work(worker& w, detail::job_queue& queue) noexcept
     {
         for (;;)
         {
             auto const next = queue.take(1);
             if (next.empty())
-                return session.close();
-            session.apply(*next.front());
+                return;
+            w.apply(*next.front());
+            w.rest();
         }
     }
 
@@ -257,11 +248,12 @@ private:
         threads_.clear();
     }
 
-    detail::server_url                           url_;
-    detail::server_options                       session_;
-    std::vector<std::unique_ptr<worker_session>> sessions_;
-    detail::job_queue                            writes_, reads_;
-    std::vector<std::thread>                     threads_;
+    detail::server_url                   url_;
+    detail::server_options               session_;
+    detail::session_pool                 sessions_{url_, session_, detail::server_session::purpose::participant};
+    std::vector<std::unique_ptr<worker>> workers_;
+    detail::job_queue                    writes_, reads_;
+    std::vector<std::thread>             threads_;
 };
 
 }  // namespace

@@ -164,6 +164,12 @@ constexpr std::array<unsigned, 3> mysql_quoting{1062, 1292, 1366};
 // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CHECKREAD
 constexpr std::array<unsigned, 3> mysql_conflict{1205, 1213, 1020};
 
+// ER_READ_ONLY_MODE; ER_OPTION_PREVENTS_STATEMENT, which names the option
+bool says_read_only(unsigned code, std::string_view message)
+{
+    return code == 1836 || (code == 1290 && message.find("read-only") != std::string_view::npos);
+}
+
 }  // namespace
 
 void server_options::take(server_url& url)
@@ -199,6 +205,22 @@ server_fault fault_of(std::exception const& e) noexcept
                : is_one_of(m->err_num_, mysql_data)   ? server_fault::data
                                                       : server_fault::trouble;
     return dynamic_cast<soci::soci_error const*>(&e) ? server_fault::trouble : server_fault::data;
+}
+
+bool is_read_only(std::exception const& e)
+{
+    if (auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e))
+        return p->sqlstate() == "25006";
+    auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e);
+    return m && says_read_only(m->err_num_, m->get_error_message());
+}
+
+bool says_no_savepoint(std::exception const& e)
+{
+    if (auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e))
+        return p->sqlstate() == "3B001" || p->sqlstate() == "25P01";  // another transaction, none
+    auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e);
+    return m && m->err_num_ == 1305;  // ER_SP_DOES_NOT_EXIST
 }
 
 namespace {
@@ -312,6 +334,19 @@ server_session::transaction server_session::where() noexcept
     default:
         return transaction::none;
     }
+}
+
+bool server_session::takes_no_writes() noexcept
+{
+    if (kind_ == server_kind::mysql)
+    {
+        auto const& last = mysql_of(sql_)->net;
+        return says_read_only(last.last_errno, last.last_error);
+    }
+    for (auto const* name : {"in_hot_standby", "default_transaction_read_only"})
+        if (auto const* value = PQparameterStatus(postgres_of(sql_), name); value && std::string_view(value) == "on")
+            return true;
+    return false;
 }
 
 bool server_session::roll_back() noexcept

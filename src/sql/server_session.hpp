@@ -35,6 +35,12 @@ enum class server_fault
 
 server_fault fault_of(std::exception const&) noexcept;
 
+// True if the server, the database or the session takes no writes: a replica that was not promoted, or a setting.
+bool is_read_only(std::exception const&);
+
+// True if a savepoint is not there: the transaction that it was set in has ended.
+bool says_no_savepoint(std::exception const&);
+
 // What an exception says, without the values that SOCI adds, on one line. "ERROR:  deadlock detected (40P01)"
 std::string server_message(std::exception const&);
 
@@ -66,6 +72,10 @@ public:
         failed  // PostgreSQL, after an error: all that it takes is a rollback
     };
     transaction where() noexcept;
+
+    // True if the server takes no writes, as far as that can be seen without asking: PostgreSQL says so of itself (14 and later), MySQL in
+    // its last error. Another session of the same address may be better off: this one may have outlived a fail-over.
+    bool takes_no_writes() noexcept;
 
     // Ends what is open, if anything is. False: the session is of no further use.
     bool roll_back() noexcept;

@@ -1,6 +1,6 @@
 // A server whose prepared transactions are branches of workflows.
 #include "src/sql/job_queue.hpp"
-#include "src/sql/server_session.hpp"
+#include "src/sql/session_pool.hpp"
 #include "src/xa/protocol.hpp"
 
 #include <weft/errors.hpp>
@@ -24,6 +24,8 @@ using detail::xid;
 // MariaDB lets go of what a session has prepared a moment after the session was closed: so often is asked again, with a pause between.
 constexpr int                       asked_again = 40;
 constexpr std::chrono::milliseconds pause{5};
+// (Not mysql_reset_connection, which would spare the new session: MariaDB 10.11 says "ok" to the XA COMMIT that comes after it, and what
+// was prepared is lost.)
 
 struct xa_job
 {
@@ -41,49 +43,47 @@ struct refusal : std::runtime_error
     using std::runtime_error::runtime_error;
 };
 
-// One thread's session, made anew after trouble, and on MariaDB after each prepare.
+// What one thread does, on a session that it has for so long; which is dropped after trouble, and on MariaDB after each prepare.
 class worker
 {
 public:
-    worker(detail::server_url const& url, detail::server_options const& options, barrier_options const& barrier)
+    using rank = detail::session_pool::rank;
+
+    worker(detail::server_url const& url, detail::session_pool& sessions, barrier_options const& barrier, rank r)
         : url_(url)
-        , options_(options)
+        , sessions_(sessions)
         , barrier_(barrier)
+        , rank_(r)
     { }
 
     void open()
     {
-        if (connection_)
-            return;
-        close();
-        session_.emplace(url_, options_, server_session::purpose::xa);
-        connection_.emplace(session_->sql());
+        if (!held_)
+            held_ = sessions_.take(rank_);
     }
-    void close() noexcept
-    {
-        connection_.reset();
-        session_.reset();
-    }
+    void close() noexcept { sessions_.drop(std::exchange(held_, nullptr)); }
+    void rest() noexcept { sessions_.give_back(std::exchange(held_, nullptr)); }
 
-    server_session&     session() noexcept { return *session_; }
-    soci_connection&    connection() noexcept { return *connection_; }
-    detail::xa_protocol protocol() { return detail::xa_protocol(*session_); }
+    server_session&     session() noexcept { return held_->session; }
+    soci_connection&    connection() noexcept { return held_->connection; }
+    detail::xa_protocol protocol() { return detail::xa_protocol(held_->session); }
 
     // `f()` on an open session, and once more on a new one if the server has closed an idle one meanwhile: nothing had been done on it.
     template <class F>
     void first(F f)
     {
-        bool const fresh = !connection_;
+        bool const had = held_ != nullptr;
+        open();
         try
         {
-            open();
             f();
         }
         catch (std::exception const& e)
         {
-            if (fresh || detail::fault_of(e) != detail::server_fault::trouble)
+            if ((!had && held_->fresh) || detail::fault_of(e) != detail::server_fault::trouble)
                 throw;
             close();
+            sessions_.forget_idle();
             open();
             f();
         }
@@ -109,13 +109,13 @@ public:
         try
         {
             weft::barrier once(where, barrier_);
-            if (!once.enter(*connection_).first)
+            if (!once.enter(connection()).first)
             {
                 permanent = true;
                 throw std::runtime_error("this branch is committed here, though its workflow has not decided: the journal is older than "
                                          "this database");
             }
-            auto said = business.run(where, session_->sql(), permanent);
+            auto said = business.run(where, session().sql(), permanent);
             if (said.what == outcome::kind::success)
             {
                 protocol().prepare(mine);
@@ -131,7 +131,7 @@ public:
         catch (...)
         {
             // An error of `prepare` may come after the deed: then it stays prepared, and the next send undoes it.
-            if (!prepared && (!connection_ || !protocol().abandon(mine)))
+            if (!prepared && (!held_ || !protocol().abandon(mine)))
                 close();
             throw;
         }
@@ -142,6 +142,12 @@ public:
         auto const x = detail::xid_of(store_id, where, where.send);
         auto       seen = finished::unknown;
         first([&] { seen = protocol().commit(x); });
+        // Nearly always the server is about to let go of it: the same again is one round trip, to find out what is the matter two more.
+        if (seen == finished::unknown)
+        {
+            std::this_thread::sleep_for(pause);
+            seen = protocol().commit(x);
+        }
         for (int i = 0; seen == finished::unknown && i < asked_again; ++i)
         {
             // In this order: whoever else is committing it takes it off the list only when it can be seen.
@@ -165,17 +171,17 @@ public:
         first([] {});
         for (unsigned send = 1; send <= where.send; ++send)
             first([&] { undo(detail::xid_of(store_id, where, send)); });
-        session_->execute("START TRANSACTION");
+        session().execute("START TRANSACTION");
         try
         {
             weft::barrier once(where, barrier_);
-            if (once.enter(*connection_).first)
+            if (once.enter(connection()).first)
                 throw refusal("it cannot be rolled back: the XA transaction of this branch is committed");
-            session_->execute("COMMIT");
+            session().execute("COMMIT");
         }
         catch (...)
         {
-            if (!connection_ || !session_->roll_back())
+            if (!held_ || !session().roll_back())
                 close();
             throw;
         }
@@ -197,12 +203,12 @@ public:
         auto const             key = detail::digest_of(gid);
         branch const           name = branch_of_digest(key);
         std::string_view const where[] = {name.gid, name.id, "gid", "01"};
-        if (connection_->query_row(
+        if (connection().query_row(
                 "select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?", where, 1))
             return;
         bool const             postgres = url_.kind == detail::server_kind::postgres;
         std::string_view const row[] = {"xa", name.gid, name.id, "gid", "01", "gid", gid};
-        connection_->execute(
+        connection().execute(
             (postgres ? "insert into " : "insert ignore into ") + barrier_.table +
                 " (trans_type, gid, branch_id, op, barrier_id, reason, result, create_time, update_time) values (?, ?, ?, ?, ?, ?, "
                 "?, now(), now())" +
@@ -213,7 +219,7 @@ public:
     {
         branch const           name = branch_of_digest(digest);
         std::string_view const where[] = {name.gid, name.id, "gid", "01"};
-        auto const             row = connection_->query_row(
+        auto const             row = connection().query_row(
                         "select result from " + barrier_.table + " where gid = ? and branch_id = ? and op = ? and barrier_id = ?", where, 1);
         return row ? row->at(0).value_or("") : "";
     }
@@ -231,7 +237,7 @@ private:
     bool is_visible(branch const& where)
     {
         std::string_view const of[] = {where.gid, where.id};
-        auto const             row = connection_->query_row(
+        auto const             row = connection().query_row(
                         "select reason from " + barrier_.table + " where gid = ? and branch_id = ? and op = 'action' and barrier_id = '01'", of, 1);
         return row && row->at(0) == "action";
     }
@@ -244,11 +250,11 @@ private:
         return false;
     }
 
-    detail::server_url const&      url_;
-    detail::server_options const&  options_;
-    barrier_options const&         barrier_;
-    std::optional<server_session>  session_;
-    std::optional<soci_connection> connection_;
+    detail::server_url const&    url_;
+    detail::session_pool&        sessions_;
+    barrier_options const&       barrier_;
+    rank                         rank_;
+    detail::session_pool::handle held_;
 };
 
 }  // namespace
@@ -271,8 +277,10 @@ struct xa_resource::impl
         if (options.connections == 0 || options.connections > 1'000)
             throw misuse(misuse::code::wrong_call, "an xa_resource has 1 to 1000 connections");
         auto const finishing = std::max<std::size_t>(2, options.connections / 2);
+        // What ends a branch comes first where the server has not enough sessions for all: it frees rows that actions wait for.
         for (std::size_t i = 0; i <= options.connections + finishing; ++i)
-            workers.push_back(std::make_unique<worker>(url, session, options.barrier));
+            workers.push_back(std::make_unique<worker>(url, sessions, options.barrier,
+                                                       i < options.connections ? worker::rank::usual : worker::rank::first));
         prepare(*workers.back());
         try
         {
@@ -300,6 +308,7 @@ struct xa_resource::impl
         {
             throw std::runtime_error(url.describe() + ": " + detail::server_message(e));
         }
+        first.rest();
     }
 
     void close() noexcept
@@ -317,17 +326,11 @@ struct xa_resource::impl
         {
             auto next = jobs.take(1);
             if (next.empty())
-                return w.close();
+                return;
             apply(w, *next.front());
+            w.rest();
             // While nobody waits for it: on MariaDB each prepare has cost the session.
-            try
-            {
-                w.open();
-            }
-            catch (std::exception const&)
-            {
-                // The next job says so.
-            }
+            sessions.make_ready();
         }
     }
 
@@ -381,6 +384,7 @@ struct xa_resource::impl
     xa_options                           options;
     detail::server_url                   url;
     detail::server_options               session;
+    detail::session_pool                 sessions{url, session, server_session::purpose::xa};
     std::vector<std::unique_ptr<worker>> workers;  // the last one for `prepared` and `roll_back`
     // An action may wait for a row that another branch holds, which is prepared: its end must not stand behind it in a queue.
     detail::queue_of<xa_job> actions, ends;
@@ -427,6 +431,7 @@ std::vector<prepared_branch> xa_resource::prepared()
                     b->gid = w.remembered(b->gid);
                 ours.push_back(std::move(*b));
             }
+        w.rest();
     }
     catch (std::exception const& e)
     {
@@ -446,6 +451,7 @@ void xa_resource::roll_back(prepared_branch const& b)
         where.gid = b.gid;
         where.id = b.branch_id;
         w.first([&] { w.undo(detail::xid_of(impl_->attached(), where, b.send)); });
+        w.rest();
     }
     catch (std::exception const& e)
     {

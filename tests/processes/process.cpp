@@ -44,28 +44,42 @@ process::~process()
     ::close(output_);
 }
 
+bool process::read(std::chrono::milliseconds limit)
+{
+    pollfd p{output_, POLLIN, 0};
+    if (limit.count() < 0 || ::poll(&p, 1, static_cast<int>(limit.count())) <= 0)
+        return false;
+    char       room[4096];
+    auto const n = ::read(output_, room, sizeof room);
+    ended_ = n <= 0;
+    if (!ended_)
+        said_.append(room, static_cast<std::size_t>(n));
+    return !ended_;
+}
+
 std::string process::wait_for(std::string const& line, std::chrono::milliseconds limit)
 {
     auto const until = std::chrono::steady_clock::now() + limit;
     for (;;)
     {
-        for (auto end = read_.find('\n'); end != std::string::npos; end = read_.find('\n'))
+        for (auto end = said_.find('\n', seen_); end != std::string::npos; end = said_.find('\n', seen_))
         {
-            auto const seen = read_.substr(0, end);
-            read_.erase(0, end + 1);
+            auto const seen = said_.substr(seen_, end - seen_);
+            seen_ = end + 1;
             if (seen.starts_with(line))
                 return seen;
         }
-        auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-        pollfd     p{output_, POLLIN, 0};
-        if (left.count() <= 0 || ::poll(&p, 1, static_cast<int>(left.count())) <= 0)
-            throw std::runtime_error("no line \"" + line + "\" in time");
-        char       room[4096];
-        auto const n = ::read(output_, room, sizeof room);
-        if (n <= 0)
-            throw std::runtime_error("the process ended without a line \"" + line + "\"");
-        read_.append(room, static_cast<std::size_t>(n));
+        if (!read(std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now())))
+            throw std::runtime_error((ended_ ? "the process ended without a line \"" : "no line in time that begins with \"") + line +
+                                     "\"; it said:\n" + said_);
     }
+}
+
+std::string const& process::output()
+{
+    while (read(std::chrono::seconds(1)))
+        ;
+    return said_;
 }
 
 void process::send(int signal) const { ::kill(pid_, signal); }

@@ -23,12 +23,20 @@ public:
     // Waits for its end: the exit status, or minus the signal.
     int wait(std::chrono::milliseconds limit = std::chrono::seconds(20));
 
+    // All that it has said, to the end: after `wait`, when nobody else can say more.
+    std::string const& output();
+
     pid_t pid() const noexcept { return pid_; }
 
 private:
+    // False: the output has come to its end, or nothing comes for so long.
+    bool read(std::chrono::milliseconds limit);
+
     pid_t       pid_ = -1;
     int         output_ = -1;
-    std::string read_;
+    bool        ended_ = false;
+    std::string said_;      // all of it
+    std::size_t seen_ = 0;  // so much of that `wait_for` has gone through
 };
 
 }  // namespace processes

@@ -1,6 +1,7 @@
 // A process with an engine, told by its arguments what to do. It says on standard output what happened, a line each.
-//     worker DATABASE EFFECTS COMMAND [NUMBER]
-// EFFECTS is a file to which every operation appends "gid operation": what really happened, however often.
+//     worker STORE EFFECTS COMMAND [NUMBER] [impatient]
+// STORE is a store's URL. EFFECTS is a file to which every operation appends "gid operation": what really happened, however often.
+// Impatient: with a heartbeat that a test can outwait.
 #include <weft/open_store.hpp>
 #include <weft/weft.hpp>
 
@@ -8,6 +9,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -37,15 +40,24 @@ public:
     }
 
     std::size_t in_flight = 0;
+    bool        holds = false;  // operations do not answer in this process
 
 private:
     int file_;
 };
 
+boost::asio::awaitable<void> never()
+{
+    boost::asio::steady_timer end_of_time(co_await boost::asio::this_coro::executor, boost::asio::steady_timer::time_point::max());
+    co_await end_of_time.async_wait(boost::asio::use_awaitable);
+}
+
 boost::asio::awaitable<int> slow(weft::branch const& where, effects& log, int number)
 {
     auto const at = where;
     ++log.in_flight;
+    if (log.holds)
+        co_await never();
     boost::asio::steady_timer fifty_ms(co_await boost::asio::this_coro::executor);
     fifty_ms.expires_after(50ms);
     co_await fifty_ms.async_wait(boost::asio::use_awaitable);
@@ -70,6 +82,19 @@ int note(weft::branch const& where, effects& log)
 
 weft::workflow<int> quick(weft::context& wf, effects& log) { co_return co_await wf.step("note", weft::with(log, &note)); }
 
+boost::asio::awaitable<void> held(weft::branch const& where, effects& log)
+{
+    auto const at = where;
+    if (log.holds)
+    {
+        ++log.in_flight;
+        co_await never();
+    }
+    log.happened(at);
+}
+
+weft::workflow<void> no_op(weft::context& wf, effects& log) { co_await wf.step("held", weft::with(log, &held)); }
+
 void die() { std::_Exit(77); }
 
 weft::workflow<void> deadly(weft::context& wf) { co_await wf.step("die", &die); }
@@ -80,6 +105,40 @@ void say(std::string const& what)
     std::fflush(stdout);
 }
 
+// Says which writes the store refused because somebody else goes on with the transaction (I5).
+class telling_store final : public weft::store
+{
+public:
+    explicit telling_store(std::unique_ptr<weft::store> base) : base_(std::move(base)) { }
+
+    std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
+    {
+        auto results = base_->apply(writes, repeated);
+        for (std::size_t i = 0; i < writes.size(); ++i)
+            if (auto const* e = std::get_if<weft::extend_write>(&writes[i]); e && results[i].what == weft::written::fenced)
+                say("late " + e->gid);
+        return results;
+    }
+    void                     enlist(std::string const& e, std::span<std::string const> w) override { base_->enlist(e, w); }
+    bool                     beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
+    void                     resign(std::string const& e) override { base_->resign(e); }
+    std::size_t              release_dead(std::chrono::milliseconds expiry) override { return base_->release_dead(expiry); }
+    std::vector<std::string> cancel_requests(std::string const& e) override { return base_->cancel_requests(e); }
+    weft::claimed            claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
+    {
+        return base_->claim(e, w, limit, owned_too);
+    }
+    std::uint64_t                    version() override { return base_->version(); }
+    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return base_->find(gid, with_journal); }
+    std::vector<weft::transaction>   list(weft::list_filter const& f) override { return base_->list(f); }
+    bool                             mark(std::string const& nonce, bool present) override { return base_->mark(nonce, present); }
+    std::string                      id() override { return base_->id(); }
+    std::string                      describe() const override { return base_->describe(); }
+
+private:
+    std::unique_ptr<weft::store> base_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -87,21 +146,28 @@ try
 {
     if (argc < 4)
         return 2;
-    std::string const database = argv[1], command = argv[3];
+    std::string const command = argv[3];
     int const         number = argc > 4 ? std::atoi(argv[4]) : 0;
+    bool const        impatient = argc > 5 && argv[5] == std::string("impatient");
     effects           log(argv[2]);
-    auto const        store = weft::open_store("sqlite://" + database);
+    telling_store     store(weft::open_store(argv[1]));
 
     boost::asio::io_context io{1};
     weft::engine_options    options;
     options.on_paused = [](weft::transaction const& t) { say("paused " + t.gid + ' ' + t.paused_reason); };
-    options.on_finished = [](weft::transaction const& t) { say("finished " + t.gid + ' ' + std::string(to_string(t.status))); };
-    if (command == "impatient")  // a heartbeat that a test can outwait
+    options.on_finished = [](weft::transaction const& t) {
+        if (t.workflow != "no-op")  // there are too many of them
+            say("finished " + t.gid + ' ' + std::string(to_string(t.status)));
+    };
+    options.logger = std::make_shared<spdlog::logger>("worker", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+    options.logger->set_pattern("%l %v");
+    options.logger->flush_on(spdlog::level::trace);
+    if (impatient)
     {
         options.beat = 100ms;
         options.expiry = 500ms;
     }
-    weft::engine engine(io, *store, options);
+    weft::engine engine(io, store, options);
     if (command == "submit")
         engine.declare("quick");
     else
@@ -109,6 +175,7 @@ try
         engine.add("eleven", &eleven, std::ref(log));
         engine.add("quick", &quick, std::ref(log));
         engine.add("deadly", &deadly);
+        engine.add("no-op", &no_op, std::ref(log));
     }
 
     boost::asio::signal_set   signals(io, SIGTERM);
@@ -135,8 +202,9 @@ try
             std::_Exit(1);
         }
     }
+    log.holds = command == "hold";  // "hold 0" takes over what others leave, and does not get any further with it
     for (int i = 0; i < number; ++i)
-        engine.submit("eleven", "load-" + std::to_string(i), [&, last = i + 1 == number](std::exception_ptr e) {
+        engine.submit(log.holds ? "no-op" : "eleven", "load-" + std::to_string(i), [&, last = i + 1 == number](std::exception_ptr e) {
             if (e)
                 say("refused");
             else if (last)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Private database servers for a test run: PostgreSQL and MariaDB, in a temporary directory, on free loopback ports.
+"""Private database servers for a test run: PostgreSQL and MariaDB, in a temporary directory, on free loopback ports; and a second, plain
+PostgreSQL, with that server's own defaults: without prepared transactions, and a test may crash it.
 
-    servers.py start DIR     starts them and returns; DIR/addresses then says where they are (WEFT_POSTGRES=…, WEFT_MYSQL=…)
+    servers.py start DIR     starts them and returns; DIR/addresses then says where they are (WEFT_POSTGRES=…, WEFT_POSTGRES_PLAIN=…,
+                             WEFT_MYSQL=…)
     servers.py stop DIR      stops them and removes what they wrote
     servers.py run [--durable] COMMAND…
                              starts them, runs the command with those addresses in its environment, stops them; durable: each commit
@@ -102,6 +104,20 @@ class Postgres:
             time.sleep(0.05)
 
 
+class PlainPostgres(Postgres):
+    """With the server's own defaults: it prepares no transactions."""
+    settings = ["listen_addresses=127.0.0.1", "logging_collector=off"]
+
+    def __init__(self, directory, port, like):
+        super().__init__(directory, port, like.password, False)
+        self.like, self.directory = like, directory / "postgres-plain"
+
+    def create(self):
+        """A copy of one that was created and has not been started: quicker than another initdb."""
+        self.log = open(self.directory.parent / "postgres-plain.log", "ab")
+        run(["cp", "-a", str(self.like.directory), str(self.directory)], self.log)
+
+
 class Mariadb:
     name, stop_signal = "mariadb", signal.SIGTERM
     quick = ["--innodb-flush-log-at-trx-commit=2"]
@@ -152,14 +168,15 @@ class Servers:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weft-servers-"))
         self.directory.chmod(0o755)
         password = secrets.token_hex(8)
-        self.all = [Postgres(self.directory, free_port(), password, durable),
-                    Mariadb(self.directory, free_port(), password, durable)]
+        postgres = Postgres(self.directory, free_port(), password, durable)
+        self.all = [postgres, PlainPostgres(self.directory, free_port(), postgres), Mariadb(self.directory, free_port(), password, durable)]
 
     def start(self):
         for server in self.all:
             server.create()
+        for server in self.all:
             server.start()
-        return {"WEFT_POSTGRES": self.all[0].url, "WEFT_MYSQL": self.all[1].url}
+        return dict(zip(["WEFT_POSTGRES", "WEFT_POSTGRES_PLAIN", "WEFT_MYSQL"], [server.url for server in self.all]))
 
     def stop(self):
         for server in self.all:

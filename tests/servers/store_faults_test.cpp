@@ -1,69 +1,13 @@
 // Stores on servers, when something is wrong with the server, the account, the schema, or the data.
-#include "tests/support/servers.hpp"
+#include "tests/servers/server_store.hpp"
 
 #include <weft/clock.hpp>
-#include <weft/errors.hpp>
-#include <weft/host.hpp>
-#include <weft/open_store.hpp>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <thread>
 
 namespace {
 
-using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-int                 three() { return 3; }
-weft::workflow<int> three_steps(weft::context& wf)
-{
-    int sum = 0;
-    for (int i = 0; i < 3; ++i)
-        sum += co_await wf.step("three", &three);
-    co_return sum;
-}
-
-std::string refusal(std::string const& url)
-{
-    try
-    {
-        weft::open_store(url);
-        return "none";
-    }
-    catch (weft::error const& e)
-    {
-        return e.what();
-    }
-}
-
-std::string replaced(std::string text, std::string const& what, std::string const& by)
-{
-    return text.replace(text.find(what), what.size(), by);
-}
-
-class ServerStore : public testing::TestWithParam<std::string>
-{
-protected:
-    bool postgres() const { return GetParam() == "postgres"; }
-
-    std::unique_ptr<weft::host> start(weft::store& store, weft::engine_options options = {})
-    {
-        auto host = std::make_unique<weft::host>(store, std::move(options));
-        host->engine().add("three-steps", &three_steps);
-        host->start();
-        return host;
-    }
-    int execute(weft::host& host, std::string gid)
-    {
-        return host.engine().execute<int>("three-steps", std::move(gid), weft::within(30s), weft::blocking);
-    }
-
-    server_database here{GetParam()};
-};
 
 INSTANTIATE_TEST_SUITE_P(, ServerStore, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
 
@@ -136,56 +80,82 @@ TEST_P(ServerStore, IsOpenedByManyAtOnce)
     EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'store'"), "1");
 }
 
+// One engine after the other is taken for dead, and what it owned changes hands; whoever lists what is unfinished meanwhile sees all of
+// it.
+TEST_P(ServerStore, ListsWhatIsUnfinishedWhileItChangesHands)
+{
+    constexpr std::size_t          count = 3'000;
+    auto const                     store = weft::open_store(here.url());
+    std::vector<std::string> const workflows{"three-steps"};
+    store->enlist("engine-0", workflows);
+    std::vector<weft::write> writes;
+    for (std::size_t i = 0; i < count; ++i)
+    {
+        weft::create_write c;
+        c.gid = "g" + std::to_string(i);
+        c.workflow = "three-steps";
+        c.owner = "engine-0";
+        writes.emplace_back(std::move(c));
+    }
+    for (auto const& r : store->apply(writes, false))
+        ASSERT_EQ(r.what, weft::written::done);
+
+    std::atomic<bool> over{false};
+    std::thread       changes([&] {
+        for (int i = 0; i < 3; ++i)
+        {
+            auto const next = "engine-" + std::to_string(i + 1);
+            store->enlist(next, workflows);
+            store->resign("engine-" + std::to_string(i));
+            while (!store->claim(next, workflows, 256, false).rows.empty())
+                ;
+        }
+        over = true;
+    });
+    weft::list_filter unfinished;
+    unfinished.unfinished = true;
+    unsigned looks = 0;
+    for (; !over; ++looks)
+    {
+        unfinished.limit = looks % 2 ? 1 : 2 * count;
+        EXPECT_EQ(store->list(unfinished).size(), std::min(unfinished.limit, count)) << "look " << looks;
+    }
+    changes.join();
+    EXPECT_GT(looks, 2u);
+}
+
 // All its sessions die, again and again; statements, too. Every workflow ends all the same, once.
 TEST_P(ServerStore, LosesNothingWhenItsSessionsAreKilled)
 {
-    auto const               store = weft::open_store(here.url());
-    auto const               host = start(*store);
-    std::atomic<bool>        over{false};
-    std::atomic<int>         ended{0};
-    std::vector<std::thread> callers;
-    for (int c = 0; c < 4; ++c)
-        callers.emplace_back([&, c] {
-            for (int i = 0; i < 40; ++i)
-                for (;;)
-                    try
-                    {
-                        ended += execute(*host, "g" + std::to_string(c) + "-" + std::to_string(i)) == 9;
-                        break;
-                    }
-                    catch (weft::store_error const&)
-                    {
-                        // In doubt: the same gid again.
-                    }
-        });
-    std::thread killer([&] {
-        while (!over)
-        {
-            std::this_thread::sleep_for(40ms);
-            if (postgres())
-                here.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
-                             "pg_backend_pid()");
-            else if (auto const id =
-                         here.value("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() "
-                                    "ORDER BY RAND() LIMIT 1");
-                     !id.empty())
-                try
-                {
-                    here.execute("KILL " + id);
-                }
-                catch (std::exception const&)
-                {
-                    // It is gone already.
-                }
-        }
-    });
-    for (auto& t : callers)
-        t.join();
-    over = true;
-    killer.join();
-    EXPECT_EQ(ended, 160);
-    EXPECT_EQ(here.value("SELECT count(*) FROM trans_global WHERE status = 'succeed' AND position = 5"), "160")
-        << "three entries, decision, end";
+    auto const store = weft::open_store(here.url());
+    all_end_in_spite_of([&](auto const& enough) { torment(enough, 40ms, "pg_terminate_backend", "KILL"); }, *store);
+}
+
+// The statements only, as by an administrator or a time limit: the sessions live on.
+TEST_P(ServerStore, LosesNothingWhenItsStatementsAreCancelled)
+{
+    auto const store = weft::open_store(here.url());
+    all_end_in_spite_of([&](auto const& enough) { torment(enough, postgres() ? 10ms : 2ms, "pg_cancel_backend", "KILL QUERY"); }, *store,
+                        80);
+}
+
+// Business and journal entry in one commit: it happens once, and nobody has to look at it.
+TEST_P(ServerStore, LosesNothingOfItsOwnDatabaseWhenSessionsAreKilled)
+{
+    auto const store = weft::open_store(here.url());
+    work_in_the_stores_database();
+    all_end_in_spite_of([&](auto const& enough) { torment(enough, postgres() ? 100ms : 20ms, "pg_terminate_backend", "KILL"); }, *store,
+                        80);
+    every_step_is_counted_once();
+}
+
+TEST_P(ServerStore, LosesNothingOfItsOwnDatabaseWhenStatementsAreCancelled)
+{
+    auto const store = weft::open_store(here.url());
+    work_in_the_stores_database();
+    all_end_in_spite_of([&](auto const& enough) { torment(enough, postgres() ? 10ms : 2ms, "pg_cancel_backend", "KILL QUERY"); }, *store,
+                        80);
+    every_step_is_counted_once();
 }
 
 TEST_P(ServerStore, PausesWhatWasEditedIntoSomethingElseAndGoesOnWithTheOthers)
@@ -265,6 +235,31 @@ TEST_P(ServerStore, DoesNotMindAClockThatIsADayOff)
     }
     EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'engine'"), "2") << "both are alive still";
     EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'dead engine'"), "0");
+}
+
+// --- a server that crashes ------------------------------------------------------------------------------------------------------------
+
+class ServerCrash : public ServerStore
+{ };
+
+INSTANTIATE_TEST_SUITE_P(, ServerCrash, testing::Values("postgres plain"), [](auto const&) { return "postgres"; });
+
+// One of its processes is killed while batches are under way: the server ends all the others, recovers from its log, and takes connections
+// again.
+TEST_P(ServerCrash, LosesNothing)
+{
+    auto const store = weft::open_store(here.url());
+    all_end_in_spite_of(
+        [&](auto const&) {
+            for (int i = 0; i < 3; ++i)
+            {
+                EXPECT_TRUE(sees_more(event::created)) << "it does not go on";
+                auto const errors = counts->of(event::store_errors);
+                EXPECT_THROW(here.execute("COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'"), std::exception);
+                EXPECT_TRUE(eventually([&] { return counts->of(event::store_errors) > errors; })) << "nobody noticed";
+            }
+        },
+        *store);
 }
 
 }  // namespace

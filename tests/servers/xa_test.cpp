@@ -67,6 +67,10 @@ weft::workflow<std::int64_t> pays(weft::context& wf, weft::xa_resource& bank, st
     co_await wf.xa("note", bank, &note, cents);
     co_return paid;
 }
+weft::workflow<std::int64_t> pays_once(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+{
+    co_return co_await wf.xa("charge", bank, &charge, cents);
+}
 weft::workflow<std::int64_t> pays_in_vain(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
 {
     co_await wf.xa("charge", bank, &charge, cents);
@@ -290,6 +294,92 @@ TEST_P(Xa, SurvivesACutAtEveryMessage)
     RecordProperty("cases", static_cast<int>(cases));
 }
 
+// --- what a branch costs ---------------------------------------------------------------------------------------------------------------
+
+// What a message asks the server for.
+std::string asked(cutting_proxy::message const& m, bool postgres)
+{
+    auto const& bytes = m.bytes;
+    if (bytes.size() < 5)
+        return "?";
+    auto const text = [&](std::size_t from) { return bytes.substr(from, bytes.find('\0', from) - from); };
+    if (postgres)
+        switch (bytes[0])
+        {
+        case 'Q':
+            return text(5);
+        case 'P':
+            return "(parse) " + text(bytes.find('\0', 5) + 1);
+        case 'B':
+            return "(execute) " + text(6);
+        case 'X':
+            return "(quit)";
+        default:
+            return "(connect)";
+        }
+    switch (bytes[4])
+    {
+    case 1:
+        return "(quit)";
+    case 3:
+        return text(5);
+    case 31:
+        return "(reset)";
+    default:
+        return "(connect)";
+    }
+}
+
+// A branch on sessions that are open: start, the barrier's row, the business, prepare, commit. Every message but "(quit)" waits for its
+// answer. MariaDB must end the session to let others finish what it has prepared, and the next one is opened when the branch has answered:
+// its first messages do not count, they come before the next branch. Should the server not have let go of it when the commit comes, that
+// is asked a second time.
+TEST_P(Xa, NeedsNoMoreThanTwoRoundTripsBesideTheStatements)
+{
+    using list = std::vector<std::string>;
+    list const protocol =
+        postgres() ? list{"BEGIN", "PREPARE TRANSACTION", "COMMIT PREPARED"} : list{"XA START", "XA END", "XA PREPARE", "XA COMMIT"};
+    list const business{"UPDATE accounts", "INSERT INTO ledger"};
+    list const opening{"(connect)", "SELECT version()", "SET "};
+    auto const is_one_of = [](std::string const& text, list const& all) {
+        return std::any_of(all.begin(), all.end(), [&](auto const& x) { return text.starts_with(x) || text.starts_with("(parse) " + x); });
+    };
+    cutting_proxy     proxy(port_of(here.database.url()));
+    weft::xa_resource warm(through(proxy, here.database.url("?connections=1")));
+    weft::host        host(*store);
+    host.engine().add("pays-once", &pays_once, std::ref(warm));
+    host.engine().add(warm);
+    host.start();
+
+    // The first ones meet sessions that are not open yet, of an action or of an end.
+    constexpr std::size_t cold = 10, branches = 21;
+    std::vector<list>     trips(branches);
+    for (std::size_t i = 0; i < cold + branches; ++i)
+    {
+        proxy.cut_at(0, {});
+        ASSERT_EQ(execute(host, "pays-once", "g" + std::to_string(i)), 100);
+        if (i >= cold)
+            for (auto const& m : proxy.heard())
+                if (auto text = asked(m, postgres()); text != "(quit)" && !is_one_of(text, opening))
+                    trips[i - cold].push_back(std::move(text));
+    }
+    std::sort(trips.begin(), trips.end(), [](auto const& a, auto const& b) { return a.size() < b.size(); });
+    for (auto const& one : trips)
+    {
+        auto const count = [&](list const& of) { return std::count_if(one.begin(), one.end(), [&](auto& t) { return is_one_of(t, of); }); };
+        EXPECT_EQ(count(business), std::ssize(business)) << testing::PrintToString(one);
+        EXPECT_GE(count(protocol), std::ssize(protocol)) << testing::PrintToString(one);
+    }
+    // The median: how soon a busy server closes a session is not ours to say.
+    auto const& one = trips[branches / 2];
+    EXPECT_LE(one.size(), business.size() + protocol.size() + 2) << testing::PrintToString(one);
+    std::printf("%s: a branch with %zu statements of business takes %zu round trips (%zu to %zu in %zu branches), %zu of them XA's own:\n",
+                GetParam().c_str(), business.size(), one.size(), trips.front().size(), trips.back().size(), branches, protocol.size());
+    for (auto const& t : one)
+        std::printf("    %s\n", t.substr(0, 60).c_str());
+    RecordProperty("round_trips", static_cast<int>(one.size()));
+}
+
 // --- crashes of the engine, at each of its writes -------------------------------------------------------------------------------------
 
 struct xa_world
@@ -438,6 +528,17 @@ TEST(XaResource, RefusesWhatHasNoPreparedTransactions)
 {
     EXPECT_THAT(refusal("sqlite:///tmp/x.db"), HasSubstr("postgres://"));
     EXPECT_THAT(refusal("postgres://x@127.0.0.1:1/x"), HasSubstr("127.0.0.1:1/x"));
+}
+
+// PostgreSQL's own default is to prepare none.
+TEST(XaResource, NamesTheSettingOfAServerThatPreparesNothing)
+{
+    server_database const here("postgres plain");
+    auto const            url = here.url();
+    EXPECT_THAT(refusal(url), testing::AllOf(HasSubstr("postgres weft" + url.substr(url.find('@'))), HasSubstr("max_prepared_transactions"),
+                                             HasSubstr("postgresql.conf")));
+    EXPECT_EQ(here.value("SELECT count(*) FROM information_schema.tables WHERE table_name = 'barrier'"), "0")
+        << "and nothing was made there";
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ using boost::asio::ip::tcp;
 class cutting_proxy::pipe : public std::enable_shared_from_this<pipe>
 {
 public:
-    pipe(cutting_proxy& p, tcp::socket client) : proxy_(p), client_(std::move(client)), server_(p.io_) { }
+    pipe(cutting_proxy& p, tcp::socket client) : proxy_(p), client_(std::move(client)), server_(p.io_), number_(++p.connections_) { }
 
     void start()
     {
@@ -30,6 +30,7 @@ private:
         client_.async_read_some(boost::asio::buffer(up_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
             if (e)
                 return self->close();
+            self->proxy_.hear(self->number_, std::string_view(self->up_.data(), n));
             auto const number = ++self->proxy_.seen_;
             if (number == self->proxy_.at_)
             {
@@ -62,6 +63,7 @@ private:
     cutting_proxy&          proxy_;
     tcp::socket             client_, server_;
     std::array<char, 65536> up_, down_;
+    unsigned                number_;
     bool                    cut_at_answer_ = false;
 };
 
@@ -80,9 +82,26 @@ cutting_proxy::~cutting_proxy()
 void cutting_proxy::cut_at(unsigned n, cut how)
 {
     at_ = 0;
+    {
+        std::lock_guard lock(mutex_);
+        heard_.clear();
+    }
     seen_ = 0;
     how_ = how;
     at_ = n;
+}
+
+void cutting_proxy::hear(unsigned connection, std::string_view bytes)
+{
+    constexpr std::size_t enough = 300;
+    std::lock_guard       lock(mutex_);
+    heard_.push_back({connection, std::string(bytes.substr(0, enough))});
+}
+
+std::vector<cutting_proxy::message> cutting_proxy::heard() const
+{
+    std::lock_guard lock(mutex_);
+    return heard_;
 }
 
 void cutting_proxy::accept()

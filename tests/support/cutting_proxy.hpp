@@ -6,8 +6,11 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 class cutting_proxy
 {
@@ -30,16 +33,31 @@ public:
     // Messages since then.
     unsigned messages() const { return seen_; }
 
+    // The same, each with the number of its connection, from 1, and its first bytes as they were sent.
+    struct message
+    {
+        unsigned    connection;
+        std::string bytes;
+    };
+    std::vector<message> heard() const;
+
+    // Connections since the beginning.
+    unsigned connections() const { return connections_; }
+
 private:
     class pipe;
     void accept();
+    void hear(unsigned connection, std::string_view bytes);
 
     boost::asio::io_context        io_{1};
     boost::asio::ip::tcp::acceptor acceptor_{io_, {boost::asio::ip::address_v4::loopback(), 0}};
     unsigned short                 port_ = acceptor_.local_endpoint().port();
     unsigned short                 server_port_;
     std::atomic<unsigned>          seen_{0}, at_{0};
+    std::atomic<unsigned>          connections_{0};
     std::atomic<cut>               how_{cut::before};
+    mutable std::mutex             mutex_;
+    std::vector<message>           heard_;
     std::thread                    thread_;
 };
 

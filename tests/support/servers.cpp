@@ -32,7 +32,7 @@ std::string with_database(std::string url, std::string const& name) { return url
 
 std::string server_address(std::string const& kind)
 {
-    std::string const name = kind == "postgres" ? "WEFT_POSTGRES" : "WEFT_MYSQL";
+    std::string const name = kind == "postgres" ? "WEFT_POSTGRES" : kind == "mysql" ? "WEFT_MYSQL" : "WEFT_POSTGRES_PLAIN";
     if (auto const* here = std::getenv(name.c_str()))
         return here;
     if (auto const* place = std::getenv("WEFT_SERVERS"))
@@ -57,7 +57,7 @@ server_database::~server_database()
 {
     try
     {
-        run(server_address(kind_), "DROP DATABASE " + name_ + (kind_ == "postgres" ? " WITH (FORCE)" : ""));
+        run(server_address(kind_), "DROP DATABASE " + name_ + (kind_ == "mysql" ? "" : " WITH (FORCE)"));
     }
     catch (std::exception const&)
     {
@@ -65,6 +65,84 @@ server_database::~server_database()
     }
 }
 
+void execute_on_server(std::string const& kind, std::string const& sql) { run(server_address(kind), sql); }
+
 void server_database::execute(std::string const& sql) const { run(url_, sql); }
 
 std::string server_database::value(std::string const& sql) const { return run(url_, sql); }
+
+server_account::server_account(server_database const& where) : where_(where), name_(where.name() + "_account")
+{
+    if (where_.kind() != "mysql")
+    {
+        where_.execute("CREATE ROLE " + name_ + " LOGIN PASSWORD '" + password() + "'");
+        return;
+    }
+    weft::detail::server_options options;
+    options.statement_timeout = std::chrono::minutes(3);
+    alone_ = std::make_unique<server_session>(weft::detail::parse_server_url(where.url()), options, server_session::purpose::participant);
+    int mine = 0;
+    alone_->sql() << "SELECT GET_LOCK('weft accounts of tests', 100)", soci::into(mine);
+    if (mine != 1)
+        throw std::runtime_error("another test has had its accounts on the server for too long");
+    where_.execute("CREATE USER " + account() + " IDENTIFIED BY '" + password() + "'");
+}
+
+server_account::~server_account()
+{
+    try
+    {
+        if (where_.kind() != "mysql")
+            where_.execute("DROP OWNED BY " + name_);
+        where_.execute(where_.kind() == "mysql" ? "DROP USER " + account() : "DROP ROLE " + name_);
+    }
+    catch (std::exception const&)
+    {
+        // It goes with the server.
+    }
+}
+
+std::string server_account::account() const { return where_.kind() == "mysql" ? name_ + "@127.0.0.1" : name_; }
+
+std::string server_account::url(std::string const& options) const
+{
+    auto const whole = where_.url();
+    return whole.substr(0, whole.find("//") + 2) + name_ + ":" + password() + whole.substr(whole.find('@')) + options;
+}
+
+void server_account::may(std::string const& privileges, std::string const& on) const
+{
+    where_.execute("GRANT " + privileges + " ON " + on + " TO " + account());
+}
+
+void server_account::may_not(std::string const& privileges, std::string const& on) const
+{
+    where_.execute("REVOKE " + privileges + " ON " + on + " FROM " + account());
+}
+
+void server_account::limit(unsigned connections) const
+{
+    auto const n = std::to_string(connections);
+    where_.execute(where_.kind() == "mysql" ? "ALTER USER " + account() + " WITH MAX_USER_CONNECTIONS " + n
+                                            : "ALTER ROLE " + name_ + " CONNECTION LIMIT " + n);
+}
+
+void server_account::may_everything() const { may("ALL", where_.kind() == "mysql" ? where_.name() + ".*" : "SCHEMA public"); }
+
+void server_account::kill_sessions() const
+{
+    if (where_.kind() == "mysql")
+        where_.execute("KILL USER " + account());
+    else
+        where_.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '" + name_ + "'");
+}
+
+void server_account::end_sessions() const
+{
+    kill_sessions();
+    auto const left = (where_.kind() == "mysql" ? "SELECT count(*) FROM information_schema.processlist WHERE user = '"
+                                                : "SELECT count(*) FROM pg_stat_activity WHERE usename = '") +
+                      name_ + "'";
+    if (!eventually([&] { return where_.value(left) == "0"; }))
+        throw std::runtime_error("the account's sessions do not end");
+}

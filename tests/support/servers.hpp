@@ -1,13 +1,24 @@
 // Databases on the servers that the test run has started (tests/servers/servers.py).
 #pragma once
 
+#include <chrono>
+#include <memory>
 #include <string>
+#include <thread>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+class server_session;
+}
+}  // namespace v0
+}  // namespace weft
 
 // A database of its own on one of them, dropped at the end.
 class server_database
 {
 public:
-    // "postgres" or "mysql". Throws, saying how to get one, if the run has no such server.
+    // "postgres", "mysql" or "postgres plain". Throws, saying how to get one, if the run has no such server.
     explicit server_database(std::string const& kind);
     ~server_database();
     server_database(server_database const&) = delete;
@@ -17,6 +28,7 @@ public:
     std::string url(std::string const& options = "") const { return url_ + options; }
 
     std::string const& name() const { return name_; }
+    std::string const& kind() const { return kind_; }
 
     // One statement, by the server's owner, in this database.
     void        execute(std::string const& sql) const;
@@ -26,5 +38,56 @@ private:
     std::string kind_, name_, url_;
 };
 
-// The server's own URL: postgres://user:password@127.0.0.1:port/postgres.
+// An account of its own for one database, which may do nothing there until it is told that it may. Dropped at the end, before the database.
+// On MySQL only one test of all that run at the same time has such accounts: what befalls them is a setting of the whole server.
+class server_account
+{
+public:
+    explicit server_account(server_database const& where);
+    ~server_account();
+    server_account(server_account const&) = delete;
+    server_account& operator=(server_account const&) = delete;
+
+    std::string const& name() const { return name_; }
+    std::string        password() const { return "pass-of-the-account"; }
+    std::string        url(std::string const& options = "") const;
+
+    // GRANT "SELECT" ON a table, a sequence, …, and REVOKE; and all that the owner of the database might do.
+    void may(std::string const& privileges, std::string const& on) const;
+    void may_not(std::string const& privileges, std::string const& on) const;
+    void may_everything() const;
+
+    // So many connections at the same time; those that it has now do not count.
+    void limit(unsigned connections) const;
+
+    // Kills all its sessions; and waits until they are gone.
+    void kill_sessions() const;
+    void end_sessions() const;
+
+private:
+    std::string account() const;
+
+    server_database const&                        where_;
+    std::string                                   name_;
+    std::unique_ptr<weft::detail::server_session> alone_;
+};
+
+// The server's own URL: postgres://user:password@127.0.0.1:port/postgres. "postgres plain": the one with that server's own defaults.
 std::string server_address(std::string const& kind);
+
+// One statement in the server's own database.
+void execute_on_server(std::string const& kind, std::string const& sql);
+
+// Asks until it is so, but no longer than 20 s. False: it is not so.
+template <class F>
+bool eventually(F is_so)
+{
+    auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!is_so())
+    {
+        if (std::chrono::steady_clock::now() > until)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+}

@@ -53,10 +53,7 @@ weft::workflow<int> place_order(weft::context& wf, deployed& d, order o)
     co_return cents;
 }
 
-std::filesystem::path file(std::string const& name)
-{
-    return std::filesystem::path(__FILE__).parent_path() / "journals" / (name + ".json");
-}
+std::filesystem::path file(std::string const& name) { return std::filesystem::path(WEFT_JOURNALS) / (name + ".json"); }
 
 // What production has left: made by running it.
 weft::transaction made(std::string const& name)

@@ -196,4 +196,44 @@ TEST_F(StoreTrouble, WhoWatchesATransactionOfAnotherEngineHearsOfItsEnd)
     EXPECT_EQ(answer, 3);
 }
 
+// An operation in a database that could be the store's own; it is not.
+struct elsewhere final : weft::participant_database
+{
+    bool holds(std::string const&) override { return false; }
+};
+struct in_a_database
+{
+    using weft_operation = void;
+    template <class... Args>
+    using result = int;
+
+    weft::participant_database* database() const { return &where; }
+    int                         run_local(weft::record_writer&, weft::branch const&) const { return 1; }
+    void                        start(weft::operation_call call) const { std::move(call).answer(weft::outcome::success("1")); }
+
+    elsewhere& where;
+};
+weft::workflow<int> writes_somewhere(weft::context& wf, elsewhere& where)
+{
+    in_a_database const operation{where};
+    co_return co_await wf.step("write", operation);
+}
+
+TEST_F(StoreTrouble, WhetherADatabaseIsTheStoresOwnIsAskedAgainIfTheQuestionFailed)
+{
+    elsewhere somewhere;
+    env.add("writes-somewhere", &writes_somewhere, std::ref(somewhere));
+    control->failing_marks = 1;
+    EXPECT_EQ(env.execute<int>("writes-somewhere", "g1").value(), 1) << "as if it were another one";
+    EXPECT_EQ(env.execute<int>("writes-somewhere", "g2").value(), 1);
+    EXPECT_EQ(control->marks, 1) << "not at once";
+    env.advance(6s);
+    EXPECT_EQ(env.execute<int>("writes-somewhere", "g3").value(), 1);
+    auto const asked = control->marks;
+    EXPECT_GT(asked, 1);
+    env.advance(60s);
+    EXPECT_EQ(env.execute<int>("writes-somewhere", "g4").value(), 1);
+    EXPECT_EQ(control->marks, asked) << "it is known";
+}
+
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <future>
+#include <malloc.h>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -38,6 +39,27 @@ TEST(Host, RunsWorkflowsForProgramsWithoutAnEventLoop)
     EXPECT_EQ(host.engine().query("g1", weft::blocking)->status, weft::status::succeed);
     EXPECT_THROW(host.engine().execute<int>("works", "", 5, weft::blocking), weft::misuse);
     host.stop(5s);
+}
+
+boost::asio::awaitable<int> answers_at_once(int n) { co_return n; }
+weft::workflow<int>         asks_for_one(weft::context& wf, int n) { co_return co_await wf.step("at-once", &answers_at_once, n); }
+
+// Asio looks at the operation's cancellation slot once more after such an operation: what that belongs to must still be there.
+TEST(Host, LetsAnAwaitableOperationAnswerWithoutEverWaiting)
+{
+    ::mallopt(M_PERTURB, 0xA5);  // what is freed does not look as if it were still there
+    auto const store = weft::make_memory_store();
+    {
+        weft::host host(*store);
+        host.engine().add("asks-for-one", &asks_for_one);
+        host.start();
+        std::vector<std::future<int>> all;
+        for (int i = 0; i < 300; ++i)
+            all.push_back(host.engine().execute<int>("asks-for-one", "g" + std::to_string(i), i, boost::asio::use_future));
+        for (int i = 0; i < 300; ++i)
+            EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i);
+    }
+    ::mallopt(M_PERTURB, 0);
 }
 
 TEST(Host, MayBeCalledFromManyThreads)

@@ -22,7 +22,9 @@ public:
         bool                                    deaf = false;     // … after doing what it was asked to
         int                                     lost_claims = 0;  // so many claims that bring something do it, and throw
         int                                     calls_while_down = 0;
-        std::string                             fence;  // the next extension of this gid is refused as if by another owner
+        int                                     failing_marks = 0;
+        int                                     marks = 0;  // how often it was asked to leave or remove a mark
+        std::string                             fence;      // the next extension of this gid is refused as if by another owner
         std::function<void(weft::transaction&)> tamper = [](weft::transaction&) {};  // with rows on their way to the engine
         std::function<void(weft::write const&)> seen = [](weft::write const&) {};    // writes, before they are applied
         std::function<void()>                   applied = [] {};
@@ -93,6 +95,14 @@ public:
         if (row)
             control_->tamper(*row);
         return row;
+    }
+    bool mark(std::string const& n, bool p) override
+    {
+        ++control_->marks;
+        check();
+        if (control_->failing_marks > 0 && control_->failing_marks-- > 0)
+            throw weft::store_error("for a moment");
+        return base_->mark(n, p);
     }
     std::string describe() const override { return "wrapped memory"; }
 

@@ -9,7 +9,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include <functional>
 #include <span>
@@ -165,40 +164,52 @@ inline void answer_call(operation_call call, outcome o, bool permanent)
         std::move(call).answer(std::move(o));
 }
 
-/// Awaits the operation and answers for it.
-template <class R>
-boost::asio::awaitable<void> answer_when_done(boost::asio::awaitable<R> operation, operation_call call)
+/// How an awaitable operation ended.
+struct awaited_outcome
 {
+    outcome said;
     bool    permanent = false;
-    outcome o;
+};
+
+/// Awaits the operation.
+template <class R>
+boost::asio::awaitable<awaited_outcome> outcome_when_done(boost::asio::awaitable<R> operation)
+{
+    awaited_outcome o;
     try
     {
         if constexpr (std::is_void_v<R>)
         {
             co_await std::move(operation);
-            o = outcome::success();
+            o.said = outcome::success();
         }
         else
         {
             R const r = co_await std::move(operation);
-            o = run_to_outcome(permanent, [&]() -> R const& { return r; });
+            o.said = run_to_outcome(o.permanent, [&]() -> R const& { return r; });
         }
     }
     catch (...)
     {
-        o = outcome_of_current_exception();
+        o.said = outcome_of_current_exception();
     }
-    answer_call(std::move(call), std::move(o), permanent);
+    co_return o;
 }
 
-/// Spawns an awaitable operation on the engine's strand.
+/// Spawns an awaitable operation on the engine's strand. It answers where Asio has done with it and not within its coroutine: until
+/// then Asio touches the cancellation slot, which is there as long as the call.
 template <class R>
 void spawn_operation(boost::asio::awaitable<R> operation, operation_call call)
 {
     auto const executor = call.get_executor();
     auto const slot = call.get_cancellation_slot();
-    boost::asio::co_spawn(executor, answer_when_done(std::move(operation), std::move(call)),
-                          boost::asio::bind_cancellation_slot(slot, boost::asio::detached));
+    boost::asio::co_spawn(
+        executor, outcome_when_done(std::move(operation)),
+        boost::asio::bind_cancellation_slot(slot, [call = std::move(call)](std::exception_ptr error, awaited_outcome o) mutable {
+            if (error)  // of Asio's own: the operation's are outcomes
+                o.said = outcome::error("the operation could not be awaited");
+            answer_call(std::move(call), std::move(o.said), o.permanent);
+        }));
 }
 
 }  // namespace detail

@@ -52,6 +52,12 @@ bool is_large(write const& w)
 struct undone : std::exception
 { };
 
+// An operation has ended the transaction that it was given.
+struct ended_by_operation : std::runtime_error
+{
+    using std::runtime_error::runtime_error;
+};
+
 // A session and the statements on it.
 struct connection
 {
@@ -82,6 +88,8 @@ public:
             first->session.sql() << dialect_.place(), soci::into(place_);
             first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
             id_ = detail::without_dashes(id_);
+            first->session.roll_back();
+            try_out(first->session);
             first->session.roll_back();
             idle_.push_back(std::move(first));
         }
@@ -263,6 +271,32 @@ public:
     std::string describe() const override { return options_.url.describe(); }
 
 private:
+    // What every engine would stumble over is said at once: a server that takes no writes, a privilege that is missing. Changes nothing.
+    void try_out(detail::server_session& session)
+    {
+        auto const insert = [&](std::string const& table, std::string const& columns) {
+            session.execute("INSERT INTO " + table + " (" + columns + ") SELECT " + columns + " FROM " + table + " WHERE 1 = 0");
+        };
+        insert(tables_.kv, "cat, k");
+        session.execute("UPDATE " + tables_.kv + " SET v = v WHERE 1 = 0");
+        session.execute("DELETE FROM " + tables_.kv + " WHERE 1 = 0");
+        insert(tables_.global, "gid, trans_type, status, custom_data");
+        session.execute("UPDATE " + tables_.global + " SET owner = owner WHERE 1 = 0");
+        insert(tables_.branch, "gid, branch_id, op, status");
+        if (session.kind() != detail::server_kind::postgres)
+            return;
+        for (auto const& table : {tables_.kv, tables_.global, tables_.branch})
+        {
+            std::string     sequence;
+            soci::indicator denied = soci::i_null;
+            session.sql() << "SELECT s FROM pg_get_serial_sequence('" + table +
+                                 "', 'id') AS s WHERE NOT has_sequence_privilege(s, 'USAGE')",
+                soci::into(sequence, denied);
+            if (session.sql().got_data() && denied == soci::i_ok)
+                throw std::runtime_error("permission denied for sequence " + sequence + ": USAGE is needed");
+        }
+    }
+
     // --- connections -------------------------------------------------------------------------------------------------
 
     std::unique_ptr<connection> connect()
@@ -325,7 +359,9 @@ private:
     {
         if (auto const* s = dynamic_cast<store_error const*>(&e))
             return *s;
-        auto const what = detail::server_message(e), where = options_.url.describe();
+        auto const where = options_.url.describe();
+        auto const what =
+            (detail::is_read_only(e) ? "it is read-only, as a replica is that was not promoted: " : "") + detail::server_message(e);
         return store_error(what.starts_with(where) ? what : where + ": " + what,
                            in_doubt ? store_error::certainty::in_doubt : store_error::certainty::not_written);
     }
@@ -455,7 +491,8 @@ private:
         }
     }
 
-    // An operation's connection. A savepoint before it is gone if the operation ends the transaction, even to begin another.
+    // An operation's connection. A savepoint before it is gone if the operation ends the transaction, even to begin another. (If the
+    // session is lost the server has rolled it back: that is trouble like any other, and nothing for a person to look at.)
     class local_writer final : public record_writer
     {
     public:
@@ -484,7 +521,9 @@ private:
             {
                 if (connection_.session.where() == detail::server_session::transaction::failed)
                     return;  // by an error of its own: what comes next says so
-                throw std::runtime_error("its local transaction was ended while it ran: what it had done by then may count, without its "
+                if (!detail::says_no_savepoint(e))
+                    throw;
+                throw ended_by_operation("its local transaction was ended while it ran: what it had done by then may count, without its "
                                          "journal entry (" +
                                          detail::server_message(e) + ")");
             }
@@ -502,10 +541,21 @@ private:
         {
             in_transaction([&](connection& c, std::int64_t now) {
                 local_writer writer(c, now);
-                bool const   done = w.operation->run(writer);
-                writer.end_operation();
-                if (!done)
-                    throw undone();
+                if (w.operation->run(writer))
+                    return;
+                try
+                {
+                    writer.end_operation();
+                }
+                catch (ended_by_operation const&)
+                {
+                    throw;
+                }
+                catch (std::exception const&)
+                {
+                    // All is undone, and it has said what there is to say. Not again with its batch: it may be what the session died of.
+                }
+                throw undone();
             });
             result = {};
         }

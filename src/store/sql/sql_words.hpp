@@ -54,6 +54,15 @@ public:
 
     // As conditions that an index answers: what is not over, and of that what `owner` (an expression) owns, or owns and was asked to cancel.
     virtual std::string unfinished_rows() const = 0;
+
+    // What follows "SELECT … FROM table" to get the first `limit` of the unfinished rows that meet a condition: by their due time, or the newest.
+    // The order is an expression where it could be taken for a way to the few that are unfinished.
+    virtual std::string first_unfinished(std::string const& table, std::string const& condition, bool newest,
+                                         std::string const& limit) const
+    {
+        (void)table;
+        return " WHERE " + condition + " ORDER BY " + (newest ? "id + 0 DESC" : "next_cron_time, id + 0") + " LIMIT " + limit;
+    }
     virtual std::string unfinished_of(std::string const& owner) const = 0;
     virtual std::string cancelled_of(std::string const& owner) const = 0;
 

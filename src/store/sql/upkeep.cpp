@@ -12,9 +12,8 @@ namespace sql_store {
 std::string listing(sql_words const& words, table_names const& tables, list_filter const& filter, std::int64_t now)
 {
     bool const  open = filter.unfinished || filter.paused || filter.no_worker || (filter.status && !is_final(*filter.status));
-    std::string text =
-        "SELECT " + transaction_row::columns(words) + " FROM " + tables.global + " WHERE " + (open ? words.unfinished_rows() : "1 = 1");
-    auto const also = [&](std::string const& condition) { text += " AND " + condition; };
+    std::string where = open ? words.unfinished_rows() : "1 = 1";
+    auto const  also = [&](std::string const& condition) { where += " AND " + condition; };
     if (filter.status)
         also("status = " + words.literal(to_string(*filter.status)));
     if (filter.paused)
@@ -29,22 +28,15 @@ std::string listing(sql_words const& words, table_names const& tables, list_filt
         also("create_time <= " + words.time(milliseconds_of(*filter.created_until)));
     if (filter.no_worker)
         also("owner = '' AND paused_reason IS NULL AND next_cron_time <= " + words.time(now) + " AND " + words.no_worker(tables.kv));
-    // An expression: no database is to take the order of the numbers for a way to the few that are unfinished.
-    std::string const id = open ? "id + 0" : "id";
-    if (filter.before)
-    {
-        if (*filter.before != 0)
-            also(id + " < " + std::to_string(*filter.before));
-        text += " ORDER BY " + id + " DESC";
-    }
-    else
-    {
-        std::string const order = open ? "next_cron_time, id" : "id";
-        if (!filter.after.empty())
-            also("(" + order + ") > (SELECT " + order + " FROM " + tables.global + " WHERE gid = " + words.literal(filter.after) + ")");
-        text += " ORDER BY " + order;
-    }
-    return text + " LIMIT " + limit_of(filter.limit);
+    std::string const order = open ? "next_cron_time, id" : "id";
+    if (filter.before.value_or(0) != 0)
+        also((open ? "id + 0 < " : "id < ") + std::to_string(*filter.before));
+    if (!filter.before && !filter.after.empty())
+        also("(" + order + ") > (SELECT " + order + " FROM " + tables.global + " WHERE gid = " + words.literal(filter.after) + ")");
+    auto const limit = limit_of(filter.limit);
+    return "SELECT " + transaction_row::columns(words) + " FROM " + tables.global +
+           (open ? words.first_unfinished(tables.global, where, filter.before.has_value(), limit)
+                 : " WHERE " + where + " ORDER BY " + (filter.before ? "id DESC" : "id") + " LIMIT " + limit);
 }
 
 namespace {

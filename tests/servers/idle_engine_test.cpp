@@ -1,0 +1,106 @@
+// What an engine says to its server while all it holds waits for operations: staying alive is one row for each engine, and not one for
+// each transaction.
+#include "tests/support/cutting_proxy.hpp"
+#include "tests/support/servers.hpp"
+
+#include <weft/host.hpp>
+#include <weft/open_store.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct waiting
+{
+    std::atomic<int> now{0};
+};
+
+boost::asio::awaitable<void> never_answers(waiting& all)
+{
+    ++all.now;
+    boost::asio::steady_timer never(co_await boost::asio::this_coro::executor, boost::asio::steady_timer::time_point::max());
+    co_await never.async_wait(boost::asio::use_awaitable);
+}
+weft::workflow<void> waits(weft::context& wf, waiting& all) { co_await wf.step("never", weft::with(all, &never_answers)); }
+
+class IdleEngine : public testing::TestWithParam<std::string>
+{
+protected:
+    std::int64_t beats() const { return std::stoll(here.value("SELECT version FROM kv WHERE cat = 'engine'")); }
+
+    // Looks every few milliseconds.
+    template <class F>
+    static void until(F done)
+    {
+        auto const limit = std::chrono::steady_clock::now() + 60s;
+        while (!done())
+        {
+            if (std::chrono::steady_clock::now() > limit)
+                throw std::runtime_error("it did not happen within a minute");
+            std::this_thread::sleep_for(10ms);
+        }
+    }
+
+    // Messages a second, from one beat to the fourth after it.
+    double messages_a_second() const
+    {
+        auto const before = beats();
+        until([&] { return beats() > before; });
+        auto const from = beats();
+        auto const begin = std::chrono::steady_clock::now();
+        auto const said = proxy.messages();
+        until([&] { return beats() >= from + 4; });
+        auto const n = proxy.messages() - said;
+        return n / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    }
+
+    server_database here{GetParam()};
+    cutting_proxy   proxy{port_of(here.url())};
+};
+
+INSTANTIATE_TEST_SUITE_P(, IdleEngine, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
+
+TEST_P(IdleEngine, SaysNoMoreWithTwoThousandTransactionsThanWithOne)
+{
+    constexpr int count = 2'000;
+    auto const    store = weft::open_store(through(proxy, here.url()));
+    waiting       all;
+    weft::host    host(*store);
+    host.engine().add("waits", &waits, std::ref(all));
+    host.start();
+    until([&] { return here.value("SELECT count(*) FROM kv WHERE cat = 'engine'") == "1"; });
+    auto const hold = [&](int until_so_many) {
+        for (int i = all.now; i < until_so_many; ++i)
+            host.engine().submit("waits", "g" + std::to_string(i), [](std::exception_ptr e) { EXPECT_FALSE(e); });
+        until([&] { return all.now == until_so_many; });
+    };
+    auto const none = messages_a_second();
+    hold(1);
+    auto const one = messages_a_second();
+    hold(count);
+    ASSERT_EQ(here.value("SELECT count(*) FROM trans_global WHERE owner <> '' AND status = 'prepared'"), std::to_string(count));
+    auto const many = messages_a_second();
+    std::printf("%s: an idle engine sends %.1f messages a second, with 1 transaction %.1f, with %d transactions %.1f\n", GetParam().c_str(),
+                none, one, count, many);
+    RecordProperty("idle", std::to_string(none));
+    RecordProperty("holding_1", std::to_string(one));
+    RecordProperty("holding_2000", std::to_string(many));
+    EXPECT_GT(none, 0.5) << "nothing was counted";
+    // A beat or a look more or less falls into the four seconds. One statement for each transaction would be hundreds a second, even if it
+    // were sent only once in that time.
+    EXPECT_LT(many, 1.25 * one + 5);
+    // Who holds something asks four times a second whether any of it was cancelled, in one question: begin, select, commit.
+    EXPECT_LT(many, 1.25 * (none + 4 * 3) + 5);
+    EXPECT_EQ(all.now, count) << "an operation was sent again meanwhile: the engine was not idle";
+    host.stop(0ms);
+}
+
+}  // namespace
