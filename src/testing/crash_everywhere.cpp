@@ -173,7 +173,8 @@ void crash_sweep::check_ended(environment& env) const
     {
         auto const row = *env.query(listed.gid);
         auto const said = [&](std::string const& what) { return std::runtime_error("transaction \"" + row.gid + "\" " + what); };
-        if (auto const wrong = wrong_with_journal(row); !wrong.empty())
+        // A pattern's transaction has rows instead.
+        if (auto const wrong = row.workflow.empty() ? std::string() : wrong_with_journal(row); !wrong.empty())
             throw said("has a journal that cannot be read: " + wrong);
         if (!is_final(row.status))
         {
@@ -183,7 +184,7 @@ void crash_sweep::check_ended(environment& env) const
                 throw said("is paused: " + row.paused_reason);
             continue;
         }
-        if (row.trans_type != "workflow")
+        if (row.workflow.empty())
             continue;
         auto const calls = env.calls().size();
         for (int i = 0; i < 2; ++i)

@@ -2,6 +2,8 @@
 //     worker STORE EFFECTS COMMAND [NUMBER] [impatient]
 // STORE is a store's URL. EFFECTS is a file to which every operation appends "gid operation": what really happened, however often.
 // Impatient: with a heartbeat that a test can outwait.
+#include "tests/support/forwarding_store.hpp"
+
 #include <weft/open_store.hpp>
 #include <weft/weft.hpp>
 
@@ -106,10 +108,10 @@ void say(std::string const& what)
 }
 
 // Says which writes the store refused because somebody else goes on with the transaction (I5).
-class telling_store final : public weft::store
+class telling_store final : public forwarding_store
 {
 public:
-    explicit telling_store(std::unique_ptr<weft::store> base) : base_(std::move(base)) { }
+    using forwarding_store::forwarding_store;
 
     std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
     {
@@ -119,24 +121,6 @@ public:
                 say("late " + e->gid);
         return results;
     }
-    void                     enlist(std::string const& e, std::span<std::string const> w) override { base_->enlist(e, w); }
-    bool                     beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
-    void                     resign(std::string const& e) override { base_->resign(e); }
-    std::size_t              release_dead(std::chrono::milliseconds expiry) override { return base_->release_dead(expiry); }
-    std::vector<std::string> cancel_requests(std::string const& e) override { return base_->cancel_requests(e); }
-    weft::claimed            claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
-    {
-        return base_->claim(e, w, limit, owned_too);
-    }
-    std::uint64_t                    version() override { return base_->version(); }
-    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return base_->find(gid, with_journal); }
-    std::vector<weft::transaction>   list(weft::list_filter const& f) override { return base_->list(f); }
-    bool                             mark(std::string const& nonce, bool present) override { return base_->mark(nonce, present); }
-    std::string                      id() override { return base_->id(); }
-    std::string                      describe() const override { return base_->describe(); }
-
-private:
-    std::unique_ptr<weft::store> base_;
 };
 
 }  // namespace
