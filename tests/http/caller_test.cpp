@@ -1,0 +1,180 @@
+// Transactions as data, their branches called over real HTTP.
+#include "tests/support/http_server.hpp"
+
+#include <weft/host.hpp>
+#include <weft/http.hpp>
+#include <weft/transaction_manager.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using answer = http_server::answer;
+using weft::status;
+
+class HttpCaller : public testing::Test
+{
+protected:
+    HttpCaller()
+    {
+        weft::manager_options options;
+        options.caller =
+            weft::make_http_caller({.allow = [](std::string const& url) { return url.find("/forbidden") == std::string::npos; }});
+        manager = std::make_unique<weft::transaction_manager>(host.engine(), std::move(options));
+        host.start();
+        for (auto const* path : {"/out", "/in", "/undo", "/rpc", "/ask"})
+            server.on(path, [this, path](http_server::request const& r) {
+                std::lock_guard lock(mutex);
+                seen.push_back(std::string(r.method_string()) + ' ' + std::string(r.target()) + ' ' + r.body());
+                tenants.emplace_back(r["x-tenant"]);
+                auto& next = answers[path];
+                if (next.empty())
+                    return answer();
+                auto const a = next.front();
+                if (next.size() > 1)
+                    next.erase(next.begin());
+                return a;
+            });
+    }
+
+    void on(std::string const& path, unsigned code, std::string body = {})
+    {
+        answer a;
+        a.status = code;
+        a.body = std::move(body);
+        std::lock_guard lock(mutex);
+        answers[path].push_back(std::move(a));
+    }
+
+    std::mutex                                 mutex;
+    std::vector<std::string>                   seen, tenants;
+    std::map<std::string, std::vector<answer>> answers;
+    http_server                                server;
+    std::unique_ptr<weft::store>               store = weft::make_memory_store();
+    weft::host                                 host{*store};
+    std::unique_ptr<weft::transaction_manager> manager;
+};
+
+TEST_F(HttpCaller, CallsTheBranchesOfASaga)
+{
+    auto const url = server.url("");
+    //[saga
+    weft::global_transaction pay;
+    pay.gid = "pay-4711";
+    pay.trans_type = "saga";
+    pay.steps = {{url + "/out", url + "/undo", R"({"amount":30})"},  // action, compensation, payload of both
+                 {url + "/in", url + "/undo", R"({"amount":30})"}};
+    pay.options = R"({"retry_interval":1,"branch_headers":{"x-tenant":"blue"}})";
+    auto const now = manager->submit(pay, true, weft::blocking);  // true: wait for the first attempt to end
+    //]
+    EXPECT_EQ(now.status, status::succeed);
+    std::string const query = "?gid=pay-4711&trans_type=saga&branch_id=";
+    EXPECT_THAT(seen,
+                ElementsAre("POST /out" + query + "01&op=action {\"amount\":30}", "POST /in" + query + "02&op=action {\"amount\":30}"));
+    EXPECT_THAT(tenants, ElementsAre("blue", "blue"));
+}
+
+TEST_F(HttpCaller, ASagaThatIsRefusedIsUndone)
+{
+    on("/in", 409, R"({"dtm_result":"FAILURE","message":"account closed"})");
+    weft::global_transaction pay;
+    pay.gid = "g1";
+    pay.trans_type = "saga";
+    pay.steps = {{server.url("/out"), server.url("/undo"), ""}, {server.url("/in"), server.url("/undo"), ""}};
+    auto const now = manager->submit(pay, true, weft::blocking);
+    EXPECT_EQ(now.status, status::failed);
+    EXPECT_THAT(now.reason, HasSubstr("/in return failed: account closed"));
+    EXPECT_THAT(seen[0], HasSubstr("GET /out?")) << "nothing to send";
+    EXPECT_EQ(seen.size(), 4u);
+}
+
+TEST_F(HttpCaller, AsksAgainAfterAnErrorAndSaysWhatItWaitsFor)
+{
+    on("/out", 503);
+    on("/out", 200);
+    weft::global_transaction pay;
+    pay.gid = "g1";
+    pay.trans_type = "saga";
+    pay.steps = {{server.url("/out"), "", "{}"}};
+    auto const now = manager->submit(pay, true, weft::blocking);
+    EXPECT_EQ(now.status, status::submitted);
+    EXPECT_THAT(now.last_error, HasSubstr("answered 503"));
+    EXPECT_EQ(now.interval, 20s);
+    EXPECT_EQ(manager->with_store<std::size_t>([](weft::store& s) { return s.make_due(0s, 10).count; }, weft::blocking), 1u);
+    auto const until = std::chrono::steady_clock::now() + 20s;
+    while (store->find("g1", false)->status != status::succeed && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(store->find("g1", false)->status, status::succeed);
+}
+
+TEST_F(HttpCaller, SpeaksJsonRpc)
+{
+    on("/rpc", 200, R"({"jsonrpc":"2.0","id":"1","result":{},"error":null})");
+    on("/rpc", 200, R"({"jsonrpc":"2.0","id":"1","error":{"code":-32901,"message":"FAILURE"}})");
+    on("/rpc", 200, R"({"jsonrpc":"2.0","id":"1"})");
+    weft::global_transaction pay;
+    pay.gid = "g1";
+    pay.trans_type = "saga";
+    pay.protocol = "json-rpc";
+    pay.steps = {{server.url("/rpc?method=TransOut"), server.url("/rpc?method=Undo"), R"({"amount":30})"},
+                 {server.url("/rpc?method=TransIn"), server.url("/out"), R"({"amount":30})"}};
+    EXPECT_EQ(manager->submit(pay, true, weft::blocking).status, status::failed);
+    ASSERT_EQ(seen.size(), 4u);
+    EXPECT_EQ(
+        seen[0],
+        R"(POST /rpc?method=TransOut {"jsonrpc":"2.0","id":"g1-01-action","method":"TransOut","params":{"amount":30,"gid":"g1","trans_type":"saga","branch_id":"01","op":"action"}})");
+    EXPECT_THAT(seen[2], HasSubstr("POST /out?gid=g1&trans_type=saga&branch_id=02&op=compensate")) << "no method: plain HTTP";
+    EXPECT_THAT(seen[3], HasSubstr("\"method\":\"Undo\""));
+}
+
+TEST_F(HttpCaller, CallsNoAddressThatMayNotBeCalled)
+{
+    weft::global_transaction t;
+    t.gid = "g1";
+    t.trans_type = "msg";
+    t.steps = {{server.url("/forbidden"), "", "{}"}};
+    auto const now = manager->submit(t, true, weft::blocking);
+    EXPECT_EQ(now.status, status::submitted);
+    EXPECT_THAT(now.last_error, HasSubstr("none that may be called"));
+    EXPECT_THAT(seen, IsEmpty());
+    EXPECT_EQ(manager->force_stop("g1", weft::blocking).status, status::failed);
+}
+
+TEST_F(HttpCaller, SaysThatItSpeaksNoGrpc)
+{
+    weft::global_transaction t;
+    t.gid = "g1";
+    t.trans_type = "msg";
+    t.protocol = "grpc";
+    t.steps = {{"127.0.0.1:50051/busi.Busi/TransIn", "", "{}"}, {server.url("/in"), "", "{}"}};
+    EXPECT_THAT(manager->submit(t, true, weft::blocking).last_error, HasSubstr("grpc"));
+}
+
+// The sender has prepared its message and died: it is asked whether it meant it.
+TEST_F(HttpCaller, AsksTheSenderOfAMessage)
+{
+    on("/ask", 425);
+    on("/ask", 200);
+    weft::global_transaction t;
+    t.gid = "g1";
+    t.trans_type = "msg";
+    t.query_prepared = server.url("/ask");
+    t.options = R"({"timeout_to_fail":1,"retry_interval":1})";
+    t.steps = {{server.url("/in"), "", "{}"}};
+    manager->prepare(t, weft::blocking);
+    auto const until = std::chrono::steady_clock::now() + 20s;
+    while (store->find("g1", false)->status != status::succeed && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(5ms);
+    ASSERT_EQ(seen.size(), 3u);
+    EXPECT_EQ(seen[0], "GET /ask?gid=g1&trans_type=msg&branch_id=00&op=msg ");
+    EXPECT_EQ(seen[2], "POST /in?gid=g1&trans_type=msg&branch_id=01&op=action {}");
+}
+
+}  // namespace
