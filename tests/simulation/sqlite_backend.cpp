@@ -31,8 +31,6 @@ public:
         : forwarding_store(weft::open_store(directory.url("weft.db"), {.clock = std::move(clock)}))
     { }
 };
-std::unique_ptr<weft::store> store_;
-};
 
 }  // namespace
 
