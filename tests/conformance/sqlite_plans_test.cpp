@@ -110,11 +110,62 @@ void daily_work(weft::store& store)
     store.resign(engine);
 }
 
+// The same of patterns, and what people and clocks do now and then.
+void pattern_work(weft::store& store)
+{
+    std::vector<std::string> const patterns{""};
+    std::string const              engine = "engine-a";
+    store.enlist(engine, patterns);
+    auto const apply = [&](weft::write w) { EXPECT_EQ(store.apply(std::span(&w, 1), false).front().what, weft::written::done); };
+    auto const create = [&](std::string const& gid, weft::status status) {
+        weft::create_write w;
+        w.gid = gid;
+        w.trans_type = "saga";
+        w.status = status;
+        w.owner = engine;
+        for (auto const* op : {"action", "compensate"})
+            w.ops.push_back({"01", op, "http://a/b", "{}"});
+        apply(w);
+    };
+    auto const record = [&](std::string const& gid, std::optional<weft::status> to) {
+        apply(weft::record_write{gid, engine, 0, {{"01", "action", weft::status::succeed}}, to, ""});
+    };
+    for (int i = 0; i < finished; ++i)
+    {
+        auto const gid = "done-" + std::to_string(i);
+        create(gid, weft::status::submitted);
+        record(gid, i % 2 ? weft::status::succeed : weft::status::failed);
+    }
+    create("open-1", weft::status::prepared);
+    apply(weft::register_write{"open-1", {{"02", "action", "http://a/b", "{}"}}});
+    apply(weft::decide_write{"open-1", {weft::status::prepared}, weft::status::submitted, engine, "", "", "{}", "{}"});
+    create("open-2", weft::status::submitted);
+    record("open-2", {});
+    apply(weft::park_write{"open-2", engine, 1, 1h, 10s});
+    EXPECT_EQ(store.make_due(1min, 10).count, 1u);
+    EXPECT_EQ(store.claim(engine, patterns, 10, true).rows.size(), 2u);
+    EXPECT_EQ(store.find("open-1", true)->ops.size(), 3u);
+    EXPECT_EQ(store.list({.unfinished = true, .trans_type = "saga"}).size(), 2u);
+    EXPECT_EQ(store.list({.unfinished = true, .before = 0}).size(), 2u);
+    EXPECT_EQ(store.list({.unfinished = true, .limit = 1, .before = finished + 2}).size(), 1u);
+    EXPECT_EQ(store.list({.limit = 10, .before = 0}).size(), 10u);
+    EXPECT_EQ(store.list({.limit = 10, .before = 20}).size(), 10u);
+    EXPECT_EQ(store.purge(1h, 10), 0u);
+    EXPECT_EQ(store.purge(-1h, 10), 10u);
+    for (int i = 0; i < finished; ++i)
+        EXPECT_TRUE(store.put_kv("topics", std::to_string(i), "{}", 0));
+    EXPECT_TRUE(store.put_kv("topics", "7", "{}", 1));
+    EXPECT_EQ(store.kv("topics", "7", 0, 10).size(), 1u);
+    EXPECT_TRUE(store.remove_kv("topics", "7"));
+    store.resign(engine);
+}
+
 TEST(SqlitePlans, NoStatementWalksOverFinishedTransactions)
 {
     temporary_directory const directory;
     visits const              counted;
     daily_work(*weft::open_store(directory.url("weft.db")));
+    pattern_work(*weft::open_store(directory.url("patterns.db")));
     ASSERT_GT(visits::steps().size(), 20u) << "the statements of the store were not seen";
     for (auto const& [text, steps] : visits::steps())
         EXPECT_LT(steps, finished / 10) << text;
