@@ -83,15 +83,18 @@ public:
             return c;
         }
         auto const now = clock_->now();
+        auto const wanted = [&](transaction const& row) {
+            return std::find(workflows.begin(), workflows.end(), row.workflow) != workflows.end();
+        };
         if (owned_too)
             for (auto const& [gid, row] : rows_)
-                if (row.owner == engine && !is_final(row.status))
+                if (row.owner == engine && !is_final(row.status) && wanted(row))
                     c.rows.push_back(as_seen(row));
         limit += c.rows.size();
         for (auto due = due_.begin(); due != due_.end();)
         {
             auto& row = rows_.at(due->second);
-            if (std::find(workflows.begin(), workflows.end(), row.workflow) == workflows.end())
+            if (!wanted(row))
             {
                 ++due;
                 continue;
