@@ -38,6 +38,10 @@ std::exception_ptr wrong_status(std::string const& gid, std::string const& is, s
 {
     return std::make_exception_ptr(misuse(misuse::code::wrong_status, "current status '" + is + "', cannot " + verb, gid));
 }
+std::exception_ptr wrong_type(std::string const& gid, std::string const& is, std::string const& verb)
+{
+    return std::make_exception_ptr(misuse(misuse::code::wrong_status, is + ", cannot " + verb, gid));
+}
 std::exception_ptr unknown(std::string const& gid)
 {
     return std::make_exception_ptr(misuse(misuse::code::unknown_gid, "no transaction with gid: " + gid + " found", gid));
@@ -174,9 +178,12 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
         }
         if (r.what != written::exists)
             return (*shared)->complete(refused(r, gid), {});
-        find(gid, [gid, whatever_status, shared](std::exception_ptr failed, std::optional<transaction> there) {
+        find(gid, [gid, type = row.trans_type, whatever_status, shared](std::exception_ptr failed, std::optional<transaction> there) {
             if (!failed && !there)
                 failed = unknown(gid);
+            if (!failed)
+                if (auto const wrong = type_mismatch(type, there->trans_type, there->workflow); !wrong.empty())
+                    failed = wrong_type(gid, wrong, "prepare");
             if (!failed && !whatever_status && there->status != status::prepared)
                 failed = wrong_status(gid, std::string(to_string(there->status)), "prepare");
             (*shared)->complete(failed, failed ? transaction() : std::move(*there));
@@ -240,6 +247,7 @@ void engine_core::decide_prepared(global_transaction const& t, bool wait, done<t
 {
     decide_write w;
     w.gid = t.gid;
+    w.trans_type = t.trans_type;
     w.from = {status::prepared};
     w.to = status::submitted;
     if (!t.options.empty())
@@ -256,22 +264,14 @@ void engine_core::abort(std::string gid, std::string trans_type, std::string rea
         return answer->complete(std::make_exception_ptr(misuse(misuse::code::wrong_status,
                                                                "a transaction of type '" + trans_type + "' cannot be aborted", gid)),
                                 {});
-    auto shared = std::make_shared<done<transaction>>(std::move(answer));
-    find(gid, [this, gid, trans_type, reason = std::move(reason), wait, two_phases, shared](std::exception_ptr         error,
-                                                                                            std::optional<transaction> row) mutable {
-        if (error || !row)
-            return (*shared)->complete(error ? error : unknown(gid), {});
-        if (row->trans_type != trans_type || !row->workflow.empty())
-            return (*shared)->complete(
-                std::make_exception_ptr(misuse(misuse::code::wrong_status, "it is of type '" + row->trans_type + "', cannot abort", gid)),
-                {});
-        decide_write w;
-        w.gid = gid;
-        w.from = {status::prepared};
-        w.to = two_phases ? status::aborting : status::failed;
-        w.reason = readable(std::move(reason));
-        decide(std::move(w), wait, "abort", two_phases ? status::aborting : status::failed, std::move(*shared));
-    });
+    decide_write w;
+    w.gid = std::move(gid);
+    w.trans_type = std::move(trans_type);
+    w.from = {status::prepared};
+    w.to = two_phases ? status::aborting : status::failed;
+    w.reason = readable(std::move(reason));
+    auto const to = w.to;
+    decide(std::move(w), wait, "abort", to, std::move(answer));
 }
 
 void engine_core::force_stop(std::string gid, done<transaction> answer)
@@ -291,6 +291,7 @@ void engine_core::finish_elsewhere(std::string gid, status how, std::string reas
                                 {});
     decide_write w;
     w.gid = std::move(gid);
+    w.trans_type = "workflow";
     w.from = {status::prepared};
     w.to = how;
     w.reason = readable(std::move(reason));
@@ -314,6 +315,8 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
                 return (*shared)->complete(error, {});
             if (r.what == written::unknown_gid)
                 return (*shared)->complete(unknown(gid), {});
+            if (r.what == written::wrong_type)
+                return (*shared)->complete(wrong_type(gid, r.why, verb), {});
             if (r.what == written::fenced)
             {
                 if (decision->owner == incarnation_)
@@ -385,7 +388,7 @@ void engine_core::register_ops(std::string gid, std::vector<branch_op> ops, done
     w.ops = std::move(ops);
     auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
     auto then = [gid, shared](std::exception_ptr error, write_result const& r) {
-        if (!error && (r.what == written::unknown_gid || r.what == written::too_late))
+        if (!error && (r.what == written::unknown_gid || r.what == written::too_late || r.what == written::wrong_type))
             error =
                 std::make_exception_ptr(misuse(misuse::code::wrong_status, "no trans with gid: " + gid + " status: prepared found", gid));
         else if (!error && r.what == written::exists)

@@ -56,6 +56,13 @@ std::string_view to_string(status s) noexcept
     return "?";
 }
 
+std::string type_mismatch(std::string_view wanted, std::string_view trans_type, std::string_view workflow)
+{
+    if (!workflow.empty())
+        return "it is a workflow that runs here";
+    return wanted.empty() || wanted == trans_type ? std::string() : "it is of type '" + std::string(trans_type) + '\'';
+}
+
 std::optional<transaction> store::create_within(std::any const&, create_write const&)
 {
     throw misuse(misuse::code::wrong_call, "this store has no transactions that a caller could share: " + describe());

@@ -174,6 +174,7 @@ struct register_write
 {
     std::string            gid;
     std::vector<branch_op> ops;
+    std::string            trans_type{};  ///< which it must have; empty: any pattern's
 };
 
 /// Of a pattern: takes a transaction to another status at somebody's request: submit, abort, stop. Whoever holds the lease is fenced.
@@ -185,6 +186,7 @@ struct decide_write
     std::string                owner;                 ///< leases it, unless `to` is final; empty: due at once
     std::string                reason, result;        ///< kept where not empty
     std::optional<std::string> options, custom_data;  ///< in place of what it has
+    std::string                trans_type{};          ///< which it must have; empty: any pattern's
 };
 
 /// Files a request on a transaction's own row and makes it due. Anyone may; only the owner acts on it.
@@ -199,6 +201,9 @@ struct request_write
     kind        what = kind::cancel;
 };
 
+/// What `written::wrong_type` says of a transaction; empty if a write for this type (empty: any pattern's) may touch it.
+std::string type_mismatch(std::string_view wanted, std::string_view trans_type, std::string_view workflow);
+
 /// How one write of a batch ended.
 enum class written : std::uint8_t
 {
@@ -208,7 +213,8 @@ enum class written : std::uint8_t
     cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
     too_late,          ///< a request to cancel met a decision; register, decide: the status is another (see `why`)
     unknown_gid,
-    refused  ///< the store refused this write alone (see `why`); nothing of it was written
+    wrong_type,  ///< register, decide: it is of another type, or a workflow of this library (`why` says which)
+    refused      ///< the store refused this write alone (see `why`); nothing of it was written
 };
 
 struct write_result

@@ -445,20 +445,40 @@ TEST_P(PatternStore, DecidesNothingForAnEngineThatIsNotListed)
     EXPECT_EQ(row("g1").owner, "engine-a");
 }
 
-TEST_P(PatternStore, LeavesAWorkflowsInputAloneWhenItIsDecided)
+TEST_P(PatternStore, LeavesWorkflowsAndOtherTypesAlone)
 {
     weft::create_write c;
-    c.gid = "g1";
+    c.gid = "mine";
     c.workflow = "place-order";
     c.input = R"({"id":"o1"})";
     apply(c);
-    auto w = decide("g1", status::aborting);
-    w.custom_data = "x";
-    w.options = "x";
-    EXPECT_EQ(apply(w), written::done);
-    EXPECT_EQ(row("g1").input, c.input);
-    EXPECT_EQ(row("g1").options, "");
-    EXPECT_EQ(row("g1").custom_data, "");
+    apply(prepared("g1"));
+    for (auto const* gid : {"mine", "g1"})
+    {
+        SCOPED_TRACE(gid);
+        std::string const why = gid == std::string("mine") ? "it is a workflow that runs here" : "it is of type 'tcc'";
+        auto              d = decide(gid, status::aborting);
+        d.trans_type = "xa";
+        d.custom_data = "x";
+        auto const decided = result_of(d);
+        EXPECT_EQ(decided.what, written::wrong_type);
+        EXPECT_EQ(decided.why, why);
+        weft::register_write r;
+        r.gid = gid;
+        r.trans_type = "xa";
+        r.ops = two_branches();
+        auto const registered = result_of(r);
+        EXPECT_EQ(registered.what, written::wrong_type);
+        EXPECT_EQ(registered.why, why);
+        EXPECT_EQ(row(gid).status, status::prepared);
+        EXPECT_EQ(row(gid).position, 0);
+        EXPECT_THAT(row(gid).ops, IsEmpty());
+    }
+    EXPECT_EQ(apply(decide("mine", status::failed)), written::wrong_type) << "of any type is not of none";
+    EXPECT_EQ(row("mine").input, c.input);
+    auto d = decide("g1", status::aborting);
+    d.trans_type = "tcc";
+    EXPECT_EQ(apply(d), written::done);
 }
 
 TEST_P(PatternStore, ReportsEachWriteOfABatchByItself)

@@ -202,6 +202,36 @@ TEST_F(Patterns, SubmittingAgainChangesNothingWhileItRunsAndIsRefusedAfterwards)
                 HasSubstr("current status 'succeed', cannot prepare"));
 }
 
+weft::workflow<int> waits(weft::context& wf)
+{
+    co_return co_await wf.step(
+        "wait", +[] { return 1; });
+}
+
+// A gid is one transaction's, whoever made it.
+TEST_F(Patterns, ATransactionOfAnotherTypeIsLeftAlone)
+{
+    env.add("waits", &waits);
+    env.on("wait").hangs();
+    env.submit("waits", "mine");
+    env.settle();
+    prepare(of_type("tcc", "g1"));
+    using code = weft::misuse::code;
+    for (auto const* gid : {"mine", "g1"})
+    {
+        SCOPED_TRACE(gid);
+        std::string const is = gid == std::string("mine") ? "it is a workflow that runs here" : "it is of type 'tcc'";
+        EXPECT_THAT(refusal([&] { submit(saga(gid)); }, code::wrong_status), HasSubstr(is));
+        EXPECT_THAT(refusal([&] { prepare(saga(gid)); }, code::wrong_status), HasSubstr(is));
+        EXPECT_THAT(refusal([&] { abort(gid, "msg"); }, code::wrong_status), HasSubstr(is));
+    }
+    EXPECT_NE(refusal([&] { force_stop("mine"); }, code::wrong_status), "none");
+    EXPECT_NE(refusal([&] { register_branch("mine", registered("01", "cancel", "confirm", "a")); }, code::wrong_status), "none");
+    EXPECT_EQ(row("mine").status, status::prepared);
+    EXPECT_EQ(row("mine").position, 0);
+    EXPECT_EQ(row("g1").position, 0);
+}
+
 TEST_F(Patterns, RefusesWhatCannotBeMeant)
 {
     using code = weft::misuse::code;

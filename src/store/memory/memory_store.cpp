@@ -405,6 +405,8 @@ private:
         if (found == rows_.end())
             return {written::unknown_gid, {}, {}};
         auto& row = found->second;
+        if (auto wrong = type_mismatch(w.trans_type, row.trans_type, row.workflow); !wrong.empty())
+            return {written::wrong_type, std::move(wrong), {}};
         if (row.status != status::prepared)
             return {written::too_late, std::string(to_string(row.status)), {}};
         auto const  now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
@@ -427,6 +429,8 @@ private:
         if (found == rows_.end())
             return {written::unknown_gid, {}, {}};
         auto& row = found->second;
+        if (auto wrong = type_mismatch(w.trans_type, row.trans_type, row.workflow); !wrong.empty())
+            return {written::wrong_type, std::move(wrong), {}};
         if (!w.owner.empty() && !engines_.contains(w.owner))
             return {written::fenced, {}, {}};
         if (std::find(w.from.begin(), w.from.end(), row.status) == w.from.end())

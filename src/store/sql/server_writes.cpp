@@ -180,11 +180,15 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     outcomes_ = d.update(session, outcome, tables.branch, "status = v.status_is, finish_time = " + now + ", update_time = " + now,
                          "t.branch_id = v.branch_is AND t.op = v.op_is");
 
-    column const registration[] = {gid, number("count_is"), number("now_is")};
-    register_ =
-        d.update(session, registration, tables.global, "position = t.position + v.count_is, update_time = " + now, "t.status = 'prepared'");
+    // Not a workflow that runs here, and of the type that it is taken for.
+    std::string const of_type = "t.workflow = '' AND (v.type_is = '' OR t.trans_type = v.type_is)";
+
+    column const registration[] = {gid, text("type_is"), number("count_is"), number("now_is")};
+    register_ = d.update(session, registration, tables.global, "position = t.position + v.count_is, update_time = " + now,
+                         "t.status = 'prepared' AND " + of_type);
 
     column const decree[] = {gid,
+                             text("type_is"),
                              number("from_are"),
                              text("status_to"),
                              text("owner_to"),
@@ -198,11 +202,10 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                        "owner = v.owner_to, position = t.position + 1, attempts = v.attempts_to, sends = 0, paused_reason = NULL, "
                        "last_error = NULL, next_cron_time = " +
                            now + ", update_time = " + now +
-                           ", result = COALESCE(v.result_is, t.result), options = CASE WHEN t.workflow = '' THEN COALESCE(v.options_are, "
-                           "t.options) ELSE t.options END, custom_data = CASE WHEN t.workflow = '' THEN COALESCE(v.custom_data_is, "
-                           "t.custom_data) ELSE t.custom_data END, status = v.status_to" +
+                           ", result = COALESCE(v.result_is, t.result), options = COALESCE(v.options_are, t.options), custom_data = "
+                           "COALESCE(v.custom_data_is, t.custom_data), status = v.status_to" +
                            with_status,
-                       status_is_in("t.status", "v.from_are"));
+                       of_type + " AND " + status_is_in("t.status", "v.from_are"));
 
     column const      request[] = {gid, number("now_is")};
     std::string const due = "paused_reason = NULL, next_cron_time = " + now + ", update_time = " + now;
@@ -318,6 +321,7 @@ void server_writes::put(record_write const& w, std::int64_t now)
 void server_writes::put(register_write const& w, std::int64_t now)
 {
     register_->text(w.gid);
+    register_->text(w.trans_type);
     register_->number(static_cast<std::int64_t>(w.ops.size()));
     register_->number(now);
     put(w.gid, w.ops, now);
@@ -327,6 +331,7 @@ void server_writes::put(decide_write const& w, std::int64_t now)
 {
     bool const leases = !w.owner.empty() && !is_final(w.to);
     decide_->text(w.gid);
+    decide_->text(w.trans_type);
     decide_->number(mask_of(w.from));
     decide_->text(to_string(w.to));
     decide_->text(leases ? w.owner : "");
@@ -631,6 +636,8 @@ server_writes::judgement server_writes::judge(register_write const& w, head cons
 {
     if (!row)
         return {false, {written::unknown_gid, {}, {}}};
+    if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
+        return {false, {written::wrong_type, std::move(wrong), {}}};
     if (row->status != to_string(status::prepared))
         return {false, {written::too_late, row->status, {}}};
     judgement j{true, {}};
@@ -651,6 +658,8 @@ server_writes::judgement server_writes::judge(decide_write const& w, head const*
 {
     if (!row)
         return {false, {written::unknown_gid, {}, {}}};
+    if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
+        return {false, {written::wrong_type, std::move(wrong), {}}};
     if (!w.owner.empty() && !living.contains(w.owner))
         return {false, {written::fenced, {}, {}}};
     if (std::any_of(w.from.begin(), w.from.end(), [&](status s) { return row->status == to_string(s); }))

@@ -31,14 +31,14 @@ sqlite_pattern_writes::sqlite_pattern_writes(soci::session& sql, sqlite_heads& h
     , decide_((sql.prepare << "UPDATE trans_global SET position = position + 1, owner = :owner, attempts = :attempts, sends = 0, "
                               "paused_reason = NULL, last_error = NULL, next_cron_time = :due, update_time = :now" +
                                   std::string(with_status) +
-                                  ", result = COALESCE(:result, result), options = CASE workflow WHEN '' THEN COALESCE(:options, options) "
-                                  "ELSE options END, custom_data = CASE workflow WHEN '' THEN COALESCE(:custom_data, custom_data) ELSE "
-                                  "custom_data END WHERE gid = :gid AND " +
+                                  ", result = COALESCE(:result, result), options = COALESCE(:options, options), custom_data = "
+                                  "COALESCE(:custom_data, custom_data) WHERE gid = :gid AND workflow = '' AND (:type = '' OR trans_type = "
+                                  ":type2) AND " +
                                   status_is_in("status", ":from"),
                soci::use(owner_), soci::use(attempts_), soci::use(now_), soci::use(now_), soci::use(status_),
                soci::use(reason_, reason_ind_), soci::use(now_, finished_ind_), soci::use(now_, rolled_back_ind_),
                soci::use(result_, result_ind_), soci::use(options_, options_ind_), soci::use(custom_data_, custom_data_ind_),
-               soci::use(gid_), soci::use(from_)))
+               soci::use(gid_), soci::use(type_), soci::use(type_), soci::use(from_)))
 { }
 
 void sqlite_pattern_writes::set(std::string& variable, soci::indicator& indicator, std::string const& t, bool there)
@@ -85,6 +85,8 @@ write_result sqlite_pattern_writes::apply(register_write const& w, std::int64_t 
     auto const row = heads_.find(w.gid);
     if (!row)
         return {written::unknown_gid, {}, {}};
+    if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
+        return {written::wrong_type, std::move(wrong), {}};
     if (row->status != to_string(status::prepared))
         return {written::too_late, row->status, {}};
     // All of them are looked at before any is written.
@@ -114,6 +116,7 @@ write_result sqlite_pattern_writes::apply(decide_write const& w, std::int64_t no
     if (w.owner.empty() || heads_.is_alive(w.owner))
     {
         gid_ = w.gid;
+        type_ = w.trans_type;
         owner_ = leases ? w.owner : "";
         attempts_ = leases ? 1 : 0;
         from_ = mask_of(w.from);
@@ -128,6 +131,8 @@ write_result sqlite_pattern_writes::apply(decide_write const& w, std::int64_t no
     auto const row = heads_.find(w.gid);
     if (!row)
         return {written::unknown_gid, {}, {}};
+    if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
+        return {written::wrong_type, std::move(wrong), {}};
     if (!w.owner.empty() && !heads_.is_alive(w.owner))
         return {written::fenced, {}, {}};
     if (repeated && row->status == to_string(w.to) && (is_final(w.to) || row->owner == w.owner))

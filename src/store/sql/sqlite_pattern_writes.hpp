@@ -31,7 +31,7 @@ private:
     sqlite_operations& operations_;
 
     // Bound variables, shared by the statements.
-    std::string     gid_, owner_, status_, reason_, result_, options_, custom_data_;
+    std::string     gid_, type_, owner_, status_, reason_, result_, options_, custom_data_;
     soci::indicator reason_ind_ = soci::i_null, result_ind_ = soci::i_null, options_ind_ = soci::i_null, custom_data_ind_ = soci::i_null,
                     finished_ind_ = soci::i_null, rolled_back_ind_ = soci::i_null;
     std::int64_t    position_ = 0, after_ = 0, now_ = 0, from_ = 0;
