@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 using weft::status;
 using weft::written;
@@ -216,6 +217,42 @@ TEST_P(PatternStore, RefusesTwoOperationsOfOneNameAlone)
     EXPECT_FALSE(store->find("g2", false));
     EXPECT_THAT(row("g3").ops, SizeIs(4));
     EXPECT_EQ(apply(saga("g2")), written::done) << "nothing of it was left";
+}
+
+// Servers limit what dtm's columns limit; the others of the batch do not suffer for it, and the error says nothing of what it held.
+TEST_P(PatternStore, RefusesWhatDoesNotFitAlone)
+{
+    if (GetParam() != "postgres" && GetParam() != "mysql")
+        return;
+    std::string const secret = "http://s3cret/" + std::string(2'000, 'x');
+    auto              large = saga("g2");
+    large.ops[3].url = secret;
+    apply(prepared("g4"));
+    auto far = op("01", "confirm");
+    far.url = secret;
+    std::vector<weft::write> batch{saga("g1"), large, saga("g3"), weft::register_write{"g4", {op("02", "confirm"), far}}};
+    auto const               results = store->apply(batch, false);
+    EXPECT_EQ(results[0].what, written::done);
+    EXPECT_EQ(results[2].what, written::done);
+    for (auto const i : {1, 3})
+    {
+        EXPECT_EQ(results[static_cast<std::size_t>(i)].what, written::refused);
+        EXPECT_THAT(results[static_cast<std::size_t>(i)].why, Not(HasSubstr("s3cret")));
+        EXPECT_THAT(results[static_cast<std::size_t>(i)].why, HasSubstr("too long"));
+    }
+    EXPECT_FALSE(store->find("g2", false));
+    EXPECT_THAT(row("g3").ops, SizeIs(4));
+    EXPECT_THAT(row("g4").ops, IsEmpty());
+    EXPECT_EQ(row("g4").position, 0);
+    try
+    {
+        store->put_kv("topics", std::string(1'000, 'k'), "s3cret", 0);
+        ADD_FAILURE() << "a key of 1,000 characters was taken";
+    }
+    catch (weft::store_error const& e)
+    {
+        EXPECT_THAT(e.what(), Not(HasSubstr("s3cret")));
+    }
 }
 
 TEST_P(PatternStore, KnowsACreationThatItAppliedWhenItIsRepeated)

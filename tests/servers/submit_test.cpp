@@ -87,6 +87,46 @@ TEST_P(SubmitWithin, DoesNotExistIfTheCallerRollsBack)
     EXPECT_FALSE(host.engine().query("g1", weft::blocking));
 }
 
+TEST_P(SubmitWithin, CreatesAPatternWithItsOperations)
+{
+    weft::create_write w;
+    w.gid = "saga-'1'";
+    w.trans_type = "saga";
+    w.status = weft::status::submitted;
+    w.query_prepared = "http://shop:80/asked";
+    w.protocol = "http";
+    w.options = w.custom_data = R"({"a":"ü\\'"})";
+    w.due_in = std::chrono::hours(1);
+    w.ops = {{"01", "compensate", "http://a:1/b", std::string("a\0\xff:'\\", 6)}, {"01", "action", "", "", weft::status::succeed}};
+    EXPECT_THROW(shop.run([&](soci::session& sql) {
+        EXPECT_FALSE(store->create_within(&sql, w));
+        throw std::runtime_error("changed my mind");
+    }),
+                 std::runtime_error);
+    EXPECT_FALSE(store->find(w.gid, true));
+    shop.run([&](soci::session& sql) { EXPECT_FALSE(store->create_within(&sql, w)); });
+    auto const t = store->find(w.gid, true).value();
+    EXPECT_EQ(t.trans_type, "saga");
+    EXPECT_EQ(t.status, weft::status::submitted);
+    EXPECT_EQ(t.query_prepared, w.query_prepared);
+    EXPECT_EQ(t.protocol, "http");
+    EXPECT_EQ(t.options, w.options);
+    EXPECT_EQ(t.custom_data, w.custom_data);
+    EXPECT_EQ(t.due - t.created, std::chrono::hours(1));
+    ASSERT_EQ(t.ops.size(), 2u);
+    EXPECT_EQ(t.ops[0].op, "compensate");
+    EXPECT_EQ(t.ops[0].url, "http://a:1/b");
+    EXPECT_EQ(t.ops[0].data, w.ops[0].data);
+    EXPECT_EQ(t.ops[0].ended, weft::branch_op().ended);
+    EXPECT_EQ(t.ops[1].status, weft::status::succeed);
+    EXPECT_EQ(t.ops[1].created, t.created);
+    shop.run([&](soci::session& sql) {
+        auto const there = store->create_within(&sql, w);
+        ASSERT_TRUE(there);
+        EXPECT_EQ(there->custom_data, w.custom_data);
+    });
+}
+
 TEST_P(SubmitWithin, SaysThatItExistsAlready)
 {
     std::string const what = "o1", other = "o2";

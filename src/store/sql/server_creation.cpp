@@ -12,12 +12,11 @@ namespace sql_store {
 namespace {
 
 // False: the gid is taken.
-bool insert(soci::session& sql, dialect const& d, bool on_postgres, table_names const& tables, std::string const& now,
-            create_write const& w)
+bool insert(soci::session& sql, dialect const& d, bool on_postgres, table_names const& tables, std::int64_t at, create_write const& w)
 {
     auto const      custom_data = custom_data_of(w);
     auto const      status = std::string(to_string(w.status));
-    auto const      due = d.time_of("(" + d.milliseconds_of(now) + " + " + std::to_string(w.due_in.count()) + ")");
+    auto const      now = d.time(at), due = d.time(at + w.due_in.count());
     soci::statement insert =
         (sql.prepare << "INSERT INTO " + tables.global +
                             " (gid, trans_type, status, workflow, custom_data, query_prepared, protocol, options, ext_data, create_time, "
@@ -43,13 +42,19 @@ bool insert(soci::session& sql, dialect const& d, bool on_postgres, table_names 
 }  // namespace
 
 std::optional<transaction> create_on(soci::session& sql, dialect const& d, detail::server_kind kind, table_names const& tables,
-                                     std::string const& now, create_write const& w)
+                                     std::optional<std::int64_t> clock, create_write const& w)
 {
     if (names_one_twice(w.ops))
         throw misuse(misuse::code::bad_value, named_twice, w.gid);
+    std::int64_t at = 0;
+    if (clock)
+        at = *clock;
+    else
+        sql << "SELECT " + d.milliseconds_of(d.now()), soci::into(at);
+    auto const now = d.time(at);
     try
     {
-        if (insert(sql, d, kind == detail::server_kind::postgres, tables, now, w))
+        if (insert(sql, d, kind == detail::server_kind::postgres, tables, at, w))
         {
             for (auto const& op : w.ops)
             {
@@ -71,19 +76,16 @@ std::optional<transaction> create_on(soci::session& sql, dialect const& d, detai
         throw std::runtime_error(detail::server_message(e));
     }
     // A locking read: an old snapshot would not show what the insert collided with.
-    std::int64_t               ms = 0;
     transaction_row            row;
     soci::statement            find(sql);
     std::optional<transaction> found;
     row.into(find);
-    find.exchange(soci::into(ms));
     find.exchange(soci::use(w.gid));
     find.alloc();
-    find.prepare("SELECT " + transaction_row::columns(d) + ", " + d.milliseconds_of(now) + " FROM " + tables.global +
-                 " WHERE gid = :gid FOR UPDATE");
+    find.prepare("SELECT " + transaction_row::columns(d) + " FROM " + tables.global + " WHERE gid = :gid FOR UPDATE");
     find.define_and_bind();
     if (find.execute(true))
-        found = row.as_transaction(ms);
+        found = row.as_transaction(at);
     if (!found)
         throw std::runtime_error("the transaction " + w.gid + " can be neither created nor found");
     return found;

@@ -263,7 +263,7 @@ public:
             sql << "SELECT v FROM " + qualified.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
         if (detail::without_dashes(there) != id_)
             throw detail::leads_elsewhere(describe(), w.gid);
-        return create_on(sql, dialect_, options_.url.kind, qualified, options_.clock ? dialect_.time(clock_ms()) : dialect_.now(), w);
+        return create_on(sql, dialect_, options_.url.kind, qualified, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
     }
 
     std::string id() override { return id_; }

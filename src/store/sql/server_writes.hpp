@@ -69,6 +69,7 @@ private:
     };
 
     using phase = std::vector<std::size_t>;
+    static std::string const& gid_of(write const& w);
     static std::vector<phase> phases(std::span<write const> writes, std::span<std::size_t const> which);
 
     void        put(create_write const& w, std::int64_t now);
