@@ -170,10 +170,10 @@ struct backend
     std::function<std::unique_ptr<weft::store>(std::shared_ptr<weft::clock> clock)> open;
 };
 
-class PatternsCrashEverywhere : public ::testing::TestWithParam<std::tuple<scenario, backend>>
+class CrashedPatterns : public ::testing::TestWithParam<std::tuple<scenario, backend>>
 { };
 
-TEST_P(PatternsCrashEverywhere, LeavesNothingHalfDone)
+TEST_P(CrashedPatterns, LeavesNothingHalfDone)
 {
     auto const& [s, on] = GetParam();
     weft::testing::crash_options o;
@@ -206,7 +206,7 @@ TEST_P(PatternsCrashEverywhere, LeavesNothingHalfDone)
     EXPECT_GT(report.cases(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(, PatternsCrashEverywhere,
+INSTANTIATE_TEST_SUITE_P(, CrashedPatterns,
                          ::testing::Combine(::testing::ValuesIn(scenarios()),
                                             ::testing::Values(backend{"memory",
                                                                       [](auto c) { return weft::make_memory_store(std::move(c)); }},
