@@ -33,6 +33,7 @@ daemon::daemon(loaded_configuration const& all, std::shared_ptr<spdlog::logger> 
     : values_(all.values)
     , logger_(std::move(logger))
     , transport_(weft::make_http_transport())
+    , metrics_(std::make_shared<weft::server_metrics>(WEFT_VERSION))
     , alerts_(io_.get_executor(), transport_, logger_, alerts_of(values_))
 {
     for (auto const& w : all.warnings)
@@ -158,6 +159,7 @@ weft::engine_options daemon::engine_options() const
     options.transport = transport_;
     if (values_.trans_cron_interval.count() != 0)
         options.poll = values_.trans_cron_interval;
+    metrics_->attach(options);
     return options;
 }
 
@@ -168,7 +170,7 @@ weft::manager_options daemon::manager_options()
     if (!values_.branch_urls.empty())
         caller.allow = [patterns = url_patterns(values_.branch_urls)](std::string const& url) { return patterns.allow(url); };
     weft::manager_options options;
-    options.caller = weft::make_http_caller(std::move(caller));
+    options.caller = metrics_->watch(weft::make_http_caller(std::move(caller)));
     options.retry_interval = values_.retry_interval;
     options.request_timeout = values_.request_timeout;
     options.timeout_to_fail = values_.timeout_to_fail;
@@ -196,6 +198,7 @@ weft::server_options daemon::server_options() const
     options.key = values_.certificate_key;
     options.client_ca = values_.client_ca;
     options.insecure = values_.insecure;
+    options.metrics = metrics_;
     return options;
 }
 

@@ -8,6 +8,7 @@
 #include <weft/clock.hpp>
 #include <weft/engine.hpp>
 #include <weft/server.hpp>
+#include <weft/server_metrics.hpp>
 #include <weft/transaction_manager.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -43,6 +44,7 @@ private:
     std::shared_ptr<spdlog::logger>          logger_;
     std::shared_ptr<weft::clock>             clock_ = weft::system_clock();
     std::shared_ptr<weft::transport>         transport_;
+    std::shared_ptr<weft::server_metrics>    metrics_;
     boost::asio::io_context                  io_{1};
     boost::asio::thread_pool                 blocking_{1};
     boost::asio::signal_set                  signals_{io_, SIGINT, SIGTERM};
