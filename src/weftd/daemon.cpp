@@ -8,6 +8,7 @@
 #include <weft/open_store.hpp>
 
 #include <boost/asio/redirect_error.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <cstdlib>
 
@@ -137,7 +138,15 @@ void daemon::build()
     engine_.emplace(io_, *store_, engine_options());
     manager_.emplace(*engine_, manager_options());
     retention_.emplace(io_.get_executor(), blocking_, *manager_, values_, logger_);
-    server_.emplace(io_, *manager_, server_options());
+    try
+    {
+        server_.emplace(io_, *manager_, server_options());
+    }
+    catch (boost::system::system_error const& e)
+    {
+        throw std::runtime_error("cannot listen on " + values_.listen + ':' + std::to_string(values_.http_port) + ": " +
+                                 e.code().message());
+    }
 }
 
 // The server first: whoever waits for an answer waits for the engine.

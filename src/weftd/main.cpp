@@ -5,7 +5,9 @@
 
 #include <weft/errors.hpp>
 
+#include <algorithm>
 #include <iostream>
+#include <sys/stat.h>
 
 namespace {
 
@@ -23,6 +25,11 @@ int serve(weftd::loaded_configuration const& configuration, bool debug)
     {
         weftd::daemon(configuration, logger).run();
         return all_well;
+    }
+    catch (weft::misuse const& e)  // what only store and server can tell: a file that is no certificate, an option of a URL
+    {
+        logger->error("{}", e.what());
+        return wrong_call;
     }
     catch (std::exception const& e)
     {
@@ -86,6 +93,8 @@ void say(std::string_view what)
 
 int main(int argc, char** argv)
 {
+    // Files of the store and the log hold what clients send: others have no business there.
+    ::umask(::umask(0077) | 0007);
     try
     {
         return run(std::vector<std::string>(argv + 1, argv + argc));

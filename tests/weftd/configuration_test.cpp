@@ -317,9 +317,19 @@ TEST(Configuration, PrintsWhatItReadsAgain)
     }
 }
 
+TEST(Configuration, TheExampleOfTheDocumentationIsOne)
+{
+    auto real = weftd::real_surroundings();
+    auto w = world();
+    w.files["/etc/weftd/tokens"] = "0123456789abcdef\n";
+    auto const c = values_of(real.read(WEFTD_SOURCES "/tests/weftd/conf.yml"), w);
+    EXPECT_EQ(weftd::store_url(c), "postgres://weft:secret@db.example:5432/weft?schema=public");
+    EXPECT_EQ(weftd::read_rotation(c.log_rotation_config).files, 10u);
+}
+
 TEST(Configuration, KeysAreInTheDocumentation)
 {
-    std::ifstream      in(WEFTD_DOCUMENT);
+    std::ifstream      in(WEFTD_SOURCES "/docs/weftd.md");
     std::ostringstream text;
     text << in.rdbuf();
     EXPECT_NE(text.str().find(weftd::print_keys()), std::string::npos)

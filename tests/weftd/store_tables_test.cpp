@@ -19,6 +19,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// As an operation did, years ago.
+void pass_barrier(weft::database& mine, std::string const& gid)
+{
+    mine.run([&](soci::session& sql) {
+        weft::soci_connection connection(sql);
+        weft::branch          where;
+        where.gid = gid;
+        where.id = "01";
+        weft::barrier(where).enter(connection);
+        sql << "UPDATE barrier SET create_time = '2020-01-01 00:00:00'";
+    });
+}
+
 struct StoreTables : TestWithParam<char const*>
 {
     StoreTables()
@@ -61,14 +74,8 @@ TEST_P(StoreTables, ResetSaysWhatItWouldRemoveAndRemovesNoMore)
     auto const store = weft::open_store(url);
     auto const id = store->id();
     fill(*store);
-    {
-        weft::database mine(url);  // makes a table of its own, barrier
-        mine.run([](soci::session& sql) {
-            sql << "INSERT INTO barrier (trans_type, gid, branch_id, op, barrier_id, reason, create_time) VALUES ('saga', 'a', '01', "
-                   "'action', '01', "
-                   "'action')";
-        });
-    }
+    weft::database mine(url);  // makes a table of its own, barrier
+    pass_barrier(mine, "a");
 
     std::ostringstream out;
     EXPECT_FALSE(weftd::reset(values, false, out));
@@ -97,10 +104,7 @@ TEST_P(StoreTables, BarrierRowsArePurgedInPortionsWhereThereIsSuchATable)
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1h, 10), 0u);
     weft::database mine(url);
     for (auto const* gid : {"a", "b", "c"})
-        mine.run([&](soci::session& sql) {
-            sql << "INSERT INTO barrier (trans_type, gid, branch_id, op, barrier_id, reason, create_time) VALUES ('saga', '" +
-                       std::string(gid) + "', '01', 'action', '01', 'action', '2020-01-01 00:00:00')";
-        });
+        pass_barrier(mine, gid);
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1'000'000h, 10), 0u);
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1h, 2), 2u);
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1h, 2), 1u);
