@@ -205,6 +205,16 @@ std::string_view nearest_key(std::string_view name)
     return best;
 }
 
+std::string_view nearest_section(std::string_view name)
+{
+    auto const wanted = lower(name.substr(0, 64));
+    for (auto const& k : table)
+        if (auto const section = k.name.substr(0, k.name.find('.'));
+            section.size() < k.name.size() && distance(wanted, lower(section)) <= 2)
+            return section;
+    return {};
+}
+
 std::string environment_name(std::string_view name)
 {
     auto const  is_lower = [](char l) { return l >= 'a' && l <= 'z'; };

@@ -51,6 +51,9 @@ key const* find_key(std::string_view name);
 // The name's nearest neighbour among the keys; empty if none is near.
 std::string_view nearest_key(std::string_view name);
 
+// The same among the sections.
+std::string_view nearest_section(std::string_view name);
+
 // Store.MaxOpenConns: STORE_MAX_OPEN_CONNS, as dtm has it.
 std::string environment_name(std::string_view key_name);
 

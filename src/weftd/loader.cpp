@@ -152,6 +152,9 @@ private:
         auto const near = nearest_key(name);
         if (near == name)
             return problem(where, one_line(name) + ": is written as a key within a section, " + name.substr(0, name.find('.')) + ":");
+        auto const part_of = name.find('.') == name.npos ? nearest_section(name) : std::string_view();
+        if (!part_of.empty())
+            return problem(where, one_line(name) + ": there is no such key; did you mean the section " + std::string(part_of) + "?");
         problem(where, one_line(name) + ": there is no such key" + (near.empty() ? "" : "; did you mean " + std::string(near) + "?"));
     }
 

@@ -6,6 +6,7 @@
 #include <weft/errors.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <iostream>
 #include <sys/stat.h>
 
@@ -21,6 +22,7 @@ enum exit_status
 int serve(weftd::loaded_configuration const& configuration, bool debug)
 {
     auto const logger = weftd::make_logger(configuration.values, debug);
+    std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more
     try
     {
         weftd::daemon(configuration, logger).run();

@@ -160,7 +160,7 @@ private:
             problem("Weft.ClientCA", "needs Weft.Certificate");
         boost::system::error_code none;
         boost::asio::ip::make_address(values_.listen, none);
-        if (none)
+        if (none && !is_loopback(values_.listen))
             return problem("Weft.Listen", "is no IP address, such as 127.0.0.1, 0.0.0.0 or ::");
         if (is_loopback(values_.listen))
             return;

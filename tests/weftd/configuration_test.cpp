@@ -109,6 +109,8 @@ TEST(Configuration, TakesWhatIsAllowed)
     EXPECT_EQ(weftd::store_url(values_of("Store: {Driver: mysql, Host: '::1', User: root}")), "mysql://root@[::1]:3306/dtm");
     EXPECT_EQ(weftd::store_url(values_of("Store: {Path: '/var/lib/a b?.db'}")), "sqlite:///var/lib/a%20b%3F.db");
     EXPECT_EQ(weftd::store_url(values_of("Store: {Url: 'memory://'}")), "memory://");
+    for (auto const* loopback : {"127.0.0.1", "127.0.0.2", "'::1'", "localhost"})
+        EXPECT_THAT(problems_of("Weft: {Listen: " + std::string(loopback) + "}"), IsEmpty());
 }
 
 TEST(Configuration, RefusesWhatIsWrongWithFileLineAndWhatIsAllowed)
@@ -146,6 +148,8 @@ TEST(Configuration, RefusesWhatIsWrongWithFileLineAndWhatIsAllowed)
         {"Store:\n  RetryInterval: 10", "conf.yml:2: Store.RetryInterval: there is no such key; did you mean RetryInterval?"},
         {"Schema: weft", "conf.yml:1: Schema: there is no such key; did you mean Store.Schema?"},
         {"Store.Driver: sqlite", "conf.yml:1: Store.Driver: is written as a key within a section, Store:"},
+        {"store:\n  Driver: sqlite", "conf.yml:1: store: there is no such key; did you mean the section Store?"},
+        {"Wefft:\n  Listen: '::1'", "conf.yml:1: Wefft: there is no such key; did you mean the section Weft?"},
         {"Colour: red", "conf.yml:1: Colour: there is no such key"},
         {"RetryInterval: 10\nRetryInterval: 20", "conf.yml:2: RetryInterval: is there already, at conf.yml:1"},
         {"Store: {}\nStore: {}", "conf.yml:2: Store: is there already, at conf.yml:1"},

@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -128,8 +129,9 @@ class Weftd(unittest.TestCase):
 
     # --- a client --------------------------------------------------------------------------------------------------
 
-    def ask(self, method, path, body=None, headers={}):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_S)
+    def ask(self, method, path, body=None, headers={}, tls=None):
+        connection = (http.client.HTTPSConnection("127.0.0.1", self.port, timeout=LONGEST_S, context=tls) if tls else
+                      http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_S))
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             reply = connection.getresponse()
@@ -293,6 +295,28 @@ class Weftd(unittest.TestCase):
         self.assertNotIn("0123456789abcdef", self.log.read_text())
         self.assertNotIn("fedcba9876543210", self.log.read_text())
 
+    def test_speaks_tls_with_clients_of_its_authority(self):
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=self.home, check=True, capture_output=True, timeout=LONGEST_S)
+
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
+        for name in ("server", "client"):
+            (self.home / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1\n")
+            openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", f"{name}.pem",
+                    "-extfile", f"{name}.ext")
+        # Beyond loopback: the certificates are enough.
+        weftd = self.start("Weft: {Listen: 0.0.0.0, Certificate: server.pem, Key: server.key, ClientCA: ca.pem}\n")
+        stranger = ssl.create_default_context(cafile=self.home / "ca.pem")
+        with self.assertRaises(OSError):
+            self.ask("GET", "/api/ping", tls=stranger)
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            self.ask("GET", "/api/ping")
+        client = ssl.create_default_context(cafile=self.home / "ca.pem")
+        client.load_cert_chain(self.home / "client.pem", self.home / "client.key")
+        self.assertEqual(self.ask("GET", "/api/dtmsvr/newGid", tls=client)[0], 200)
+        self.stop(weftd)
+
     def test_alerts_are_posted_and_addresses_that_are_not_allowed_are_not_called(self):
         self.branches.answers["/allowed/failing"] = 500
         self.start(f"AlertRetryLimit: 1\nAlertWebHook: {self.branches.url}/hook?key=hush-hush\n"
@@ -319,11 +343,23 @@ class Weftd(unittest.TestCase):
         self.stop(weftd)
         with contextlib.closing(sqlite3.connect(self.home / "weft.db")) as db:
             db.execute("UPDATE trans_global SET finish_time = finish_time - 86400000 WHERE gid = 'old'")
+            # A barrier in the same database, with a row that is old, and one that is not.
+            db.execute("CREATE TABLE barrier (id INTEGER PRIMARY KEY, trans_type, gid, branch_id, op, barrier_id, reason, result, create_time, update_time)")
+            db.executemany("INSERT INTO barrier (gid, create_time) VALUES (?, strftime('%Y-%m-%d %H:%M:%f', 'now', ?))", [("old", "-1 day"), ("new", "-1 hour")])
+            # What may still need it.
+            db.execute("INSERT INTO trans_global (gid, trans_type, status, create_time, next_cron_time) SELECT 'waiting', 'tcc', 'prepared', "
+                       "create_time - 86400000, create_time + 86400000 FROM trans_global WHERE gid = 'new'")
             db.commit()
-        self.start(WEFT_RETENTION="12h", WEFT_RETENTION_INTERVAL="1")
+        weftd = self.start(WEFT_RETENTION="12h", WEFT_BARRIER_RETENTION="12h", WEFT_RETENTION_INTERVAL="1", LOG_LEVEL="debug")
         self.assertTrue(eventually(lambda: self.status("old") is None), self.log.read_text())
         self.assertEqual(self.status("new"), "succeed")
-        self.assertTrue(eventually(lambda: "removed 1 transactions" in self.log.read_text()))
+        self.assertTrue(eventually(lambda: "removed 1 transactions and 0 barrier rows" in self.log.read_text()), self.log.read_text())
+        self.assertIn("barrier rows stay", self.log.read_text())
+        self.assertEqual(self.ask("POST", "/api/dtmsvr/forceStop", {"gid": "waiting"})[0], 200)
+        self.assertTrue(eventually(lambda: "removed 0 transactions and 1 barrier rows" in self.log.read_text()), self.log.read_text())
+        self.stop(weftd)
+        with contextlib.closing(sqlite3.connect(self.home / "weft.db")) as db:
+            self.assertEqual(db.execute("SELECT gid FROM barrier").fetchall(), [("new",)])
 
     def test_reset_asks_and_leaves_a_store_alone_that_is_in_use(self):
         weftd = self.start()
