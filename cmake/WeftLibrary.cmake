@@ -35,7 +35,8 @@ set(WEFT_OUTSIDE
     "PostgreSQL::PostgreSQL|PostgreSQL|libpq|"
     "CURL::libcurl|CURL|libcurl|"
     "OpenSSL::SSL|OpenSSL|libssl|"
-    "OpenSSL::Crypto|OpenSSL|libcrypto|")
+    "OpenSSL::Crypto|OpenSSL|libcrypto|"
+    "prometheus-cpp::core|prometheus-cpp CONFIG|prometheus-cpp-core|")
 
 function(weft_library)
     cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;DESCRIPTION" "SOURCES;PUBLIC;PRIVATE")

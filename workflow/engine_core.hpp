@@ -65,7 +65,8 @@ public:
     void abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction>);
     void force_stop(std::string gid, done<transaction>);
     void finish_elsewhere(std::string gid, status how, std::string reason, std::string result, done<transaction>);
-    void register_ops(std::string gid, std::vector<branch_op> ops, done<std::monostate>);
+    void register_ops(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate>);
+    void make_due(std::string gid, done<std::monostate>);
     void claim_again_soon() { claim(); }
 
     void stop(std::chrono::milliseconds deadline, done<std::monostate>);
@@ -201,6 +202,10 @@ private:
     static bool   answer_from(transaction const& row, wait w, completion<std::string>& to);
     create_write  creation_of(global_transaction const& t, status s) const;
     void          decide_prepared(global_transaction const& t, bool wait, done<transaction> answer);
+    void          decide_pattern(std::string trans_type, decide_write w, bool wait, std::string verb, std::optional<status> already,
+                                 done<transaction> answer);
+    void          find_pattern(std::string gid, std::string trans_type, std::string verb,
+                               std::function<void(std::exception_ptr, std::optional<transaction>)> then);
     void          decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer);
     void          run_decided(transaction row, bool wait, done<transaction> answer);
     void          answer_passes(transaction const& row);

@@ -42,6 +42,12 @@ std::exception_ptr wrong_type(std::string const& gid, std::string const& is, std
 {
     return std::make_exception_ptr(misuse(misuse::code::wrong_status, is + ", cannot " + verb, gid));
 }
+// Null if it is a pattern's of this type.
+std::exception_ptr other_type(transaction const& t, std::string const& trans_type, std::string const& verb)
+{
+    auto const wrong = type_mismatch(trans_type, t.trans_type, t.workflow);
+    return wrong.empty() ? nullptr : wrong_type(t.gid, wrong, verb);
+}
 std::exception_ptr unknown(std::string const& gid)
 {
     return std::make_exception_ptr(misuse(misuse::code::unknown_gid, "no transaction with gid: " + gid + " found", gid));
@@ -98,7 +104,7 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
         return misuse(misuse::code::bad_value, "unknown trans_type \"" + t.trans_type + "\"", t.gid);
     std::size_t bytes = t.options.size() + t.custom_data.size();
     for (auto const& s : t.steps)
-        bytes += s.payload.size();
+        bytes += s.payload.size() * std::max<std::size_t>(1, s.subscribers.size());
     if (bytes > options_.payload_limit)
         return misuse(misuse::code::bad_value,
                       "it takes " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(options_.payload_limit), t.gid);
@@ -106,9 +112,16 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
                                      std::pair("options", &t.options), std::pair("custom_data", &t.custom_data)})
         if (!is_utf8(*text))
             return misuse(misuse::code::bad_value, std::string(what) + " is not UTF-8", t.gid);
+    auto const is_address = [](std::string const& url) { return is_utf8(url) && url.size() <= url_limit; };
     for (auto const& s : t.steps)
-        if (!is_utf8(s.action) || !is_utf8(s.compensate) || s.action.size() > url_limit || s.compensate.size() > url_limit)
+    {
+        if (!is_address(s.action) || !is_address(s.compensate) || !std::all_of(s.subscribers.begin(), s.subscribers.end(), is_address))
             return misuse(misuse::code::bad_value, "an address is longer than 1,024 bytes or not UTF-8", t.gid);
+        if (!s.subscribers.empty() && t.trans_type != "msg")
+            return misuse(misuse::code::bad_value, "only the steps of a msg go to subscribers", t.gid);
+        if (s.subscribers.size() > 99)
+            return misuse(misuse::code::bad_value, "a step goes to more than 99 subscribers", t.gid);
+    }
     if (t.query_prepared.size() > url_limit)
         return misuse(misuse::code::bad_value, "query_prepared is longer than 1,024 bytes", t.gid);
     if (t.steps.size() > 99)
@@ -141,7 +154,7 @@ create_write engine_core::creation_of(global_transaction const& t, status s) con
     w.custom_data = t.custom_data;
     std::vector<pattern_step> steps;
     for (auto const& step : t.steps)
-        steps.push_back({step.action, step.compensate, step.payload});
+        steps.push_back({step.action, step.compensate, step.payload, step.subscribers});
     if (t.trans_type == "saga")
         w.ops = saga_ops(steps);
     else if (t.trans_type == "msg")
@@ -159,6 +172,8 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
     row.trans_type = t.trans_type;
     row.options = t.options;
     row.custom_data = t.custom_data;
+    row.query_prepared = w.query_prepared;
+    row.protocol = w.protocol;
     auto const settings = settings_of(row, pattern_defaults_);
     // When anything is to be done about it: nobody has come back, or the workflow elsewhere may need a call.
     w.due_in = t.trans_type == "workflow"             ? settings.retry_interval
@@ -182,8 +197,7 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
             if (!failed && !there)
                 failed = unknown(gid);
             if (!failed)
-                if (auto const wrong = type_mismatch(type, there->trans_type, there->workflow); !wrong.empty())
-                    failed = wrong_type(gid, wrong, "prepare");
+                failed = other_type(*there, type, "prepare");
             if (!failed && !whatever_status && there->status != status::prepared)
                 failed = wrong_status(gid, std::string(to_string(there->status)), "prepare");
             (*shared)->complete(failed, failed ? transaction() : std::move(*there));
@@ -242,6 +256,21 @@ void engine_core::submit(global_transaction t, bool wait, done<transaction> answ
     });
 }
 
+// The transaction with this gid, if it is a pattern's of this type. (A gid keeps its type as long as it is there.)
+void engine_core::find_pattern(std::string gid, std::string trans_type, std::string verb,
+                               std::function<void(std::exception_ptr, std::optional<transaction>)> then)
+{
+    auto check = [gid, trans_type = std::move(trans_type), verb = std::move(verb), then = std::move(then)](std::exception_ptr         error,
+                                                                                                           std::optional<transaction> row) {
+        if (!error && !row)
+            error = unknown(gid);
+        if (!error)
+            error = other_type(*row, trans_type, verb);
+        then(error, std::move(row));
+    };
+    on_store([this, gid = std::move(gid)] { return store_.find(gid, false); }, std::move(check));
+}
+
 // The gid is there: it goes on with what was prepared under it.
 void engine_core::decide_prepared(global_transaction const& t, bool wait, done<transaction> answer)
 {
@@ -254,7 +283,20 @@ void engine_core::decide_prepared(global_transaction const& t, bool wait, done<t
         w.options = t.options;
     if (!t.custom_data.empty())
         w.custom_data = t.custom_data;
-    decide(std::move(w), wait, "submit", status::submitted, std::move(answer));
+    decide_pattern(t.trans_type, std::move(w), wait, "submit", status::submitted, std::move(answer));
+}
+
+void engine_core::decide_pattern(std::string trans_type, decide_write w, bool wait, std::string verb, std::optional<status> already,
+                                 done<transaction> answer)
+{
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto gid = w.gid;
+    auto then = [this, w = std::move(w), wait, verb, already, shared](std::exception_ptr error, std::optional<transaction>) mutable {
+        if (error)
+            return (*shared)->complete(error, {});
+        decide(std::move(w), wait, std::move(verb), already, std::move(*shared));
+    };
+    find_pattern(std::move(gid), std::move(trans_type), verb, std::move(then));
 }
 
 void engine_core::abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
@@ -264,14 +306,28 @@ void engine_core::abort(std::string gid, std::string trans_type, std::string rea
         return answer->complete(std::make_exception_ptr(misuse(misuse::code::wrong_status,
                                                                "a transaction of type '" + trans_type + "' cannot be aborted", gid)),
                                 {});
-    decide_write w;
-    w.gid = std::move(gid);
-    w.trans_type = std::move(trans_type);
-    w.from = {status::prepared};
-    w.to = two_phases ? status::aborting : status::failed;
-    w.reason = readable(std::move(reason));
-    auto const to = w.to;
-    decide(std::move(w), wait, "abort", to, std::move(answer));
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto then = [this, gid, reason = std::move(reason), wait, two_phases, shared](std::exception_ptr         error,
+                                                                                  std::optional<transaction> row) mutable {
+        if (error)
+            return (*shared)->complete(error, {});
+        try
+        {
+            wait = wait || settings_of(*row, pattern_defaults_).wait_result;
+        }
+        catch (misuse const&)
+        {
+            // Options that nobody can read are no reason not to abort it.
+        }
+        decide_write w;
+        w.gid = gid;
+        w.trans_type = row->trans_type;
+        w.from = {status::prepared};
+        w.to = two_phases ? status::aborting : status::failed;
+        w.reason = short_reason(std::move(reason));
+        decide(std::move(w), wait, "abort", w.to, std::move(*shared));
+    };
+    find_pattern(std::move(gid), std::move(trans_type), "abort", std::move(then));
 }
 
 void engine_core::force_stop(std::string gid, done<transaction> answer)
@@ -294,9 +350,9 @@ void engine_core::finish_elsewhere(std::string gid, status how, std::string reas
     w.trans_type = "workflow";
     w.from = {status::prepared};
     w.to = how;
-    w.reason = readable(std::move(reason));
+    w.reason = short_reason(std::move(reason));
     w.result = std::move(result);
-    decide(std::move(w), false, "submit", how, std::move(answer));
+    decide_pattern("workflow", std::move(w), false, "submit", how, std::move(answer));
 }
 
 // `already`: a status that means that somebody has asked for the same before, and that is well.
@@ -346,6 +402,8 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
                     return run_decided(std::move(*row), wait, std::move(*shared));
                 if (done)
                     answer_passes(*row);
+                else if (wait && !is_final(row->status) && running_.contains(gid))
+                    return passes_[gid].push_back(std::move(*shared));  // it is under way here already
                 (*shared)->complete(nullptr, std::move(*row));
             });
         };
@@ -375,7 +433,7 @@ void engine_core::answer_passes(transaction const& row)
             w->complete(nullptr, row);
 }
 
-void engine_core::register_ops(std::string gid, std::vector<branch_op> ops, done<std::monostate> answer)
+void engine_core::register_ops(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer)
 {
     for (auto const& op : ops)
         if (op.branch_id.empty() || op.branch_id.size() > gid_limit || op.op.empty() || op.op.size() > 45 || op.url.size() > url_limit ||
@@ -386,18 +444,49 @@ void engine_core::register_ops(std::string gid, std::vector<branch_op> ops, done
     register_write w;
     w.gid = gid;
     w.ops = std::move(ops);
-    auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
-    auto then = [gid, shared](std::exception_ptr error, write_result const& r) {
+    auto       shared = std::make_shared<done<std::monostate>>(std::move(answer));
+    auto const gone = [gid] {
+        return std::make_exception_ptr(misuse(misuse::code::wrong_status, "no trans with gid: " + gid + " status: prepared found", gid));
+    };
+    auto told = [gid, gone, shared](std::exception_ptr error, write_result const& r) {
         if (!error && (r.what == written::unknown_gid || r.what == written::too_late || r.what == written::wrong_type))
-            error =
-                std::make_exception_ptr(misuse(misuse::code::wrong_status, "no trans with gid: " + gid + " status: prepared found", gid));
+            error = gone();
         else if (!error && r.what == written::exists)
             error = std::make_exception_ptr(misuse(misuse::code::bad_value, "the branch is registered already, with other content", gid));
         else if (!error && r.what != written::done)
             error = refused(r, gid);
         (*shared)->complete(error, {});
     };
-    committer_.add(std::move(w), new asking(std::move(gid), std::move(then)));
+    auto found = [this, gid, gone, shared, w = std::move(w), told = std::move(told)](std::exception_ptr error,
+                                                                                     std::optional<transaction>) mutable {
+        if (!error)
+            return committer_.add(std::move(w), new asking(std::move(gid), std::move(told)));
+        try
+        {
+            std::rethrow_exception(error);
+        }
+        catch (misuse const& e)
+        {
+            if (e.which() == misuse::code::unknown_gid)
+                error = gone();
+        }
+        catch (...)
+        { }
+        (*shared)->complete(error, {});
+    };
+    find_pattern(std::move(gid), std::move(trans_type), "register a branch", std::move(found));
+}
+
+void engine_core::make_due(std::string gid, done<std::monostate> answer)
+{
+    auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
+    auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && r.what == written::unknown_gid)
+            error = unknown(gid);
+        (*shared)->complete(error, {});
+        claim();
+    };
+    committer_.add(request_write{gid, request_write::kind::resume}, new asking(std::move(gid), std::move(then)));
 }
 
 }  // namespace detail
@@ -457,12 +546,19 @@ void transaction_manager::start_finish(std::string gid, status how, std::string 
     });
 }
 
-void transaction_manager::start_register(std::string gid, std::vector<branch_op> ops, done<std::monostate> answer)
+void transaction_manager::start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer)
 {
-    on_strand_of(engine_.core_,
-                 [gid = std::move(gid), ops = std::move(ops), answer = std::move(answer)](detail::engine_core& core) mutable {
-                     core.register_ops(std::move(gid), std::move(ops), std::move(answer));
-                 });
+    on_strand_of(engine_.core_, [gid = std::move(gid), trans_type = std::move(trans_type), ops = std::move(ops),
+                                 answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.register_ops(std::move(gid), std::move(trans_type), std::move(ops), std::move(answer));
+    });
+}
+
+void transaction_manager::start_make_due(std::string gid, done<std::monostate> answer)
+{
+    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.make_due(std::move(gid), std::move(answer));
+    });
 }
 
 void transaction_manager::start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer)

@@ -15,19 +15,6 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t reason_limit = 1'024;  // bytes, as dtm's column has them
-
-std::string shortened(std::string text)
-{
-    text = readable(std::move(text));
-    if (text.size() <= reason_limit)
-        return text;
-    auto end = reason_limit - 3;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-        --end;
-    return text.substr(0, end) + "…";
-}
-
 // A callback carries the workflow's input, which its client handed over as base64.
 struct callback
 {
@@ -202,7 +189,7 @@ void pattern_attempt::decide(next_step& step)
     row_->status = *step.to;
     record_.to = step.to;
     if (!step.reason.empty())
-        row_->reason = record_.reason = shortened(std::move(step.reason));
+        row_->reason = record_.reason = short_reason(std::move(step.reason));
     failure_.clear();
     // What was to be asked again belongs to what was before.
     for (auto& s : states_)
@@ -410,7 +397,7 @@ void pattern_attempt::question_answered(outcome o)
 void pattern_attempt::unknown(std::string const& what, std::string const& url, outcome const& o)
 {
     engine_.count(counters::event::unknown_outcomes);
-    row_->last_error = shortened(what + ": " + o.text);
+    row_->last_error = short_reason(what + ": " + o.text);
     bool const error = o.what == outcome::kind::error;
     errors_ = errors_ || error;
     if (error && !url.empty())
@@ -467,7 +454,7 @@ void pattern_attempt::pause(std::string reason)
     parking_.gid = gid_;
     parking_.owner = engine_.owner();
     parking_.position = row_->position;
-    parking_.paused_reason = shortened(std::move(reason));
+    parking_.paused_reason = short_reason(std::move(reason));
     row_->paused_reason = row_->last_error = parking_.paused_reason;
     writing_ = true;
     engine_.commits().add(parking_, this);

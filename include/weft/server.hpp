@@ -4,6 +4,8 @@
 ///     weft::engine              engine{io, *store};
 ///     weft::transaction_manager manager{engine, {.caller = weft::make_http_caller()}};
 ///     weft::server              server{io, manager, {.port = 36789}};
+///
+/// The addresses are those of docs/protocol.md; /api/openapi.json describes them to programs.
 #pragma once
 
 #include <weft/transaction_manager.hpp>
@@ -21,7 +23,7 @@ class logger;
 namespace weft {
 inline namespace v0 {
 
-class server_metrics;
+class server_metrics;  // <weft/server_metrics.hpp>
 
 struct server_options
 {
@@ -61,7 +63,7 @@ class server
 {
 public:
     /// Listens when this returns. Errors: misuse if an option is wrong (it says which), or if it would listen on more than loopback without
-    /// asking who is there; std::system_error-like boost::system::system_error if the address cannot be had.
+    /// asking who is there; boost::system::system_error if the address cannot be had.
     server(boost::asio::any_io_executor executor, transaction_manager& manager, server_options options);
     template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, boost::asio::execution_context&>
@@ -69,7 +71,7 @@ public:
         : server(boost::asio::any_io_executor(context.get_executor()), manager, std::move(options))
     { }
 
-    /// Closes every connection at once.
+    /// Closes every connection at once. Where several threads run the executor's context: after `stop`, or when they have ended.
     ~server();
     server(server const&) = delete;
     server& operator=(server const&) = delete;

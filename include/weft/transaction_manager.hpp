@@ -45,6 +45,9 @@ struct global_transaction
         std::string action;      ///< address; empty: nothing to do
         std::string compensate;  ///< saga
         std::string payload;     ///< what is sent to both
+
+        /// msg: in place of `action`, whoever has subscribed to a topic: branches "01-01", "01-02", …; only one is "01".
+        std::vector<std::string> subscribers{};
     };
 
     std::string       gid;
@@ -93,6 +96,7 @@ public:
     }
 
     /// Rolls back what is prepared (or is rolling back already): tcc, xa, msg. `trans_type`: as its client believes it to be.
+    /// `wait`: as for `submit`, also if its options say wait_result.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto abort(std::string gid, std::string trans_type, std::string reason, bool wait, Token&& token = {})
     {
@@ -114,12 +118,21 @@ public:
         return initiate<transaction>(token, &transaction_manager::start_finish, std::move(gid), how, std::move(reason), std::move(result));
     }
 
-    /// Adds operations to a prepared transaction. The same ones again are well; others under the same names are misuse(wrong_status).
+    /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(wrong_status).
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto register_branch(std::string gid, std::vector<branch_op> ops, Token&& token = {})
+    auto register_branch(std::string gid, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
     {
-        return initiate<std::monostate>(token, &transaction_manager::start_register, std::move(gid), std::move(ops));
+        return initiate<std::monostate>(token, &transaction_manager::start_register, std::move(gid), std::move(trans_type), std::move(ops));
     }
+
+    /// Makes an unfinished transaction due now, and lets it go on if it is paused. One that has ended stays as it is.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto make_due(std::string gid, Token&& token = {})
+    {
+        return initiate<std::monostate>(token, &transaction_manager::start_make_due, std::move(gid));
+    }
+
+    weft::engine& engine() const noexcept { return engine_; }
 
     /// What the store offers, where its blocking calls run: `f(store&)`, its result. For queries and topics; `f` must not keep the store.
     template <class R, class Token = boost::asio::use_awaitable_t<>>
@@ -155,7 +168,8 @@ private:
     void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer);
     void start_force_stop(std::string gid, done<transaction> answer);
     void start_finish(std::string gid, status how, std::string reason, std::string result, done<transaction> answer);
-    void start_register(std::string gid, std::vector<branch_op> ops, done<std::monostate> answer);
+    void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer);
+    void start_make_due(std::string gid, done<std::monostate> answer);
     void start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer);
 
     weft::engine& engine_;

@@ -122,7 +122,9 @@ public:
     }
     void register_branch(std::string gid, std::vector<weft::branch_op> ops)
     {
-        ask<std::monostate>([&](auto token) { manager().register_branch(std::move(gid), std::move(ops), std::move(token)); });
+        auto const&       word = ops.front().op;
+        std::string const type = word == "cancel" ? "tcc" : word == "rollback" ? "xa" : "workflow";
+        ask<std::monostate>([&](auto token) { manager().register_branch(std::move(gid), type, std::move(ops), std::move(token)); });
     }
 
     weft::transaction row(std::string const& gid)

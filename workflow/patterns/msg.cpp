@@ -36,13 +36,21 @@ next_step next_of_msg(transaction const& t, pattern_settings const& s, std::chro
 std::vector<branch_op> msg_ops(std::vector<pattern_step> const& steps)
 {
     std::vector<branch_op> ops;
+    auto const             add = [&ops](std::string id, std::string const& url, std::string const& payload) {
+        auto& op = ops.emplace_back();
+        op.branch_id = std::move(id);
+        op.op = "action";
+        op.url = url;
+        op.data = payload;
+    };
     for (std::size_t k = 0; k < steps.size(); ++k)
     {
-        auto& op = ops.emplace_back();
-        op.branch_id = branch_id_of(k);
-        op.op = "action";
-        op.url = steps[k].action;
-        op.data = steps[k].payload;
+        auto const& to = steps[k].subscribers;
+        if (to.size() < 2)
+            add(branch_id_of(k), to.empty() ? steps[k].action : to.front(), steps[k].payload);
+        else
+            for (std::size_t i = 0; i < to.size(); ++i)
+                add(branch_id_of(k) + '-' + branch_id_of(i), to[i], steps[k].payload);
     }
     return ops;
 }

@@ -1,5 +1,7 @@
 #include "workflow/patterns/pattern.hpp"
 
+#include "workflow/attempt.hpp"
+
 #include <weft/errors.hpp>
 
 #include <boost/algorithm/string/predicate.hpp>
@@ -117,6 +119,7 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
     if (t.trans_type == "saga")
         s.timeout_to_fail = std::chrono::milliseconds(0);
     set_seconds(s.timeout_to_fail, options, "timeout_to_fail", t.gid);
+    s.wait_result = flag(options, "wait_result", t.gid);
     if (auto const limit = number(options, "retry_limit", t.gid))
         s.retry_limit = static_cast<unsigned>(*limit);
     if (auto const* const headers = member(options, "branch_headers"))
@@ -149,6 +152,18 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
 }
 
 std::string branch_id_of(std::size_t step) { return (step < 9 ? "0" : "") + std::to_string(step + 1); }
+
+std::string short_reason(std::string text)
+{
+    constexpr std::size_t limit = 1'024;
+    text = readable(std::move(text));
+    if (text.size() <= limit)
+        return text;
+    auto end = limit - 3;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        --end;
+    return text.substr(0, end) + "…";
+}
 
 std::optional<std::chrono::system_clock::time_point> times_out_at(transaction const& t, pattern_settings const& s) noexcept
 {

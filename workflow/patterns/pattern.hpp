@@ -35,6 +35,7 @@ struct pattern_settings
     std::chrono::milliseconds                       timeout_to_fail{35'000};  // 0: never
     unsigned                                        retry_limit = 0;          // saga; 0: none
     bool                                            concurrent = false;       // saga, msg
+    bool                                            wait_result = false;      // who asks for something waits for the first attempt
     std::chrono::milliseconds                       delay{0};                 // msg
     std::map<std::size_t, std::vector<std::size_t>> orders;                   // saga: a step, and those before it
     std::shared_ptr<http_headers const>             headers;                  // with each request to a branch
@@ -66,12 +67,17 @@ bool may_fail(transaction const& t, branch_op const& op) noexcept;
 struct pattern_step
 {
     std::string action, compensate, payload;
+
+    std::vector<std::string> subscribers{};  // msg: in place of the action
 };
 std::vector<branch_op> saga_ops(std::vector<pattern_step> const& steps);
 std::vector<branch_op> msg_ops(std::vector<pattern_step> const& steps);
 
 // "01", "02", …
 std::string branch_id_of(std::size_t step);
+
+// As a column of dtm's has room for: UTF-8, at most 1,024 bytes.
+std::string short_reason(std::string text);
 
 // Whether it has been there for longer than it may be; and when that will be.
 bool timed_out(transaction const& t, pattern_settings const& s, std::chrono::system_clock::time_point now) noexcept;

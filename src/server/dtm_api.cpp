@@ -1,0 +1,325 @@
+// dtm's routes over HTTP.
+#include "src/server/json_rpc.hpp"
+#include "src/server/openapi.hpp"
+#include "src/server/request_body.hpp"
+#include "src/server/route.hpp"
+#include "src/server/short_uuid.hpp"
+#include "src/server/topics.hpp"
+#include "src/server/transaction_json.hpp"
+
+#include <weft/server_metrics.hpp>
+
+#include <boost/json/array.hpp>
+
+#include <algorithm>
+
+namespace weft {
+inline namespace v0 {
+namespace server_detail {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t page_limit = 10'000;
+
+asio::awaitable<answer> version(surroundings at, routed)
+{
+    boost::json::object o;
+    o["version"] = at.options.version.empty() ? "v0.0.0-dev" : at.options.version;
+    co_return well(std::move(o));
+}
+
+asio::awaitable<answer> new_gid(surroundings, routed)
+{
+    boost::json::object o;
+    o["dtm_result"] = "SUCCESS";
+    o["gid"] = short_uuid();
+    co_return well(std::move(o));
+}
+
+// --- transactions ---------------------------------------------------------------------------------------------------------------------
+
+asio::awaitable<answer> prepare(surroundings at, routed r)
+{
+    auto t = read_transaction(parse_object(r.body), entry::http);
+    co_await at.speaks.prepare(std::move(t));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> submit(surroundings at, routed r)
+{
+    auto t = read_submission(parse_object(r.body), entry::http);
+    co_await at.speaks.submit(std::move(t));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> abort(surroundings at, routed r)
+{
+    auto t = read_reference(parse_object(r.body), entry::http);
+    co_await at.speaks.abort(std::move(t));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> force_stop(surroundings at, routed r)
+{
+    auto which = read_reference(parse_object(r.body), entry::http);
+    co_await at.manager.force_stop(std::move(which.t.gid));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> register_branch(surroundings at, routed r)
+{
+    branch_request b;
+    std::string    unreadable;
+    try
+    {
+        b = read_branch(parse_object(r.body), entry::http);
+    }
+    catch (malformed const& e)
+    {
+        unreadable = e.what();
+    }
+    // Here dtm says 400, and elsewhere 500.
+    if (!unreadable.empty())
+        co_return message(400, unreadable);
+    co_await at.speaks.register_branch(std::move(b));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> prepare_workflow(surroundings at, routed r)
+{
+    auto t = read_transaction(parse_object(r.body), entry::http);
+    auto reply = co_await at.speaks.prepare_workflow(std::move(t));
+    co_return well(std::move(reply));
+}
+
+// --- looking --------------------------------------------------------------------------------------------------------------------------
+
+asio::awaitable<std::optional<transaction>> find(transaction_manager& manager, std::string gid, bool with_branches)
+{
+    std::function<std::optional<transaction>(store&)> look = [gid, with_branches](store& s) { return s.find(gid, with_branches); };
+    co_return co_await manager.with_store(std::move(look));
+}
+
+asio::awaitable<answer> query(surroundings at, routed r)
+{
+    auto const gid = r.text("gid");
+    if (gid.empty())
+        throw malformed("no gid specified");
+    auto const          found = co_await find(at.manager, gid, true);
+    boost::json::object o;
+    o["branches"] = found ? branches_of(*found) : boost::json::array();
+    o["transaction"].emplace_null();
+    if (found)
+        o["transaction"] = json_of(*found);
+    co_return well(std::move(o));
+}
+
+// The page's end: nothing if this was the last one.
+template <class Row>
+std::string next_position(std::vector<Row>& rows, std::size_t limit)
+{
+    if (rows.size() <= limit)
+        return {};
+    rows.resize(limit);
+    return std::to_string(rows.back().id);
+}
+
+std::size_t limit_of(routed const& r) { return std::min<std::size_t>(page_limit, static_cast<std::size_t>(r.number("limit", 100, 1))); }
+
+list_filter filter_of(routed const& r)
+{
+    list_filter f;
+    f.before = r.number("position", 0, 0);
+    f.limit = limit_of(r) + 1;
+    f.trans_type = r.text("transType");
+    if (auto const status = r.text("status"); !status.empty())
+    {
+        f.status = status_from(status);
+        if (!f.status)
+            throw malformed("status is \"" + status + "\" and has to be prepared, submitted, aborting, succeed or failed");
+    }
+    // Milliseconds, of which dtm takes whole seconds; its rows have no others, and ours do.
+    constexpr std::int64_t latest = 253'402'300'799'999;  // 9999-12-31
+    auto const             second = [&](char const* name) { return std::chrono::seconds(std::min(r.number(name, 0, 0), latest) / 1'000); };
+    if (auto const from = second("createTimeStart"); from.count() > 0)
+        f.created_from = std::chrono::system_clock::time_point(from);
+    if (auto const until = second("createTimeEnd"); until.count() > 0)
+        f.created_until = std::chrono::system_clock::time_point(until + std::chrono::milliseconds(999));
+    return f;
+}
+
+asio::awaitable<answer> all(surroundings at, routed r)
+{
+    std::vector<transaction> rows;
+    std::string              next;
+    if (auto const gid = r.text("gid"); !gid.empty())
+    {
+        auto found = co_await find(at.manager, gid, false);
+        if (found)
+            rows.push_back(std::move(*found));
+    }
+    else
+    {
+        auto const                                      filter = filter_of(r);
+        std::function<std::vector<transaction>(store&)> look = [filter](store& s) { return s.list(filter); };
+        rows = co_await at.manager.with_store(std::move(look));
+        next = next_position(rows, filter.limit - 1);
+    }
+    boost::json::object o;
+    o["next_position"] = next;
+    auto& list = o["transactions"].emplace_array();
+    for (auto const& t : rows)
+        list.push_back(json_of(t));
+    co_return well(std::move(o));
+}
+
+// --- time -----------------------------------------------------------------------------------------------------------------------------
+
+asio::awaitable<answer> reset_cron_time(surroundings at, routed r)
+{
+    std::chrono::seconds const      later_than(std::min<std::int64_t>(r.number("timeout", 105, 0), 1'000'000'000));
+    auto const                      limit = static_cast<std::size_t>(r.number("limit", 100, 1));
+    std::function<made_due(store&)> make = [later_than, limit](store& s) { return s.make_due(later_than, limit); };
+    auto const                      made = co_await at.manager.with_store(std::move(make));
+    boost::json::object             o;
+    o["has_remaining"] = made.more;
+    o["succeed_count"] = made.count;
+    co_return well(std::move(o));
+}
+
+asio::awaitable<answer> reset_next_cron_time(surroundings at, routed r)
+{
+    auto which = read_reference(parse_object(r.body), entry::http);
+    co_await at.manager.make_due(std::move(which.t.gid));
+    co_return well(nullptr);
+}
+
+// --- topics and other rows of kv ------------------------------------------------------------------------------------------------------
+
+asio::awaitable<void> change(transaction_manager& manager, std::function<void(store&)> how)
+{
+    std::function<bool(store&)> change = [how = std::move(how)](store& s) {
+        how(s);
+        return true;
+    };
+    co_await manager.with_store(std::move(change));
+}
+
+asio::awaitable<answer> subscribe_to(surroundings at, routed r)
+{
+    std::function<void(store&)> how = [topic = r.text("topic"), url = r.text("url"), remark = r.text("remark")](store& s) {
+        subscribe(s, topic, url, remark);
+    };
+    co_await change(at.manager, std::move(how));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> unsubscribe_from(surroundings at, routed r)
+{
+    std::function<void(store&)> how = [topic = r.text("topic"), url = r.text("url")](store& s) { unsubscribe(s, topic, url); };
+    co_await change(at.manager, std::move(how));
+    co_return well(nullptr);
+}
+
+asio::awaitable<answer> delete_topic(surroundings at, routed r)
+{
+    std::function<void(store&)> how = [topic = std::move(r.rest)](store& s) { remove_topic(s, topic); };
+    co_await change(at.manager, std::move(how));
+    co_return well(nullptr);
+}
+
+asio::awaitable<std::vector<kv_row>> rows_of(transaction_manager& manager, std::string category, std::string key, std::int64_t after,
+                                             std::size_t limit)
+{
+    std::function<std::vector<kv_row>(store&)> look = [=](store& s) { return s.kv(category, key, after, limit); };
+    co_return co_await manager.with_store(std::move(look));
+}
+
+asio::awaitable<answer> scan_kv(surroundings at, routed r)
+{
+    auto const          limit = limit_of(r);
+    std::string const   every_key;
+    auto                rows = co_await rows_of(at.manager, r.text("cat"), every_key, r.number("position", 0, 0), limit + 1);
+    boost::json::object o;
+    o["next_position"] = next_position(rows, limit);
+    o["kv"] = json_of(rows);
+    co_return well(std::move(o));
+}
+
+asio::awaitable<answer> query_kv(surroundings at, routed r)
+{
+    auto const          rows = co_await rows_of(at.manager, r.text("cat"), r.text("key"), 0, page_limit);
+    boost::json::object o;
+    o["kv"] = json_of(rows);
+    co_return well(std::move(o));
+}
+
+// --- beside them ----------------------------------------------------------------------------------------------------------------------
+
+asio::awaitable<answer> ping(surroundings, routed)
+{
+    boost::json::object o;
+    o["msg"] = "pong";
+    co_return well(std::move(o));
+}
+
+asio::awaitable<answer> metrics(surroundings at, routed)
+{
+    if (!at.options.metrics)
+        co_return plain(404, "404 page not found");
+    auto const load = at.manager.engine().in_flight();
+    auto       a = plain(200, at.options.metrics->text(load.transactions, load.operations));
+    a.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    co_return a;
+}
+
+asio::awaitable<answer> json_rpc(surroundings at, routed r)
+{
+    auto a = co_await answer_json_rpc(at.speaks, std::move(r.body));
+    co_return a;
+}
+
+asio::awaitable<answer> openapi(surroundings, routed)
+{
+    auto a = plain(200, openapi_text);
+    a.content_type = "application/json; charset=utf-8";
+    co_return a;
+}
+
+// clang-format off
+constexpr route table[] = {
+    {"/api/dtmsvr/version",            by_get,           &version},
+    {"/api/dtmsvr/newGid",             by_get,           &new_gid},
+    {"/api/dtmsvr/prepare",            by_post,          &prepare},
+    {"/api/dtmsvr/submit",             by_post,          &submit},
+    {"/api/dtmsvr/abort",              by_post,          &abort},
+    {"/api/dtmsvr/forceStop",          by_post,          &force_stop},
+    {"/api/dtmsvr/registerBranch",     by_post,          &register_branch},
+    {"/api/dtmsvr/registerXaBranch",   by_post,          &register_branch},
+    {"/api/dtmsvr/registerTccBranch",  by_post,          &register_branch},
+    {"/api/dtmsvr/prepareWorkflow",    by_post,          &prepare_workflow},
+    {"/api/dtmsvr/query",              by_get,           &query},
+    {"/api/dtmsvr/all",                by_get,           &all},
+    {"/api/dtmsvr/resetCronTime",      by_get | by_post, &reset_cron_time, false, true},
+    {"/api/dtmsvr/resetNextCronTime",  by_post,          &reset_next_cron_time},
+    {"/api/dtmsvr/subscribe",          by_get | by_post, &subscribe_to, false, true},
+    {"/api/dtmsvr/unsubscribe",        by_get | by_post, &unsubscribe_from, false, true},
+    {"/api/dtmsvr/topic/",             by_delete,        &delete_topic},
+    {"/api/dtmsvr/scanKV",             by_get,           &scan_kv},
+    {"/api/dtmsvr/queryKV",            by_get,           &query_kv},
+    {"/api/ping",                      by_any,           &ping, true},
+    {"/api/metrics",                   by_get,           &metrics, true},
+    {"/api/json-rpc",                  by_post,          &json_rpc},
+    {"/api/openapi.json",              by_get,           &openapi},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<route const> dtm_routes() { return table; }
+
+}  // namespace server_detail
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,207 @@
+// The listener: takes connections, keeps count of them, and lets them go.
+#include "src/server/session.hpp"
+#include "src/server/tls.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/server.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+#include <spdlog/logger.h>
+
+#include <mutex>
+#include <unordered_map>
+
+namespace weft {
+inline namespace v0 {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using server_detail::session;
+
+struct server::impl final : server_detail::session_host, std::enable_shared_from_this<impl>
+{
+    impl(asio::any_io_executor e, transaction_manager& m, server_options o)
+        : session_host(m, std::move(o))
+        , outer(std::move(e))
+        , strand(asio::make_strand(outer))
+        , tls(server_detail::make_tls(options))
+        , acceptor(strand)
+        , pause(strand)
+        , deadline(strand)
+    { }
+
+    tcp::endpoint place() const
+    {
+        auto const wrong = [](std::string const& what) { throw misuse(misuse::code::wrong_call, "server_options::" + what); };
+        boost::system::error_code no_address;
+        auto const address = asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, no_address);
+        if (no_address)
+            wrong("address: \"" + options.address + "\" is no IP address");
+        if (!address.is_loopback() && options.bearer_tokens.empty() && options.client_ca.empty() && !options.insecure)
+            wrong("address: on " + options.address +
+                  " anybody could start transactions: set bearer_tokens or client_ca, or insecure if that is meant");
+        for (auto const& t : options.bearer_tokens)
+            if (t.empty())
+                wrong("bearer_tokens: one of them is empty");
+        if (options.body_limit == 0 || options.header_limit < 256 || options.connections == 0 || options.request_timeout.count() <= 0 ||
+            options.idle_timeout.count() <= 0 || !(options.requests_per_second >= 0))
+            wrong("body_limit, header_limit (at least 256), connections, request_timeout and idle_timeout are positive");
+        return {address, options.port};
+    }
+
+    void listen()
+    {
+        auto const here = place();
+        acceptor.open(here.protocol());
+        acceptor.set_option(tcp::acceptor::reuse_address(true));
+        acceptor.bind(here);
+        acceptor.listen(tcp::acceptor::max_listen_connections);
+        port = acceptor.local_endpoint().port();
+        asio::co_spawn(strand, accept(shared_from_this()), asio::detached);
+    }
+
+    static asio::awaitable<void> accept(std::shared_ptr<impl> self)
+    {
+        for (;;)
+        {
+            boost::system::error_code failed;
+            auto                      socket =
+                co_await self->acceptor.async_accept(asio::make_strand(self->outer), asio::redirect_error(asio::use_awaitable, failed));
+            if (!self->acceptor.is_open())
+                co_return;
+            if (!failed)
+            {
+                self->welcome(std::move(socket));
+                continue;
+            }
+            // No more descriptors, most likely. Those who wait go on waiting.
+            if (self->options.logger)
+                self->options.logger->warn("no connection can be taken: {}", failed.message());
+            self->pause.expires_after(std::chrono::milliseconds(100));
+            co_await self->pause.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+        }
+    }
+
+    void welcome(tcp::socket socket)
+    {
+        std::shared_ptr<session> s;
+        {
+            std::scoped_lock lock(mutex);
+            if (sessions.size() >= options.connections)
+                return;  // and it is closed
+            s = server_detail::make_session(std::move(socket), tls ? &*tls : nullptr, shared_from_this());
+            sessions.emplace(s.get(), s);
+        }
+        s->start();
+    }
+
+    void left(session& who) noexcept override
+    {
+        std::vector<waiting> told;
+        {
+            std::scoped_lock lock(mutex);
+            sessions.erase(&who);
+            if (sessions.empty())
+                told.swap(waiters);
+        }
+        tell(std::move(told));
+    }
+
+    std::vector<std::shared_ptr<session>> all()
+    {
+        std::vector<std::shared_ptr<session>> found;
+        std::scoped_lock                      lock(mutex);
+        for (auto const& [key, weak] : sessions)
+            if (auto s = weak.lock())
+                found.push_back(std::move(s));
+        return found;
+    }
+
+    void close()
+    {
+        boost::system::error_code ignored;
+        acceptor.close(ignored);
+        pause.cancel();
+        deadline.cancel();
+        for (auto const& s : all())
+            s->close();
+    }
+
+    void drain(std::chrono::milliseconds limit, std::unique_ptr<detail::completion<std::monostate>> done)
+    {
+        boost::system::error_code ignored;
+        acceptor.close(ignored);
+        pause.cancel();
+        {
+            std::unique_lock lock(mutex);
+            if (sessions.empty())
+            {
+                lock.unlock();
+                return done->complete(nullptr, {});
+            }
+            waiters.push_back(std::move(done));
+        }
+        for (auto const& s : all())
+            s->drain();
+        deadline.expires_after(limit);
+        deadline.async_wait([self = shared_from_this()](boost::system::error_code cancelled) {
+            if (cancelled)
+                return;
+            std::vector<waiting> told;
+            {
+                std::scoped_lock lock(self->mutex);
+                told.swap(self->waiters);
+            }
+            for (auto const& s : self->all())
+                s->close();
+            tell(std::move(told));
+        });
+    }
+
+    using waiting = std::unique_ptr<detail::completion<std::monostate>>;
+    static void tell(std::vector<waiting> all)
+    {
+        for (auto& w : all)
+            w->complete(nullptr, {});
+    }
+
+    asio::any_io_executor                                outer;
+    asio::strand<asio::any_io_executor>                  strand;
+    std::optional<asio::ssl::context>                    tls;
+    tcp::acceptor                                        acceptor;
+    asio::steady_timer                                   pause, deadline;
+    unsigned short                                       port = 0;
+    std::mutex                                           mutex;
+    std::unordered_map<session*, std::weak_ptr<session>> sessions;
+    std::vector<waiting>                                 waiters;  // for the last connection to go
+};
+
+server::server(asio::any_io_executor executor, transaction_manager& manager, server_options options)
+    : impl_(std::make_shared<impl>(std::move(executor), manager, std::move(options)))
+{
+    impl_->listen();
+}
+
+server::~server()
+{
+    asio::dispatch(impl_->strand, [self = impl_] { self->close(); });
+}
+
+unsigned short server::port() const noexcept { return impl_->port; }
+
+void server::start_stop(std::chrono::milliseconds deadline, std::unique_ptr<detail::completion<std::monostate>> done)
+{
+    asio::dispatch(impl_->strand, [self = impl_, deadline, done = std::move(done)]() mutable { self->drain(deadline, std::move(done)); });
+}
+
+asio::any_io_executor server::executor() const { return impl_->outer; }
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,62 @@
+// One connection: reads requests, one after the other, and writes the answers.
+#pragma once
+
+#include "src/server/rate_limit.hpp"
+#include "src/server/route.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+
+#include <memory>
+
+namespace weft {
+inline namespace v0 {
+namespace server_detail {
+
+class session;
+
+// What all connections of a server share.
+class session_host
+{
+public:
+    session_host(transaction_manager& m, server_options o)
+        : options(std::move(o))
+        , manager(m)
+        , speaks(m)
+        , limit(options.requests_per_second)
+    { }
+    virtual ~session_host() = default;
+
+    // The last thing that a connection says.
+    virtual void left(session& who) noexcept = 0;
+
+    server_options const   options;
+    transaction_manager&   manager;
+    verbs                  speaks;
+    rate_limit             limit;
+    std::shared_ptr<clock> time = system_clock();
+};
+
+// Thread safety: any thread.
+class session
+{
+public:
+    virtual ~session() = default;
+
+    // Begins; it lives until it has ended.
+    virtual void start() = 0;
+
+    // Answers what has arrived, and ends.
+    virtual void drain() = 0;
+
+    // Ends.
+    virtual void close() = 0;
+};
+
+// `tls`: null for plain HTTP.
+std::shared_ptr<session> make_session(boost::asio::ip::tcp::socket socket, boost::asio::ssl::context* tls,
+                                      std::shared_ptr<session_host> host);
+
+}  // namespace server_detail
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,122 @@
+#include "src/store/sql/store_tables.hpp"
+
+#include "src/sql/server_session.hpp"
+#include "src/sql/sqlite_session.hpp"
+#include "src/store/sql/sql_words.hpp"
+#include "src/store/sql/transaction_row.hpp"
+
+#include <weft/barrier.hpp>
+#include <weft/errors.hpp>
+#include <weft/soci_connection.hpp>
+
+#include <functional>
+
+namespace weft {
+inline namespace v0 {
+namespace sql_store {
+
+namespace {
+
+constexpr char const* foreign_rows = " WHERE cat NOT IN ('engine', 'dead engine', 'nonce', 'schema', 'store')";
+
+using work = std::function<void(soci::session&, table_names const&)>;
+
+// In one transaction on a session of its own.
+void on_session(std::string const& url, work const& f)
+{
+    auto const parsed = detail::parse_database_url(url);
+    auto const run = [&](soci::session& sql, std::string const& prefix) {
+        soci::transaction t(sql);
+        f(sql, table_names(prefix));
+        t.commit();
+    };
+    if (!detail::server_kind_of(parsed.scheme))
+    {
+        detail::sqlite_session session(parsed.path, std::chrono::seconds(5));
+        try
+        {
+            return run(session.session(), "");
+        }
+        catch (soci::soci_error const& e)
+        {
+            throw store_error("sqlite " + parsed.path + ": " + detail::server_message(e));
+        }
+    }
+    auto                   server = detail::parse_server_url(url);
+    detail::server_options options;
+    options.take(server);
+    std::string prefix;
+    std::erase_if(server.options, [&](auto const& option) {
+        if (option.first == "table_prefix")
+            prefix = option.second;
+        return option.first == "table_prefix";
+    });
+    detail::server_session session(server, options, detail::server_session::purpose::store);
+    try
+    {
+        run(session.sql(), prefix);
+    }
+    catch (soci::soci_error const& e)
+    {
+        throw store_error(server.describe() + ": " + detail::server_message(e));
+    }
+}
+
+std::int64_t count(soci::session& sql, std::string const& rows)
+{
+    std::int64_t n = 0;
+    sql << "SELECT count(*) FROM " + rows, soci::into(n);
+    return n;
+}
+
+contents look(soci::session& sql, table_names const& tables)
+{
+    contents c;
+    c.transactions = count(sql, tables.global);
+    c.unfinished = count(sql, tables.global + " WHERE " + unfinished);
+    c.operations = count(sql, tables.branch);
+    c.rows_of_kv = count(sql, tables.kv + foreign_rows);
+    c.engines = count(sql, tables.kv + " WHERE cat = 'engine'");
+    c.tables = tables.global + ", " + tables.branch + ", " + tables.kv;
+    return c;
+}
+
+}  // namespace
+
+contents count_tables(std::string const& url)
+{
+    contents c;
+    on_session(url, [&](soci::session& sql, table_names const& tables) { c = look(sql, tables); });
+    return c;
+}
+
+contents empty_tables(std::string const& url)
+{
+    contents c;
+    on_session(url, [&](soci::session& sql, table_names const& tables) {
+        // A write comes first: SQLite cannot turn a transaction that has read into one that writes if another has written meanwhile.
+        change(sql, "DELETE FROM " + tables.kv + " WHERE cat = 'nonce'");
+        c = look(sql, tables);
+        if (c.engines > 0)
+            return;
+        change(sql, "DELETE FROM " + tables.branch);
+        change(sql, "DELETE FROM " + tables.global);
+        change(sql, "DELETE FROM " + tables.kv + foreign_rows);
+    });
+    return c;
+}
+
+std::size_t purge_barrier(std::string const& url, std::chrono::milliseconds older_than, std::size_t limit)
+{
+    std::size_t purged = 0;
+    on_session(url, [&](soci::session& sql, table_names const&) {
+        soci_connection connection(sql);
+        if (barrier::has_table(connection))
+            purged = static_cast<std::size_t>(barrier::purge(connection, older_than, {}, limit));
+    });
+    return purged;
+}
+
+}  // namespace sql_store
+}  // namespace v0
+}  // namespace weft

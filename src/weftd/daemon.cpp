@@ -1,0 +1,214 @@
+#include "src/weftd/daemon.hpp"
+
+#include "src/weftd/blocking.hpp"
+#include "src/weftd/url_patterns.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/http.hpp>
+#include <weft/open_store.hpp>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <cstdlib>
+
+namespace weftd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds before_store_is_tried_again{3};
+
+alert_options alerts_of(configuration const& values)
+{
+    alert_options options;
+    options.url = values.alert_web_hook;
+    options.from = static_cast<unsigned>(values.alert_retry_limit);
+    return options;
+}
+
+}  // namespace
+
+daemon::daemon(loaded_configuration const& all, std::shared_ptr<spdlog::logger> logger)
+    : values_(all.values)
+    , logger_(std::move(logger))
+    , transport_(weft::make_http_transport())
+    , metrics_(std::make_shared<weft::server_metrics>(WEFT_VERSION))
+    , alerts_(io_.get_executor(), transport_, logger_, alerts_of(values_))
+{
+    for (auto const& w : all.warnings)
+        logger_->warn("{}", w);
+}
+
+void daemon::run()
+{
+    await_signal();
+    asio::co_spawn(io_, serve(), [this](std::exception_ptr e) {
+        if (e)
+            trouble_ = e;
+        signals_.cancel();
+        alerts_.stop();
+        if (retention_)
+            retention_->stop();
+    });
+    io_.run();
+    if (trouble_)
+        std::rethrow_exception(trouble_);
+}
+
+void daemon::await_signal()
+{
+    signals_.async_wait([this](boost::system::error_code cancelled, int signal) {
+        if (cancelled)
+            return;
+        if (stopping_)
+        {
+            logger_->warn("signal {} once more: ending at once", signal);
+            std::_Exit(128 + signal);
+        }
+        logger_->info("signal {}: stopping, within {} s", signal, values_.drain_deadline.count());
+        stop();
+        await_signal();
+    });
+}
+
+void daemon::stop()
+{
+    stopping_ = true;
+    asked_to_stop_.cancel();
+}
+
+asio::awaitable<void> daemon::serve()
+{
+    store_ = co_await open();
+    if (!store_)
+        co_return;
+    build();
+    logger_->info("listening on {}://{}:{}; the store is {}", values_.certificate.empty() ? "http" : "https", values_.listen,
+                  server_->port(), store_->describe());
+    engine_->run([this](std::exception_ptr e) {
+        if (e && !trouble_)
+            trouble_ = e;
+        stop();
+    });
+    if (values_.retention.count() != 0)
+        asio::co_spawn(io_, retention_->run(), [](std::exception_ptr) {});  // `io_.run` waits for its end
+    boost::system::error_code cancelled;
+    asked_to_stop_.expires_at(asio::steady_timer::time_point::max());
+    if (!stopping_)
+        co_await asked_to_stop_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    co_await drain();
+    logger_->info("stopped");
+}
+
+asio::awaitable<std::unique_ptr<weft::store>> daemon::open()
+{
+    auto const                                    url = store_url(values_);
+    bool const                                    on_server = !url.starts_with("sqlite://") && !url.starts_with("memory://");
+    std::function<std::unique_ptr<weft::store>()> open_it = [url] { return weft::open_store(url); };
+    std::unique_ptr<weft::store>                  store;
+    while (!stopping_)
+    {
+        std::string why;
+        try
+        {
+            store = co_await offload<std::unique_ptr<weft::store>>(blocking_, open_it);
+        }
+        catch (weft::store_error const& e)
+        {
+            // A file does not become better by waiting.
+            if (!on_server)
+                throw;
+            why = e.what();
+        }
+        if (store)
+            break;
+        logger_->warn("waiting for the store, trying again in {} s: {}", before_store_is_tried_again.count(), why);
+        boost::system::error_code cancelled;
+        asked_to_stop_.expires_after(before_store_is_tried_again);
+        if (!stopping_)
+            co_await asked_to_stop_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    }
+    co_return store;
+}
+
+void daemon::build()
+{
+    engine_.emplace(io_, *store_, engine_options());
+    manager_.emplace(*engine_, manager_options());
+    retention_.emplace(io_.get_executor(), blocking_, *manager_, values_, logger_);
+    try
+    {
+        server_.emplace(io_, *manager_, server_options());
+    }
+    catch (boost::system::system_error const& e)
+    {
+        throw std::runtime_error("cannot listen on " + values_.listen + ':' + std::to_string(values_.http_port) + ": " +
+                                 e.code().message());
+    }
+}
+
+// The server first: whoever waits for an answer waits for the engine.
+asio::awaitable<void> daemon::drain()
+{
+    retention_->stop();
+    std::chrono::milliseconds const deadline = values_.drain_deadline;
+    auto const                      until = clock_->since_boot() + deadline;
+    co_await server_->stop(deadline);
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(until - clock_->since_boot());
+    co_await engine_->stop(std::max(left, std::chrono::milliseconds(100)));
+}
+
+weft::engine_options daemon::engine_options() const
+{
+    weft::engine_options options;
+    options.logger = logger_;
+    options.clock = clock_;
+    options.transport = transport_;
+    if (values_.trans_cron_interval.count() != 0)
+        options.poll = values_.trans_cron_interval;
+    metrics_->attach(options);
+    return options;
+}
+
+weft::manager_options daemon::manager_options()
+{
+    weft::caller_options caller;
+    caller.transport = transport_;
+    if (!values_.branch_urls.empty())
+        caller.allow = [patterns = url_patterns(values_.branch_urls)](std::string const& url) { return patterns.allow(url); };
+    weft::manager_options options;
+    options.caller = metrics_->watch(weft::make_http_caller(std::move(caller)));
+    options.retry_interval = values_.retry_interval;
+    options.request_timeout = values_.request_timeout;
+    options.timeout_to_fail = values_.timeout_to_fail;
+    options.on_branch_error = [this](weft::transaction const& t, std::string const& url, std::string const& error, unsigned times) {
+        alerts_.branch_failed(t, url, error, times);
+    };
+    return options;
+}
+
+weft::server_options daemon::server_options() const
+{
+    weft::server_options options;
+    options.address = values_.listen;
+    options.port = static_cast<unsigned short>(values_.http_port);
+    options.version = WEFT_VERSION;
+    options.logger = logger_;
+    options.body_limit = static_cast<std::size_t>(values_.body_limit);
+    options.header_limit = static_cast<std::size_t>(values_.header_limit);
+    options.connections = static_cast<std::size_t>(values_.connections);
+    options.requests_per_second = static_cast<double>(values_.requests_per_second);
+    options.request_timeout = values_.client_timeout;
+    options.idle_timeout = values_.idle_timeout;
+    options.bearer_tokens = values_.bearer_tokens;
+    options.certificate = values_.certificate;
+    options.key = values_.certificate_key;
+    options.client_ca = values_.client_ca;
+    options.insecure = values_.insecure;
+    options.metrics = metrics_;
+    return options;
+}
+
+}  // namespace weftd

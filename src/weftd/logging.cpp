@@ -1,0 +1,43 @@
+#include "src/weftd/logging.hpp"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+namespace weftd {
+
+namespace {
+
+spdlog::sink_ptr sink_for(std::string const& output, configuration const& values)
+{
+    if (output == "stderr")
+        return std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    if (output == "stdout")
+        return std::make_shared<spdlog::sinks::stdout_sink_mt>();
+    if (!values.log_rotation)
+        return std::make_shared<spdlog::sinks::basic_file_sink_mt>(output);
+    auto const r = read_rotation(values.log_rotation_config);
+    return std::make_shared<spdlog::sinks::rotating_file_sink_mt>(output, r.megabytes << 20, r.files);
+}
+
+}  // namespace
+
+std::shared_ptr<spdlog::logger> make_logger(configuration const& values, bool debug)
+try
+{
+    std::vector<spdlog::sink_ptr> sinks;
+    for (auto const& output : values.log_outputs)
+        sinks.push_back(sink_for(output, values));
+    auto logger = std::make_shared<spdlog::logger>("weftd", sinks.begin(), sinks.end());
+    logger->set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
+    logger->set_level(debug ? spdlog::level::debug : spdlog::level::from_str(values.log_level));
+    logger->flush_on(spdlog::level::info);
+    return logger;
+}
+catch (spdlog::spdlog_ex const& e)
+{
+    throw std::runtime_error(std::string("the log: ") + e.what());
+}
+
+}  // namespace weftd

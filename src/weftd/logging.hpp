@@ -1,0 +1,15 @@
+// The log: to stderr, stdout and files, in UTC.
+#pragma once
+
+#include "src/weftd/configuration.hpp"
+
+#include <spdlog/logger.h>
+
+#include <memory>
+
+namespace weftd {
+
+// Errors: std::runtime_error naming the file that cannot be written.
+std::shared_ptr<spdlog::logger> make_logger(configuration const&, bool debug);
+
+}  // namespace weftd

@@ -1,0 +1,70 @@
+#include "src/weftd/logging.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+using namespace testing;
+
+namespace {
+
+std::string content(std::string const& path)
+{
+    std::ifstream      in(path);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+weftd::configuration to(std::string const& file)
+{
+    weftd::configuration c;
+    c.log_level = "warn";
+    c.log_outputs = {file};
+    c.log_rotation_config = "{}";
+    return c;
+}
+
+}  // namespace
+
+TEST(Logging, WritesLinesInUtcFromTheLevelOn)
+{
+    temporary_directory dir;
+    auto                values = to(dir.file("a.log"));
+    values.log_outputs.push_back(dir.file("b.log"));
+    {
+        auto const logger = weftd::make_logger(values, false);
+        logger->info("quiet");
+        logger->warn("gid={}: loud", "g1");
+    }
+    EXPECT_THAT(content(dir.file("a.log")), MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z warning gid=g1: loud\n"));
+    EXPECT_EQ(content(dir.file("a.log")), content(dir.file("b.log")));
+    weftd::make_logger(values, true)->debug("everything");
+    EXPECT_THAT(content(dir.file("a.log")), HasSubstr("debug everything"));
+}
+
+TEST(Logging, BeginsANewFileWhenOneIsFull)
+{
+    temporary_directory dir;
+    auto                values = to(dir.file("a.log"));
+    values.log_rotation = true;
+    values.log_rotation_config = R"({"maxsize": 1, "maxbackups": 2})";
+    auto const        logger = weftd::make_logger(values, false);
+    std::string const line(100'000, 'x');
+    for (int i = 0; i < 50; ++i)
+        logger->warn(line);
+    logger->flush();
+    EXPECT_TRUE(std::filesystem::exists(dir.file("a.1.log")));
+    EXPECT_TRUE(std::filesystem::exists(dir.file("a.2.log")));
+    EXPECT_FALSE(std::filesystem::exists(dir.file("a.3.log")));
+    EXPECT_LE(std::filesystem::file_size(dir.file("a.1.log")), 1u << 20);
+}
+
+TEST(Logging, NamesAFileThatCannotBeWritten)
+{
+    EXPECT_THAT([] { weftd::make_logger(to("/proc/nowhere/a.log"), false); },
+                ThrowsMessage<std::runtime_error>(AllOf(StartsWith("the log: "), HasSubstr("/proc/nowhere"))));
+}

@@ -1,0 +1,422 @@
+#!/usr/bin/env python3
+"""Processes of weftd: started, asked, stopped, killed, and told wrong things.
+
+    processes.py WEFTD [unittest arguments]
+
+WEFT_SERVERS names the directory of the run's database servers (tests/servers/servers.py); without it the tests that need one are skipped.
+"""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+PROGRAM = None
+LONGEST_S = 60
+
+
+def eventually(what, seconds=LONGEST_S):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.02)
+    return what()
+
+
+class Branches:
+    """A participant and a web hook: answers 200 but for what the test says, and remembers what came."""
+
+    def __init__(self):
+        self.came, self.answers = [], {}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                path = self.path.split("?")[0]
+                outer.came.append((path, body.decode()))
+                answer = outer.answers.get(path, 200)
+                status = answer() if callable(answer) else answer
+                with contextlib.suppress(OSError):
+                    self.send_response(status)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+            do_GET = do_POST
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def paths(self):
+        return [path for path, _ in self.came]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Weftd(unittest.TestCase):
+    def setUp(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="weftd-"))
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        self.branches = Branches()
+        self.addCleanup(self.branches.close)
+        self.starts = 0
+
+    # --- a process -------------------------------------------------------------------------------------------------
+
+    def environment(self, variables):
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
+        return {**kept, "HTTP_PORT": "0", "no_proxy": "127.0.0.1", **variables}
+
+    def start(self, conf=None, ready=True, **variables):
+        arguments = [PROGRAM]
+        if conf is not None:
+            (self.home / "conf.yml").write_text(conf)
+            arguments += ["-c", "conf.yml"]
+        self.starts += 1
+        self.log = self.home / f"log-{self.starts}"
+        with open(self.log, "wb") as log:
+            process = subprocess.Popen(arguments, cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(variables))
+        self.addCleanup(self.end, process)
+        if ready:
+            self.await_port(process)
+        return process
+
+    def await_port(self, process):
+        def port():
+            if process.poll() is not None:
+                self.fail(f"weftd ended with {process.returncode}: {self.log.read_text()}")
+            return re.search(r"listening on https?://\S+:(\d+);", self.log.read_text())
+        found = eventually(port)
+        self.assertTrue(found, self.log.read_text())
+        self.port = int(found.group(1))
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.wait(LONGEST_S)
+
+    def stop(self, process):
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LONGEST_S), 0, self.log.read_text())
+
+    def call(self, *arguments, **variables):
+        return subprocess.run([PROGRAM, *arguments], cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST_S,
+                              env=self.environment(variables))
+
+    # --- a client --------------------------------------------------------------------------------------------------
+
+    def ask(self, method, path, body=None, headers={}, tls=None):
+        connection = (http.client.HTTPSConnection("127.0.0.1", self.port, timeout=LONGEST_S, context=tls) if tls else
+                      http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_S))
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            reply = connection.getresponse()
+            text = reply.read().decode()
+            return reply.status, text
+        finally:
+            connection.close()
+
+    def submit(self, gid, *actions, wait=False, **more):
+        body = {"gid": gid, "trans_type": "saga", "wait_result": wait, "steps": [{"action": a, "compensate": ""} for a in actions],
+                "payloads": ["{}" for _ in actions], **more}
+        return self.ask("POST", "/api/dtmsvr/submit", body)
+
+    def status(self, gid):
+        transaction = json.loads(self.ask("GET", f"/api/dtmsvr/query?gid={gid}")[1])["transaction"]
+        return transaction and transaction["status"]
+
+    # --- the tests -------------------------------------------------------------------------------------------------
+
+    def test_runs_without_configuration(self):
+        weftd = self.start()
+        self.assertEqual(self.ask("GET", "/api/ping"), (200, '{"msg":"pong"}'))
+        status, text = self.submit("empty", "", "", wait=True)
+        self.assertEqual((status, json.loads(text)["dtm_result"]), (200, "SUCCESS"))
+        self.assertEqual(self.status("empty"), "succeed")
+        self.assertIn("dtm_server_process_total", self.ask("GET", "/api/metrics")[1])
+        self.stop(weftd)
+        self.assertTrue(self.log.read_text().rstrip().endswith("info stopped"), self.log.read_text())
+        # Payloads are nobody else's business.
+        self.assertEqual((self.home / "weft.db").stat().st_mode & 0o007, 0)
+
+    def test_kill_and_restart_finish_what_was_begun(self):
+        reached, go_on = threading.Event(), threading.Event()
+
+        def second():
+            reached.set()
+            go_on.wait(LONGEST_S)
+            return 200
+
+        self.branches.answers["/second"] = second
+        weftd = self.start(REQUEST_TIMEOUT="30")
+        self.assertEqual(self.submit("killed", self.branches.url + "/first", self.branches.url + "/second", self.branches.url + "/third")[0], 200)
+        self.assertTrue(reached.wait(LONGEST_S))
+        weftd.kill()
+        weftd.wait(LONGEST_S)
+        go_on.set()
+        self.start(REQUEST_TIMEOUT="30")
+        self.assertTrue(eventually(lambda: self.status("killed") == "succeed"), self.log.read_text())
+        paths = self.branches.paths()
+        self.assertEqual((paths.count("/first"), paths.count("/second"), paths.count("/third")), (1, 2, 1))
+
+    def test_sigterm_lets_requests_finish(self):
+        reached = threading.Event()
+
+        def slow():
+            reached.set()
+            time.sleep(1)
+            return 200
+
+        self.branches.answers["/slow"] = slow
+        weftd = self.start(REQUEST_TIMEOUT="30")
+        answers = []
+        client = threading.Thread(target=lambda: answers.append(self.submit("slow", self.branches.url + "/slow", wait=True)))
+        client.start()
+        self.assertTrue(reached.wait(LONGEST_S))
+        self.stop(weftd)
+        client.join(LONGEST_S)
+        self.assertEqual(answers[0][0], 200, answers)
+        with self.assertRaises(OSError):
+            self.ask("GET", "/api/ping")
+
+    def test_a_second_signal_ends_at_once(self):
+        reached, go_on = threading.Event(), threading.Event()
+
+        def never():
+            reached.set()
+            go_on.wait(LONGEST_S)
+            return 200
+
+        self.branches.answers["/never"] = never
+        weftd = self.start(REQUEST_TIMEOUT="600", WEFT_DRAIN_DEADLINE="600")
+        self.submit("never", self.branches.url + "/never")
+        self.assertTrue(reached.wait(LONGEST_S))
+        weftd.send_signal(signal.SIGTERM)
+        self.assertTrue(eventually(lambda: "signal 15: stopping" in self.log.read_text()))
+        self.assertIsNone(weftd.poll())
+        weftd.send_signal(signal.SIGTERM)
+        self.assertEqual(weftd.wait(LONGEST_S), 128 + signal.SIGTERM)
+        go_on.set()
+
+    def test_the_drain_deadline_is_kept(self):
+        reached, go_on = threading.Event(), threading.Event()
+        self.branches.answers["/never"] = lambda: (reached.set(), go_on.wait(LONGEST_S), 200)[2]
+        weftd = self.start(REQUEST_TIMEOUT="600", WEFT_DRAIN_DEADLINE="1")
+        self.submit("never", self.branches.url + "/never")
+        self.assertTrue(reached.wait(LONGEST_S))
+        began = time.monotonic()
+        self.stop(weftd)
+        self.assertLess(time.monotonic() - began, 20)
+        go_on.set()
+
+    def test_what_is_wrong_is_said_with_file_and_line(self):
+        (self.home / "conf.yml").write_text("HttpPort: 1\nRetryIntervall: 10\nLog:\n  Outputs: [stderr]\n  Colour: red\n")
+        for command in ([], ["check-config"], ["print-config"], ["-r", "--yes"]):
+            done = self.call(*command, "-c", "conf.yml")
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr.splitlines(), ["weftd: conf.yml:2: RetryIntervall: there is no such key; did you mean RetryInterval?",
+                                                        "weftd: conf.yml:5: Log.Colour: there is no such key"])
+        done = self.call("-c", "nowhere.yml")
+        self.assertEqual((done.returncode, done.stderr), (2, "weftd: nowhere.yml: cannot be read: No such file or directory\n"))
+        done = self.call("-c", ".")
+        self.assertEqual((done.returncode, done.stderr), (2, "weftd: .: cannot be read: Is a directory\n"))
+        done = self.call(RETRY_INTERVAL="5")
+        self.assertEqual(done.returncode, 2)
+        self.assertTrue(done.stderr.startswith('weftd: environment RETRY_INTERVAL: RetryInterval: "5" is not allowed'), done.stderr)
+        self.assertEqual(self.call("now").returncode, 2)
+        self.assertFalse((self.home / "weft.db").exists())
+
+    def test_says_what_it_would_run_with(self):
+        (self.home / "conf.yml").write_text("GrpcPort: 36790\nWeft:\n  BearerTokens: [0123456789abcdef]\n")
+        done = self.call("check-config", "-c", "conf.yml")
+        self.assertEqual((done.returncode, done.stdout), (0, "warning: conf.yml:1: GrpcPort has no effect yet: there is no gRPC\nconf.yml: all well\n"))
+        done = self.call("print-config", "-c", "conf.yml", LOG_LEVEL="warn")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn('LogLevel: "warn"  # environment LOG_LEVEL\n', done.stdout)
+        self.assertNotIn("0123456789abcdef", done.stdout)
+        self.assertTrue(self.call("-v").stdout.startswith("weftd "))
+        self.assertIn("--config", self.call("-h").stdout)
+
+    def test_what_keeps_it_from_working_is_said(self):
+        done = self.call(STORE_PATH="no/such/directory/weft.db")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no/such/directory", done.stderr)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = str(taken.getsockname()[1])
+            done = self.call(HTTP_PORT=port)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"error cannot listen on 127.0.0.1:{port}: Address already in use\n", done.stderr)
+        done = self.call(STORE_URL="sqlite://weft.db?colour=red")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("colour", done.stderr)
+        (self.home / "nothing.pem").write_text("nothing")
+        done = self.call(WEFT_CERTIFICATE="nothing.pem", WEFT_KEY="nothing.pem")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nothing.pem", done.stderr)
+        done = self.call(LOG_OUTPUTS="no/such/directory/\x01/log" if os.geteuid() != 0 else "/proc/nowhere/log")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the log", done.stderr)
+
+    def test_tokens_are_asked_for_and_never_logged(self):
+        (self.home / "tokens").write_text("# of the shop\nfedcba9876543210\n")
+        self.start("LogLevel: debug\nWeft:\n  BearerTokens: [0123456789abcdef]\n  BearerTokenFile: tokens\n")
+        self.assertEqual(self.ask("GET", "/api/ping")[0], 200)
+        self.assertEqual(self.ask("GET", "/api/dtmsvr/newGid")[0], 401)
+        self.assertEqual(self.ask("GET", "/api/dtmsvr/newGid", headers={"Authorization": "Bearer wrong-wrong-wrong"})[0], 401)
+        for token in ("0123456789abcdef", "fedcba9876543210"):
+            self.assertEqual(self.ask("GET", "/api/dtmsvr/newGid", headers={"Authorization": "Bearer " + token})[0], 200)
+        self.assertTrue(eventually(lambda: "newGid" in self.log.read_text()))
+        self.assertNotIn("0123456789abcdef", self.log.read_text())
+        self.assertNotIn("fedcba9876543210", self.log.read_text())
+
+    def test_speaks_tls_with_clients_of_its_authority(self):
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=self.home, check=True, capture_output=True, timeout=LONGEST_S)
+
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
+        for name in ("server", "client"):
+            (self.home / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1\n")
+            openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", f"{name}.pem",
+                    "-extfile", f"{name}.ext")
+        # Beyond loopback: the certificates are enough.
+        weftd = self.start("Weft: {Listen: 0.0.0.0, Certificate: server.pem, Key: server.key, ClientCA: ca.pem}\n")
+        stranger = ssl.create_default_context(cafile=self.home / "ca.pem")
+        with self.assertRaises(OSError):
+            self.ask("GET", "/api/ping", tls=stranger)
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            self.ask("GET", "/api/ping")
+        client = ssl.create_default_context(cafile=self.home / "ca.pem")
+        client.load_cert_chain(self.home / "client.pem", self.home / "client.key")
+        self.assertEqual(self.ask("GET", "/api/dtmsvr/newGid", tls=client)[0], 200)
+        self.stop(weftd)
+
+    def test_alerts_are_posted_and_addresses_that_are_not_allowed_are_not_called(self):
+        self.branches.answers["/allowed/failing"] = 500
+        self.start(f"AlertRetryLimit: 1\nAlertWebHook: {self.branches.url}/hook?key=hush-hush\n"
+                   f"Weft:\n  BranchUrls: ['{self.branches.url}/allowed/*']\n")
+        self.submit("failing", self.branches.url + "/allowed/failing")
+        self.submit("forbidden", self.branches.url + "/allowed/../secret")
+        self.submit("well", self.branches.url + "/allowed/well", wait=True)
+        self.assertEqual(self.status("well"), "succeed")
+        alerts = eventually(lambda: len(self.branches.paths()) >= 4 and {a["gid"]: a for a in
+                                    (json.loads(body) for path, body in self.branches.came if path == "/hook")})
+        self.assertEqual(set(alerts), {"failing", "forbidden"})
+        self.assertEqual(alerts["failing"]["status"], "submitted")
+        self.assertEqual(alerts["failing"]["branch"], self.branches.url + "/allowed/failing")
+        self.assertEqual(alerts["failing"]["retry_count"], 1)
+        self.assertIn("500", alerts["failing"]["error"])
+        self.assertIn("none that may be called", alerts["forbidden"]["error"])
+        self.assertNotIn("/secret", self.branches.paths())
+        self.assertNotIn("hush-hush", self.log.read_text())
+
+    def test_what_ended_long_ago_goes(self):
+        weftd = self.start()
+        for gid in ("old", "new"):
+            self.submit(gid, "", wait=True)
+        self.stop(weftd)
+        with contextlib.closing(sqlite3.connect(self.home / "weft.db")) as db:
+            db.execute("UPDATE trans_global SET finish_time = finish_time - 86400000 WHERE gid = 'old'")
+            # A barrier in the same database, with a row that is old, and one that is not.
+            db.execute("CREATE TABLE barrier (id INTEGER PRIMARY KEY, trans_type, gid, branch_id, op, barrier_id, reason, result, create_time, update_time)")
+            db.executemany("INSERT INTO barrier (gid, create_time) VALUES (?, strftime('%Y-%m-%d %H:%M:%f', 'now', ?))", [("old", "-1 day"), ("new", "-1 hour")])
+            # What may still need it.
+            db.execute("INSERT INTO trans_global (gid, trans_type, status, create_time, next_cron_time) SELECT 'waiting', 'tcc', 'prepared', "
+                       "create_time - 86400000, create_time + 86400000 FROM trans_global WHERE gid = 'new'")
+            db.commit()
+        weftd = self.start(WEFT_RETENTION="12h", WEFT_BARRIER_RETENTION="12h", WEFT_RETENTION_INTERVAL="1", LOG_LEVEL="debug")
+        self.assertTrue(eventually(lambda: self.status("old") is None), self.log.read_text())
+        self.assertEqual(self.status("new"), "succeed")
+        self.assertTrue(eventually(lambda: "removed 1 transactions and 0 barrier rows" in self.log.read_text()), self.log.read_text())
+        self.assertIn("barrier rows stay", self.log.read_text())
+        self.assertEqual(self.ask("POST", "/api/dtmsvr/forceStop", {"gid": "waiting"})[0], 200)
+        self.assertTrue(eventually(lambda: "removed 0 transactions and 1 barrier rows" in self.log.read_text()), self.log.read_text())
+        self.stop(weftd)
+        with contextlib.closing(sqlite3.connect(self.home / "weft.db")) as db:
+            self.assertEqual(db.execute("SELECT gid FROM barrier").fetchall(), [("new",)])
+
+    def test_reset_asks_and_leaves_a_store_alone_that_is_in_use(self):
+        weftd = self.start()
+        self.submit("one", "", wait=True)
+        done = self.call("-r", "--yes")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("at work here", done.stdout)
+        self.stop(weftd)
+        done = self.call("-r")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("1 transactions, 0 of them unfinished", done.stdout)
+        self.assertIn("--yes", done.stdout)
+        self.assertEqual(self.call("-r", "--yes").returncode, 0)
+        self.start()
+        self.assertIsNone(self.status("one"))
+
+    def test_waits_for_the_store(self):
+        directory = os.environ.get("WEFT_SERVERS")
+        if not directory:
+            self.skipTest("there is no WEFT_SERVERS")
+        addresses = dict(line.split("=", 1) for line in (pathlib.Path(directory) / "addresses").read_text().splitlines())
+        url = addresses["WEFT_POSTGRES"]
+        user, password, host, port, database = re.fullmatch(r"postgres://([^:]+):([^@]+)@([^:]+):(\d+)/(.+)", url).groups()
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))  # not listening yet: connections are refused
+            here = listener.getsockname()[1]
+            through = f"postgres://{user}:{password}@127.0.0.1:{here}/{database}?table_prefix=weftd_{secrets.token_hex(4)}_"
+            weftd = self.start(ready=False, STORE_URL=through)
+            self.assertTrue(eventually(lambda: self.log.read_text().count("waiting for the store, trying again in 3 s") >= 1), self.log.read_text())
+            # Asked to stop meanwhile, it does.
+            self.stop(weftd)
+            weftd = self.start(ready=False, STORE_URL=through)
+            self.assertTrue(eventually(lambda: "waiting for the store" in self.log.read_text()), self.log.read_text())
+            listener.listen()
+            threading.Thread(target=forward, args=(listener, host, int(port)), daemon=True).start()
+            self.await_port(weftd)
+            self.assertEqual(self.submit("late", "", wait=True)[0], 200)
+            self.assertEqual(self.status("late"), "succeed")
+            self.assertNotIn(password, self.log.read_text())
+            self.stop(weftd)
+
+
+def forward(listener, host, port):
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    with contextlib.suppress(OSError):
+        while True:
+            here, _ = listener.accept()
+            there = socket.create_connection((host, port))
+            for ends in ((here, there), (there, here)):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
