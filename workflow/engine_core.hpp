@@ -202,8 +202,6 @@ private:
     static bool   answer_from(transaction const& row, wait w, completion<std::string>& to);
     create_write  creation_of(global_transaction const& t, status s) const;
     void          decide_prepared(global_transaction const& t, bool wait, done<transaction> answer);
-    void          decide_pattern(std::string trans_type, decide_write w, bool wait, std::string verb, std::optional<status> already,
-                                 done<transaction> answer);
     void          find_pattern(std::string gid, std::string trans_type, std::string verb,
                                std::function<void(std::exception_ptr, std::optional<transaction>)> then);
     void          decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer);

@@ -283,20 +283,7 @@ void engine_core::decide_prepared(global_transaction const& t, bool wait, done<t
         w.options = t.options;
     if (!t.custom_data.empty())
         w.custom_data = t.custom_data;
-    decide_pattern(t.trans_type, std::move(w), wait, "submit", status::submitted, std::move(answer));
-}
-
-void engine_core::decide_pattern(std::string trans_type, decide_write w, bool wait, std::string verb, std::optional<status> already,
-                                 done<transaction> answer)
-{
-    auto shared = std::make_shared<done<transaction>>(std::move(answer));
-    auto gid = w.gid;
-    auto then = [this, w = std::move(w), wait, verb, already, shared](std::exception_ptr error, std::optional<transaction>) mutable {
-        if (error)
-            return (*shared)->complete(error, {});
-        decide(std::move(w), wait, std::move(verb), already, std::move(*shared));
-    };
-    find_pattern(std::move(gid), std::move(trans_type), verb, std::move(then));
+    decide(std::move(w), wait, "submit", status::submitted, std::move(answer));
 }
 
 void engine_core::abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
@@ -352,7 +339,7 @@ void engine_core::finish_elsewhere(std::string gid, status how, std::string reas
     w.to = how;
     w.reason = short_reason(std::move(reason));
     w.result = std::move(result);
-    decide_pattern("workflow", std::move(w), false, "submit", how, std::move(answer));
+    decide(std::move(w), false, "submit", how, std::move(answer));
 }
 
 // `already`: a status that means that somebody has asked for the same before, and that is well.
@@ -443,38 +430,20 @@ void engine_core::register_ops(std::string gid, std::string trans_type, std::vec
                                     {});
     register_write w;
     w.gid = gid;
+    w.trans_type = std::move(trans_type);
     w.ops = std::move(ops);
-    auto       shared = std::make_shared<done<std::monostate>>(std::move(answer));
-    auto const gone = [gid] {
-        return std::make_exception_ptr(misuse(misuse::code::wrong_status, "no trans with gid: " + gid + " status: prepared found", gid));
-    };
-    auto told = [gid, gone, shared](std::exception_ptr error, write_result const& r) {
+    auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
+    auto told = [gid, shared](std::exception_ptr error, write_result const& r) {
         if (!error && (r.what == written::unknown_gid || r.what == written::too_late || r.what == written::wrong_type))
-            error = gone();
+            error =
+                std::make_exception_ptr(misuse(misuse::code::wrong_status, "no trans with gid: " + gid + " status: prepared found", gid));
         else if (!error && r.what == written::exists)
             error = std::make_exception_ptr(misuse(misuse::code::bad_value, "the branch is registered already, with other content", gid));
         else if (!error && r.what != written::done)
             error = refused(r, gid);
         (*shared)->complete(error, {});
     };
-    auto found = [this, gid, gone, shared, w = std::move(w), told = std::move(told)](std::exception_ptr error,
-                                                                                     std::optional<transaction>) mutable {
-        if (!error)
-            return committer_.add(std::move(w), new asking(std::move(gid), std::move(told)));
-        try
-        {
-            std::rethrow_exception(error);
-        }
-        catch (misuse const& e)
-        {
-            if (e.which() == misuse::code::unknown_gid)
-                error = gone();
-        }
-        catch (...)
-        { }
-        (*shared)->complete(error, {});
-    };
-    find_pattern(std::move(gid), std::move(trans_type), "register a branch", std::move(found));
+    committer_.add(std::move(w), new asking(std::move(gid), std::move(told)));
 }
 
 void engine_core::make_due(std::string gid, done<std::monostate> answer)
