@@ -25,14 +25,14 @@ struct refused
     std::string why;
 };
 
-struct call
+struct rpc_call
 {
     boost::json::value  id;  // null until it has been read
     std::string         method;
     boost::json::object params;
 };
 
-void read(call& c, std::string const& body)
+void read(rpc_call& c, std::string const& body)
 {
     boost::json::object o;
     try
@@ -58,7 +58,7 @@ void read(call& c, std::string const& body)
         c.params = params->get_object();
 }
 
-asio::awaitable<boost::json::value> perform(verbs& to, call const& c)
+asio::awaitable<boost::json::value> perform(verbs& to, rpc_call const& c)
 {
     constexpr auto     from = entry::json_rpc;
     boost::json::value result;
@@ -93,7 +93,7 @@ asio::awaitable<boost::json::value> perform(verbs& to, call const& c)
 
 asio::awaitable<answer> answer_json_rpc(verbs& to, std::string body)
 {
-    call               c;
+    rpc_call           c;
     boost::json::value error, result;
     answer             a;
     auto const         refuse = [&error](int with, std::string const& why) {

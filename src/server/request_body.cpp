@@ -3,8 +3,8 @@
 #include "src/server/envelope.hpp"
 
 #include <boost/algorithm/string/predicate.hpp>
-#include <boost/json/stream_parser.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/stream_parser.hpp>
 
 #include <algorithm>
 
@@ -162,8 +162,8 @@ boost::json::object parse_object(std::string_view body)
     if (body.find_first_not_of(" \t\r\n") == std::string_view::npos)
         throw malformed("the body is empty and has to be a JSON object");
     boost::json::stream_parser parser;
-    boost::system::error_code failed;
-    auto const                at = parser.write_some(body.data(), body.size(), failed);
+    boost::system::error_code  failed;
+    auto const                 at = parser.write_some(body.data(), body.size(), failed);
     if (!failed && !parser.done())
         throw malformed("the body is no JSON: it ends too early, after " + std::to_string(body.size()) + " bytes");
     if (failed || body.find_first_not_of(" \t\r\n", at) != std::string_view::npos)

@@ -280,7 +280,7 @@ private:
         insert(tables_.kv, "cat, k");
         session.execute("UPDATE " + tables_.kv + " SET v = v WHERE 1 = 0");
         session.execute("DELETE FROM " + tables_.kv + " WHERE 1 = 0");
-        insert(tables_.global, "gid, trans_type, status, custom_data");
+        insert(tables_.global, "gid, trans_type, status, options, custom_data");
         session.execute("UPDATE " + tables_.global + " SET owner = owner WHERE 1 = 0");
         insert(tables_.branch, "gid, branch_id, op, status");
         if (session.kind() != detail::server_kind::postgres)
