@@ -36,10 +36,10 @@ void send::answer(outcome o, bool permanent) noexcept
 
 std::string readable(std::string text)
 {
-    if (!is_utf8(text))
-        for (auto& c : text)
-            if (static_cast<unsigned char>(c) >= 0x80)
-                c = '?';
+    bool const bytes = !is_utf8(text);
+    for (auto& c : text)
+        if (c == '\0' || (bytes && static_cast<unsigned char>(c) >= 0x80))
+            c = '?';
     return text;
 }
 

@@ -455,7 +455,10 @@ void engine_core::make_due(std::string gid, done<std::monostate> answer)
         (*shared)->complete(error, {});
         claim();
     };
-    committer_.add(request_write{gid, request_write::kind::resume}, new asking(std::move(gid), std::move(then)));
+    request_write w;
+    w.gid = gid;
+    w.what = request_write::kind::resume;
+    committer_.add(std::move(w), new asking(std::move(gid), std::move(then)));
 }
 
 }  // namespace detail

@@ -99,5 +99,10 @@ private:
     std::shared_ptr<impl> impl_;
 };
 
+/// For `manager_options::on_branch_error`: posts {"gid", "status", "branch": its address, "error", "retry_count"} to `url` when a branch has ended
+/// in an error for the third time in a row, and each time after. Nobody waits for it, and its own failure is nobody's.
+std::function<void(transaction const&, std::string const& url, std::string const& error, unsigned times)>
+alert_by_webhook(std::shared_ptr<transport> by, std::string url, unsigned times = 3);
+
 }  // namespace v0
 }  // namespace weft

@@ -240,8 +240,7 @@ asio::awaitable<std::vector<kv_row>> rows_of(transaction_manager& manager, std::
 asio::awaitable<answer> scan_kv(surroundings at, routed r)
 {
     auto const          limit = limit_of(r);
-    std::string const   every_key;
-    auto                rows = co_await rows_of(at.manager, r.text("cat"), every_key, r.number("position", 0, 0), limit + 1);
+    auto                rows = co_await rows_of(at.manager, r.text("cat"), std::string(), r.number("position", 0, 0), limit + 1);
     boost::json::object o;
     o["next_position"] = next_position(rows, limit);
     o["kv"] = json_of(rows);

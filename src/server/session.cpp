@@ -218,11 +218,11 @@ private:
             }
             co_return false;
         }
-        bool const keep = co_await reply(parser.release(), began);
+        bool const keep = co_await respond(parser.release(), began);
         co_return keep;
     }
 
-    asio::awaitable<bool> reply(http::request<http::string_body> from, std::chrono::nanoseconds began)
+    asio::awaitable<bool> respond(http::request<http::string_body> from, std::chrono::nanoseconds began)
     {
         request r;
         r.method = std::string(from.method_string());

@@ -461,6 +461,67 @@ TEST_F(Patterns, AWorkflowElsewhereIsCalledBackUntilItHasEnded)
         "none");
 }
 
+// A gid is one of its own type: who says another one means another transaction.
+TEST_F(Patterns, ATransactionOfAnotherTypeIsLeftAlone)
+{
+    prepare(of_type("tcc", "g1"));
+    prepare(of_type("workflow", "g2"));
+    auto const finish = [&](std::string gid) {
+        ask<weft::transaction>([&](auto token) { manager().finish_workflow(gid, status::succeed, "", "", std::move(token)); });
+    };
+    using code = weft::misuse::code;
+    EXPECT_THAT(refusal([&] { finish("g1"); }, code::wrong_status), HasSubstr("of type 'tcc'"));
+    EXPECT_THAT(refusal([&] { submit(saga("g2")); }, code::wrong_status), HasSubstr("of type 'workflow'"));
+    EXPECT_THAT(refusal([&] { prepare(of_type("xa", "g1")); }, code::wrong_status), HasSubstr("of type 'tcc'"));
+    EXPECT_THAT(refusal([&] { register_branch("g2", registered("01", "cancel", "confirm", "a")); }, code::wrong_status),
+                HasSubstr("of type 'workflow'"));
+    EXPECT_EQ(row("g1").status, status::prepared);
+    EXPECT_EQ(row("g2").status, status::prepared);
+    EXPECT_THAT(row("g2").ops, IsEmpty());
+}
+
+TEST_F(Patterns, AMessageGoesToSubscribers)
+{
+    auto t = of_type("msg", "g1");
+    t.steps.resize(2);
+    t.steps[0].payload = t.steps[1].payload = "{}";
+    t.steps[0].subscribers = {"a", "b"};
+    t.steps[1].subscribers = {"c"};
+    EXPECT_EQ(submit(t, true).status, status::succeed);
+    EXPECT_THAT(at.seen(), ElementsAre("01-01 action a", "01-02 action b", "02 action c"));
+    auto s = saga("g2");
+    s.steps[0].subscribers = {"a"};
+    EXPECT_NE(refusal([&] { submit(s); }, weft::misuse::code::bad_value), "none");
+}
+
+TEST_F(Patterns, WhatIsDueLaterIsMadeDueNow)
+{
+    at.answers["action a"] = {outcome::ongoing("425"), outcome::success()};
+    submit(saga("g1", 1, "{\"retry_interval\":3600}"), true);
+    ask<std::monostate>([&](auto token) { manager().make_due("g1", std::move(token)); });
+    env.settle();
+    EXPECT_EQ(row("g1").status, status::succeed);
+    auto const nobody = [&] { ask<std::monostate>([&](auto token) { manager().make_due("nobody", std::move(token)); }); };
+    EXPECT_THAT(refusal(nobody, weft::misuse::code::unknown_gid), HasSubstr("nobody"));
+}
+
+// Two clients that wait for one transaction: whoever comes second hears how the attempt ends, too.
+TEST_F(Patterns, WhoeverSubmitsAgainWaitsForTheSameAttempt)
+{
+    at.hold = true;
+    std::vector<std::string> ends;
+    for (int i = 0; i < 2; ++i)
+    {
+        manager().submit(saga("g1", 1), true, [&](std::exception_ptr, weft::transaction t) { ends.emplace_back(to_string(t.status)); });
+        env.settle();
+    }
+    EXPECT_THAT(ends, IsEmpty());
+    std::move(*at.calls[0].held).answer(outcome::success());
+    env.settle();
+    EXPECT_THAT(ends, ElementsAre("succeed", "succeed"));
+    EXPECT_EQ(at.calls.size(), 1u);
+}
+
 // It registers steps while it is being called back: the callback is not made again at once because of that.
 TEST_F(Patterns, AWorkflowThatRecordsItsStepsIsLeftInPeace)
 {

@@ -1,0 +1,305 @@
+// Whom a server listens to; and how it goes.
+#include "tests/protocol/world.hpp"
+
+#include <weft/errors.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <fstream>
+#include <future>
+
+namespace protocol {
+namespace {
+
+weft::server_options with_token()
+{
+    weft::server_options o;
+    o.bearer_tokens = {"first secret", "second secret"};
+    return o;
+}
+
+TEST(Tokens, AreAskedForByEachRequest)
+{
+    world      w("memory", {.server = with_token()});
+    auto const ask = [&](std::string const& authorization, std::string const& target = "/api/dtmsvr/newGid") {
+        return send(w.port(), "GET", target, "", {{"Authorization", authorization}}).status;
+    };
+    EXPECT_EQ(ask("Bearer first secret"), 200u);
+    EXPECT_EQ(ask("bearer second secret"), 200u);
+    for (auto const* wrong : {"", "Bearer ", "Bearer", "Bearer first", "Bearer first secretx", "Basic first secret", "first secret"})
+        EXPECT_EQ(ask(wrong), 401u) << wrong;
+    auto const none = send(w.port(), "POST", "/api/dtmsvr/submit", text(saga(w, "g1")));
+    EXPECT_EQ(none.status, 401u);
+    EXPECT_EQ(none.headers.at("www-authenticate"), "Bearer");
+    EXPECT_EQ(send(w.port(), "POST", "/api/json-rpc", "{}").status, 401u);
+    EXPECT_EQ(send(w.port(), "GET", "/nowhere").status, 401u);
+    EXPECT_EQ(send(w.port(), "GET", "/api/ping").status, 200u);
+    EXPECT_EQ(send(w.port(), "GET", "/api/metrics").status, 200u);
+    EXPECT_THAT(w.at.seen(), IsEmpty());
+}
+
+// A link on somebody's page must change nothing.
+TEST(Tokens, NothingChangesByGet)
+{
+    world                                                  w("memory", {.server = with_token()});
+    std::vector<std::pair<std::string, std::string>> const trusted{{"Authorization", "Bearer first secret"}};
+    for (std::string const what : {"subscribe?topic=news&url=http://there", "unsubscribe?topic=news&url=http://there", "resetCronTime"})
+    {
+        auto const r = send(w.port(), "GET", "/api/dtmsvr/" + what, "", trusted);
+        EXPECT_EQ(r.status, 405u) << what;
+        EXPECT_EQ(r.headers.at("allow"), "POST");
+        EXPECT_EQ(send(w.port(), "POST", "/api/dtmsvr/" + what, "", trusted).status, 200u) << what;
+    }
+}
+
+TEST(Listening, OnMoreThanLoopbackNeedsAReason)
+{
+    world      w("memory");
+    auto const refusal = [&](weft::server_options o) -> std::string {
+        boost::asio::io_context io;
+        auto                    store = weft::make_memory_store();
+        weft::engine            engine(io, *store);
+        weft::manager_options   m;
+        m.caller = weft::make_http_caller();
+        weft::transaction_manager manager(engine, m);
+        o.port = 0;
+        try
+        {
+            weft::server s(io, manager, o);
+            return s.port() > 0 ? "none" : "no port";
+        }
+        catch (weft::misuse const& e)
+        {
+            return e.what();
+        }
+    };
+    auto const at = [](std::string const& address) {
+        weft::server_options o;
+        o.address = address;
+        return o;
+    };
+    EXPECT_EQ(refusal(at("127.0.0.1")), "none");
+    EXPECT_EQ(refusal(at("localhost")), "none");
+    EXPECT_THAT(refusal(at("0.0.0.0")), HasSubstr("anybody could start transactions"));
+    EXPECT_THAT(refusal(at("::")), HasSubstr("anybody could start transactions"));
+    EXPECT_THAT(refusal(at("somewhere")), HasSubstr("no IP address"));
+    auto o = at("0.0.0.0");
+    o.bearer_tokens = {"secret"};
+    EXPECT_EQ(refusal(o), "none");
+    o.bearer_tokens = {""};
+    EXPECT_THAT(refusal(o), HasSubstr("bearer_tokens"));
+    o = at("0.0.0.0");
+    o.insecure = true;
+    EXPECT_EQ(refusal(o), "none");
+    o = at("127.0.0.1");
+    o.certificate = "/nowhere/to.pem";
+    EXPECT_THAT(refusal(o), HasSubstr("key is empty"));
+    o.key = "/nowhere/key.pem";
+    EXPECT_THAT(refusal(o), HasSubstr("certificate: /nowhere/to.pem"));
+    o = at("127.0.0.1");
+    o.body_limit = 0;
+    EXPECT_THAT(refusal(o), HasSubstr("body_limit"));
+}
+
+TEST(RateLimit, RefusesWhatIsTooMuchForOneAddress)
+{
+    weft::server_options o;
+    o.requests_per_second = 5;
+    world    w("memory", {.server = o});
+    unsigned refused = 0;
+    for (int i = 0; i < 30; ++i)
+    {
+        auto const r = send(w.port(), "GET", "/api/ping");
+        refused += r.status == 429;
+        if (r.status == 429)
+        {
+            EXPECT_EQ(r.headers.at("retry-after"), "1");
+        }
+    }
+    EXPECT_GE(refused, 15u);
+    EXPECT_TRUE(eventually([&] { return send(w.port(), "GET", "/api/ping").status == 200; })) << "and takes more later";
+}
+
+TEST(ConnectionLimit, FurtherOnesAreClosed)
+{
+    weft::server_options o;
+    o.connections = 2;
+    world                   w("memory", {.server = o});
+    boost::asio::io_context io;
+    using boost::asio::ip::tcp;
+    std::vector<tcp::socket> held;
+    tcp::endpoint const      there(boost::asio::ip::address_v4::loopback(), w.port());
+    for (int i = 0; i < 2; ++i)
+        held.emplace_back(io).connect(there);
+    EXPECT_EQ(send_raw(w.port(), "", false), "");
+    held.clear();
+    EXPECT_TRUE(eventually([&] {
+        try
+        {
+            return send(w.port(), "GET", "/api/ping").status == 200;
+        }
+        catch (boost::system::system_error const&)
+        {
+            return false;
+        }
+    }));
+}
+
+// --- TLS ------------------------------------------------------------------------------------------------------------------------------
+
+class exchange final : public weft::http_exchange
+{
+public:
+    void replied(weft::http_reply r) noexcept override { answer.set_value(r.status == 200 ? r.body : std::to_string(r.status)); }
+    void failed(std::string why) noexcept override { answer.set_value("failed: " + why); }
+
+    std::promise<std::string> answer;
+};
+
+std::string fetch(unsigned short port, weft::http_options options)
+{
+    auto const transport = weft::make_http_transport(std::move(options));
+    auto const e = std::make_shared<exchange>();
+    e->request.method = "GET";
+    e->request.url = "https://127.0.0.1:" + std::to_string(port) + "/api/ping";
+    e->request.timeout = 5s;
+    transport->send(e);
+    return e->answer.get_future().get();
+}
+
+class Tls : public ::testing::Test
+{
+protected:
+    Tls()
+    {
+        for (auto const* name : {"server", "client", "stranger"})
+        {
+            auto const i = http_server::make_identity("127.0.0.1");
+            std::ofstream(directory.file(std::string(name) + ".pem")) << i.certificate;
+            std::ofstream(directory.file(std::string(name) + ".key")) << i.key;
+        }
+        options.certificate = directory.file("server.pem");
+        options.key = directory.file("server.key");
+        trusting.ca_file = options.certificate;
+    }
+
+    temporary_directory  directory;
+    weft::server_options options;
+    weft::http_options   trusting;
+};
+
+TEST_F(Tls, SpeaksItAndNothingElse)
+{
+    world w("memory", {.server = options});
+    EXPECT_EQ(fetch(w.port(), trusting), R"({"msg":"pong"})");
+    EXPECT_THAT(send_raw(w.port(), "GET /api/ping HTTP/1.1\r\nHost: h\r\n\r\n"), ::testing::Not(HasSubstr("pong")));
+    EXPECT_THAT(fetch(w.port(), {}), ::testing::StartsWith("failed")) << "nobody vouches for it";
+    EXPECT_EQ(fetch(w.port(), trusting), R"({"msg":"pong"})");
+}
+
+TEST_F(Tls, AsksClientsForTheirs)
+{
+    options.client_ca = directory.file("client.pem");
+    world w("memory", {.server = options});
+    EXPECT_THAT(fetch(w.port(), trusting), ::testing::StartsWith("failed"));
+    auto known = trusting;
+    known.client_certificate = directory.file("client.pem");
+    known.client_key = directory.file("client.key");
+    EXPECT_EQ(fetch(w.port(), known), R"({"msg":"pong"})");
+    auto stranger = trusting;
+    stranger.client_certificate = directory.file("stranger.pem");
+    stranger.client_key = directory.file("stranger.key");
+    EXPECT_THAT(fetch(w.port(), stranger), ::testing::StartsWith("failed"));
+}
+
+TEST_F(Tls, AKeyOfAnotherCertificateIsRefused)
+{
+    options.key = directory.file("client.key");
+    EXPECT_THROW(world("memory", {.server = options}), weft::misuse);
+}
+
+// --- the whole of it, as docs/protocol.md has it ------------------------------------------------------------------------------------
+
+TEST(Serving, TakesAFewLines)
+{
+    //[serve
+    boost::asio::io_context io;
+    auto                    store = weft::open_store("memory://");
+    auto                    metrics = std::make_shared<weft::server_metrics>();
+
+    weft::engine_options of_engine;
+    metrics->attach(of_engine);
+    weft::engine engine{io, *store, of_engine};
+
+    weft::manager_options of_manager;
+    of_manager.caller = metrics->watch(weft::make_http_caller());
+    weft::transaction_manager manager{engine, of_manager};
+
+    weft::server_options of_server;
+    of_server.port = 0;  // any free one; dtm's is 36789
+    of_server.metrics = metrics;
+    weft::server server{io, manager, of_server};
+
+    boost::asio::co_spawn(io, engine.run(), boost::asio::detached);
+    //]
+    std::thread thread([&] { io.run(); });
+    EXPECT_EQ(send(server.port(), "GET", "/api/ping").status, 200u);
+    server.stop(1s, weft::blocking);
+    engine.stop(1s, weft::blocking);
+    io.stop();
+    thread.join();
+}
+
+// --- going ----------------------------------------------------------------------------------------------------------------------------
+
+TEST(Stopping, AnswersWhatHasArrivedAndTakesNoMore)
+{
+    using boost::asio::ip::tcp;
+    world  w("memory");
+    answer held;
+    held.held = true;
+    w.at.answers("/a", {held});
+    boost::asio::io_context io;
+    tcp::socket             idle(io);
+    tcp::endpoint const     there(boost::asio::ip::address_v4::loopback(), w.port());
+    idle.connect(there);
+    auto waiting = std::async(std::launch::async, [&] { return w.post("submit", with(saga(w, "g1", 1), "wait_result", true)); });
+    ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
+    auto const                began = std::chrono::steady_clock::now();
+    auto                      stopped = std::async(std::launch::async, [&] { w.stop_server(20s); });
+    char                      room = 0;
+    boost::system::error_code closed;
+    idle.read_some(boost::asio::buffer(&room, 1), closed);
+    EXPECT_TRUE(closed) << "who has asked for nothing is let go";
+    EXPECT_EQ(stopped.wait_for(100ms), std::future_status::timeout);
+    tcp::socket               late(io);
+    boost::system::error_code refused;
+    late.connect(there, refused);
+    EXPECT_TRUE(refused);
+    w.at.http().release();
+    auto const r = waiting.get();
+    EXPECT_EQ(r.status, 200u);
+    EXPECT_EQ(r.headers.at("connection"), "close");
+    stopped.get();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
+}
+
+TEST(Stopping, WaitsNoLongerThanItsDeadline)
+{
+    world  w("memory");
+    answer held;
+    held.held = true;
+    w.at.answers("/a", {held});
+    auto waiting = std::async(std::launch::async, [&] { EXPECT_ANY_THROW(w.post("submit", with(saga(w, "g1", 1), "wait_result", true))); });
+    ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
+    auto const began = std::chrono::steady_clock::now();
+    w.stop_server(200ms);
+    auto const took = std::chrono::steady_clock::now() - began;
+    EXPECT_GE(took, 190ms);
+    EXPECT_LT(took, 5s);
+    waiting.get();
+}
+
+}  // namespace
+}  // namespace protocol
