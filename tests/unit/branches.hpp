@@ -16,7 +16,7 @@ namespace workshop {
 class branches final : public weft::remote_caller
 {
 public:
-    struct call
+    struct called
     {
         std::string                         what;  // "01 action a"
         weft::remote_operation              operation;
@@ -58,7 +58,7 @@ public:
         return all;
     }
 
-    std::deque<call>                                 calls;
+    std::deque<called>                               calls;
     std::map<std::string, std::deque<weft::outcome>> answers;  // the last one stays
     bool                                             hold = false;
     weft::testing::virtual_clock*                    clock = nullptr;
