@@ -80,8 +80,9 @@ TEST_P(Protocol, O2_ForceStopDuringACall)
     w.post("submit", with(msg(w, "g1"), "concurrent", true));
     ASSERT_TRUE(eventually([&] { return w.at.http().held() == 2; }));
     EXPECT_EQ(w.post("forceStop", {{"gid", "g1"}}).status, 200u);
+    w.at.answers("/a", {{200}});
     w.at.http().release();
-    EXPECT_EQ(w.post("submit", with(saga(w, "g2", 1), "custom_data", "{}")).status, 200u) << "dtm's process dies of that";
+    EXPECT_EQ(w.post("submit", with(saga(w, "g2", 1), "wait_result", true)).status, 200u) << "dtm's process dies of that";
     EXPECT_EQ(w.status("g1"), "failed");
     EXPECT_EQ(w.statuses("g1"), "prepared prepared");
 }

@@ -97,6 +97,7 @@ TEST_P(Protocol, P18_WithoutWaitingTheAnswerComesFirst)
     w.at.answers("/a", {held});
     EXPECT_EQ(w.post("submit", saga(w, "g1")).status, 200u);
     EXPECT_EQ(w.status("g1"), "submitted");
+    ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
     w.at.http().release();
     w.becomes("g1", "succeed");
 }

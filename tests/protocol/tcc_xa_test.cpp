@@ -113,8 +113,8 @@ public:
 
     std::string both() const
     {
-        return database_.value("SELECT CAST(cents AS CHAR(3)) FROM account WHERE id = 1") + ' ' +
-               database_.value("SELECT CAST(cents AS CHAR(3)) FROM account WHERE id = 2");
+        return database_.value("SELECT CAST(cents + 1000 AS CHAR(4)) FROM account WHERE id = 1") + ' ' +
+               database_.value("SELECT CAST(cents + 1000 AS CHAR(4)) FROM account WHERE id = 2");
     }
 
 private:
@@ -137,7 +137,7 @@ TEST_P(Protocol, P11_XaMovesBothAccountsOrNone)
         EXPECT_EQ(accounts.both(), before) << "nothing is visible before it is submitted";
         EXPECT_EQ(w.post(commit ? "submit" : "abort", with(reference(gid, "xa"), "wait_result", true)).status, 200u);
         EXPECT_EQ(w.status(gid), commit ? "succeed" : "failed");
-        EXPECT_EQ(accounts.both(), "70  130");
+        EXPECT_EQ(accounts.both(), "1070 1130");
     }
 }
 

@@ -99,7 +99,7 @@ client::step aborts(std::string type)
         m.abort("g1", type, "no", false, [then](std::exception_ptr e, weft::transaction) { then(e); });
     };
 }
-client::step registers(std::string id, std::string undo, std::string confirm)
+client::step registers(std::string type, std::string id, std::string undo, std::string confirm)
 {
     std::vector<weft::branch_op> ops(2);
     for (auto& op : ops)
@@ -109,8 +109,8 @@ client::step registers(std::string id, std::string undo, std::string confirm)
     }
     ops[0].op = std::move(undo);
     ops[1].op = std::move(confirm);
-    return [ops](weft::transaction_manager& m, auto then) {
-        m.register_branch("g1", ops, [then](std::exception_ptr e, std::monostate) { then(e); });
+    return [type, ops](weft::transaction_manager& m, auto then) {
+        m.register_branch("g1", type, ops, [then](std::exception_ptr e, std::monostate) { then(e); });
     };
 }
 
@@ -150,15 +150,15 @@ std::vector<scenario> scenarios()
         {"saga_concurrent", {submits(concurrent)}, status::failed, {}},
         {"message", {prepares(message), submits(message)}, status::succeed, {"01 action", "02 action"}},
         {"tcc",
-         {prepares(tcc), registers("01", "cancel", "confirm"), registers("02", "cancel", "confirm"), submits(tcc)},
+         {prepares(tcc), registers("tcc", "01", "cancel", "confirm"), registers("tcc", "02", "cancel", "confirm"), submits(tcc)},
          status::succeed,
          {"02 confirm", "01 confirm"}},
         {"tcc_aborted",
-         {prepares(tcc), registers("01", "cancel", "confirm"), registers("02", "cancel", "confirm"), aborts("tcc")},
+         {prepares(tcc), registers("tcc", "01", "cancel", "confirm"), registers("tcc", "02", "cancel", "confirm"), aborts("tcc")},
          status::failed,
          {"02 cancel", "01 cancel"}},
         {"xa",
-         {prepares(xa), registers("01", "rollback", "commit"), registers("02", "rollback", "commit"), submits(xa)},
+         {prepares(xa), registers("xa", "01", "rollback", "commit"), registers("xa", "02", "rollback", "commit"), submits(xa)},
          status::succeed,
          {"01 commit", "02 commit"}},
     };

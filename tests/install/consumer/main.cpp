@@ -2,6 +2,8 @@
 
 #include <weft/http.hpp>
 #include <weft/open_store.hpp>
+#include <weft/server.hpp>
+#include <weft/server_metrics.hpp>
 #include <weft/sql.hpp>
 #include <weft/testing/environment.hpp>
 #include <weft/weft.hpp>
@@ -40,7 +42,7 @@ bool paid_for_real(order const& wanted)
     std::filesystem::create_directory(directory);
     weft::database accounts("sqlite://" + (directory / "accounts.db").string());
     accounts.run([](soci::session& sql) { sql << "CREATE TABLE charges (id TEXT PRIMARY KEY, cents INTEGER)"; });
-    auto const store = weft::open_store("sqlite://" + (directory / "weft.db").string());
+    auto const           store = weft::open_store("sqlite://" + (directory / "weft.db").string());
     weft::engine_options options;
     options.transport = weft::make_http_transport();
     weft::host host(*store, options);
@@ -58,12 +60,29 @@ bool paid_in_a_test(order const& wanted)
     return env.execute<std::int64_t>("pay", "g1", wanted).value() == 7;
 }
 
+// The server links what it is made of, and answers.
+bool served()
+{
+    boost::asio::io_context io;
+    auto const              store = weft::open_store("memory://");
+    auto const              metrics = std::make_shared<weft::server_metrics>();
+    weft::engine            engine(io, *store);
+    weft::manager_options   of_manager;
+    of_manager.caller = metrics->watch(weft::make_http_caller());
+    weft::transaction_manager manager(engine, of_manager);
+    weft::server_options      of_server;
+    of_server.port = 0;
+    of_server.metrics = metrics;
+    weft::server server(io, manager, of_server);
+    return server.port() != 0 && metrics->text(0, 0).find("dtm_server_info") != std::string::npos;
+}
+
 }  // namespace
 
 int main()
 {
     order const wanted{"o1", 500};
-    if (paid_for_real(wanted) && paid_in_a_test(wanted))
+    if (paid_for_real(wanted) && paid_in_a_test(wanted) && served())
         return 0;
     std::cerr << "the installed weft does not do what it should\n";
     return 1;
