@@ -144,7 +144,9 @@ protected:
         weft::detail::server_session owner(weft::detail::parse_server_url(here.url()), {},
                                            weft::detail::server_session::purpose::participant);
         int                          n = 0;
-        while (!enough)
+        // On a quick server nothing may be under way whenever it looks: until something was.
+        auto const until = std::chrono::steady_clock::now() + 30s;
+        while (!enough || (counts->of(event::store_errors) == 0 && std::chrono::steady_clock::now() < until))
         {
             std::this_thread::sleep_for(pause);
             if (postgres())
