@@ -8,6 +8,7 @@
 #include <weft/testing/environment.hpp>
 #include <weft/weft.hpp>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/describe.hpp>
 
 #include <filesystem>
