@@ -10,8 +10,9 @@ void set_up(soci::session& sql)
     sql << "PRAGMA synchronous = FULL";
     soci::transaction t(sql);
     sql << "CREATE TABLE IF NOT EXISTS stock (article text PRIMARY KEY, on_hand integer, reserved integer, sold integer)";
-    for (auto const* article : {"mug", "teapot"})
-        sql << "INSERT OR IGNORE INTO stock VALUES (:a, 100, 0, 0)", soci::use(std::string(article));
+    // Named: SOCI executes when the statement's temporaries are being destroyed.
+    for (std::string const article : {"mug", "teapot"})
+        sql << "INSERT OR IGNORE INTO stock VALUES (:a, 100, 0, 0)", soci::use(article);
     weft::soci_connection connection(sql);
     weft::barrier::create_table(connection);
     t.commit();
