@@ -28,9 +28,9 @@ bare_figures run_server_loop(std::string const& text, std::size_t per_commit, do
         gid, {"type_is", column::text}, {"workflow_is", column::text}, {"custom_is", column::text}, {"owner_is", column::text}, at};
     auto const create = d.insert(
         session, creation,
-        table + " (gid, trans_type, status, workflow, custom_data, owner, attempts, ext_data, create_time, update_time, "
+        table + " (gid, trans_type, status, workflow, options, custom_data, owner, attempts, ext_data, create_time, update_time, "
                 "next_cron_time)",
-        "v.gid, v.type_is, 'prepared', v.workflow_is, v.custom_is, v.owner_is, 1, '{\"journal\":[]}', " + now + ", " + now + ", " + now,
+        "v.gid, v.type_is, 'prepared', v.workflow_is, '', v.custom_is, v.owner_is, 1, '{\"journal\":[]}', " + now + ", " + now + ", " + now,
         "");
     column const outcome[] = {
         gid, {"owner_is", column::text}, {"position_is", column::number}, {"entry_is", column::text}, {"position_to", column::number}, at};
