@@ -62,6 +62,7 @@ struct global_transaction
 
 /// Thread safety: all members may be called from any thread, except the constructor. Lifetimes: the engine outlives it.
 /// Every member takes any Asio completion token last (default: `use_awaitable`).
+/// Durability: what a member changes is durable when it returns.
 /// Errors, of all: misuse (bad_gid, bad_value, unknown_gid, wrong_status), unfinished(stopped), store_error.
 class transaction_manager
 {
@@ -118,7 +119,7 @@ public:
         return initiate<transaction>(token, &transaction_manager::start_finish, std::move(gid), how, std::move(reason), std::move(result));
     }
 
-    /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(wrong_status).
+    /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(bad_value).
     template <class Token = boost::asio::use_awaitable_t<>>
     auto register_branch(std::string gid, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
     {
