@@ -1,5 +1,7 @@
 #include "tests/simulation/scenarios.hpp"
 
+#include "tests/simulation/coordinator_backend.hpp"
+
 #include "tests/simulation/server_backend.hpp"
 #include "tests/simulation/sqlite_backend.hpp"
 
@@ -377,6 +379,12 @@ std::vector<backend> const& server_backends()
         {"mysql", [](std::shared_ptr<weft::clock> c) { return open_on_server("mysql", std::move(c)); }},
     };
     return all;
+}
+
+backend const& coordinator_backend()
+{
+    static backend const one{"coordinator", &open_on_coordinator};
+    return one;
 }
 
 std::ostream& operator<<(std::ostream& out, scenario const& s) { return out << s.name; }

@@ -34,6 +34,7 @@ struct backend
 };
 std::vector<backend> const& backends();
 std::vector<backend> const& server_backends();
+backend const&              coordinator_backend();
 
 // For the names of parameterised tests.
 std::ostream& operator<<(std::ostream&, scenario const&);

@@ -1,4 +1,6 @@
 // Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
+#include "src/store/row.hpp"
+
 #include <weft/detail/fault.hpp>
 #include <weft/detail/machine_seed.hpp>
 #include <weft/detail/own_category.hpp>
@@ -285,12 +287,12 @@ private:
     }
 
     // What is due and nobody's, by time.
-    void set_due(transaction& row, time_point due)
+    void set_due(transaction& row, time_point due) { index(row, std::exchange(row.due, due)); }
+    void index(transaction const& row, time_point was_due)
     {
-        due_.erase({row.due, row.gid});
-        row.due = due;
+        due_.erase({was_due, row.gid});
         if (row.owner.empty() && row.paused_reason.empty() && !is_final(row.status))
-            due_.emplace(due, row.gid);
+            due_.emplace(row.due, row.gid);
     }
 
     std::size_t release(std::string const& engine)
@@ -325,35 +327,13 @@ private:
                 return {written::refused, "two operations of a branch have the same name", {}};
             else
                 ops.push_back(op);
-        auto& row = rows_[w.gid];
+        auto& row = rows_[w.gid] = row_rules::created(w, clock_->now());
         row.id = ++last_id_;
-        row.gid = w.gid;
-        row.trans_type = w.trans_type;
-        row.status = w.status;
-        row.query_prepared = w.query_prepared;
-        row.protocol = w.protocol;
-        row.options = w.options;
         row.ops = std::move(ops);
-        row.workflow = w.workflow;
-        (w.workflow.empty() ? row.custom_data : row.input) = w.workflow.empty() ? w.custom_data : w.input;
-        row.owner = w.owner;
-        row.attempts = w.owner.empty() ? 0 : 1;
-        row.journal = R"({"journal":[]})";
-        row.created = row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
         for (auto& op : row.ops)
             set_created(op, row.created);
-        set_due(row, row.created + w.due_in);
+        index(row, row.due);
         return {written::done, {}, row.created};
-    }
-
-    void set_status(transaction& row, status to)
-    {
-        row.status = to;
-        row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
-        if (to == status::succeed)
-            row.finished = row.updated;
-        if (to == status::failed)
-            row.rolled_back = row.updated;
     }
 
     template <class Op>
@@ -391,7 +371,7 @@ private:
         row.updated = now;
         if (w.to)
         {
-            set_status(row, *w.to);
+            row_rules::set_status(row, *w.to, now);
             if (!w.reason.empty())
                 row.reason = w.reason;
             set_due(row, row.due);
@@ -445,7 +425,7 @@ private:
         row.sends = 0;
         row.paused_reason.clear();
         row.last_error.clear();
-        set_status(row, w.to);
+        row_rules::set_status(row, w.to, clock_->now());
         if (!w.reason.empty())
             row.reason = w.reason;
         if (!w.result.empty())
@@ -458,98 +438,30 @@ private:
         return {};
     }
 
+    // Of workflows: what becomes of the row is written down in row.cpp.
+    template <class Write, class Rule>
+    write_result change(Write const& w, Rule rule)
+    {
+        auto const found = rows_.find(w.gid);
+        if (found == rows_.end())
+            return {written::unknown_gid, {}, {}};
+        auto const due = found->second.due;
+        auto const result = rule(found->second);
+        index(found->second, due);
+        return result;
+    }
     write_result apply_one(extend_write const& w, bool repeated)
     {
-        auto const found = rows_.find(w.gid);
-        if (found == rows_.end())
-            return {written::unknown_gid, {}, {}};
-        auto& row = found->second;
-        using detail::fault;
-        using detail::planted;
-        if ((row.owner != w.owner && !fault(planted::owner_check)) || (row.position != w.position && !fault(planted::position_check)) ||
-            is_final(row.status))
-            return {repeated && was_applied(row, w) ? written::done : written::fenced, {}, {}};
-        if (w.decide == extend_write::decision::commit && row.cancel_requested)
-            return {written::cancel_requested, {}, {}};
-        if (w.seal_part > 0)
-        {
-            row.parts.push_back(row.journal);
-            row.journal =
-                R"({"parts":)" + std::to_string(w.seal_part) + R"(,"entries":)" + std::to_string(w.seal_entries) + R"(,"journal":[]})";
-        }
-        row.journal.insert(row.journal.size() - 2, w.entries);
-        row.position = w.position_after();
-        row.attempts = row.sends = 0;
-        row.last_error.clear();
-        row.updated = clock_->now();
-        if (w.decide == extend_write::decision::commit)
-        {
-            row.status = status::submitted;
-            row.result = w.text;
-        }
-        else if (w.decide == extend_write::decision::roll_back)
-        {
-            row.status = status::aborting;
-            row.reason = w.text;
-        }
-        if (w.finish)
-        {
-            set_status(row, w.commits ? status::succeed : status::failed);
-            set_due(row, row.due);
-        }
-        return {};
+        return change(w, [&](transaction& row) { return row_rules::extend(row, w, repeated, clock_->now()); });
     }
-
-    static bool was_applied(transaction const& row, extend_write const& w)
-    {
-        return row.owner == w.owner && row.position == w.position_after() &&
-               std::string_view(row.journal).substr(0, row.journal.size() - 2).ends_with(w.entries);
-    }
-
     write_result apply_one(park_write const& w, bool repeated)
     {
-        auto const found = rows_.find(w.gid);
-        if (found == rows_.end())
-            return {written::unknown_gid, {}, {}};
-        auto& row = found->second;
-        if (row.owner != w.owner || row.position != w.position || is_final(row.status))
-            return {repeated && row.position == w.position && row.owner.empty() ? written::done : written::fenced, {}, {}};
-        row.owner.clear();
-        row.interval = std::chrono::ceil<std::chrono::seconds>(w.interval);  // the column holds seconds
-        row.sends = w.sends;
-        if (!w.keep_attempts || !w.paused_reason.empty())
-            row.attempts = 0;
-        row.paused_reason = w.paused_reason;
-        row.last_error = w.paused_reason.empty() ? w.last_error : w.paused_reason;
-        row.updated = clock_->now();
-        bool const at_once = row.cancel_requested && row.status == status::prepared;
-        set_due(row, clock_->now() + (at_once ? std::chrono::milliseconds(0) : w.due_in));
-        return {};
+        return change(w, [&](transaction& row) { return row_rules::park(row, w, repeated, clock_->now()); });
     }
-
     write_result apply_one(request_write const& w, bool)
     {
-        auto const found = rows_.find(w.gid);
-        if (found == rows_.end())
-            return {written::unknown_gid, {}, {}};
-        auto& row = found->second;
-        if (w.what == request_write::kind::cancel)
-        {
-            if (row.status != status::prepared)
-                return {written::too_late, {}, {}};
-            row.cancel_requested = true;
-        }
-        if (is_final(row.status))
-            return {};
-        row.paused_reason.clear();
-        row.updated = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
-        if (w.what == request_write::kind::resume)
-            row.attempts = 0;
-        if (row.owner.empty())
-            set_due(row, clock_->now());
-        return {};
+        return change(w, [&](transaction& row) { return row_rules::request(row, w, clock_->now()); });
     }
-
     write_result apply_one(local_write const&, bool) { return {written::refused, "memory has no connection to share", {}}; }
 
     static std::string new_id()

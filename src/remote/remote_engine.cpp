@@ -1,0 +1,95 @@
+#include "src/http/request.hpp"
+#include "src/remote/listener.hpp"
+#include "src/remote/remote_store.hpp"
+
+#include <weft/errors.hpp>
+#include <weft/http.hpp>
+
+#include <boost/url/parse.hpp>
+#include <boost/url/url.hpp>
+
+namespace weft {
+inline namespace v0 {
+
+namespace {
+
+// "http://orders:0/weft" with the port that there is.
+std::string with_port(std::string const& address, unsigned short port)
+{
+    boost::urls::url u = boost::urls::parse_uri(address).value();
+    u.set_port(std::to_string(port));
+    return u.buffer();
+}
+
+void check_callback(std::string const& callback)
+{
+    std::string described;
+    try
+    {
+        detail::address(callback, {}, described);
+    }
+    catch (misuse const& e)
+    {
+        throw misuse(misuse::code::wrong_call, std::string("the callback: ") + e.what());
+    }
+    if (callback.size() > remote_detail::column_limit)
+        throw misuse(misuse::code::wrong_call, "the callback's address is longer than 1024 bytes");
+}
+
+}  // namespace
+
+struct detail::remote_parts::impl
+{
+    std::string                                  callback;
+    std::shared_ptr<remote_detail::remote_store> store;
+    std::unique_ptr<remote_detail::listener>     listens;
+};
+
+detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::string coordinator, std::string callback,
+                                   remote_options& options)
+    : parts_(std::make_unique<impl>())
+{
+    check_callback(callback);
+    if (options.at_once == 0 || options.request_timeout.count() <= 0)
+        throw misuse(misuse::code::wrong_call, "remote_options: at_once and request_timeout are positive");
+    if (!options.transport)
+        options.transport = make_http_transport();
+    if (!options.engine.transport)
+        options.engine.transport = options.transport;
+    if (!options.engine.clock)
+        options.engine.clock = system_clock();
+
+    if (!options.listen.empty())
+    {
+        parts_->listens = std::make_unique<remote_detail::listener>(executor, options.listen);
+        if (boost::urls::parse_uri(callback).value().port() == "0")
+            callback = with_port(callback, parts_->listens->port());
+    }
+    remote_detail::remote_store_options o;
+    o.callback = callback;
+    o.retry_interval = options.retry_interval;
+    o.at_once = options.at_once;
+    o.time = options.engine.clock;
+    o.logger = options.engine.logger;
+    remote_detail::dtm_api api(std::move(coordinator), options.transport, options.request_timeout);
+    parts_->callback = std::move(callback);
+    parts_->store = std::make_shared<remote_detail::remote_store>(std::move(api), std::move(o));
+    if (parts_->listens)
+        parts_->listens->start([s = parts_->store](std::string_view target) { return s->called(target); });
+}
+
+detail::remote_parts::~remote_parts() = default;
+
+store& detail::remote_parts::store() noexcept { return *parts_->store; }
+
+remote_engine::remote_engine(boost::asio::any_io_executor executor, std::string coordinator, std::string callback, remote_options options)
+    : remote_parts(executor, std::move(coordinator), std::move(callback), options)
+    , engine(executor, remote_parts::store(), std::move(options.engine))
+{ }
+
+callback_answer remote_engine::called(std::string_view target) { return parts_->store->called(target); }
+
+std::string const& remote_engine::callback() const noexcept { return parts_->callback; }
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,64 @@
+// Requests to a coordinator, as coroutines, and where they may be waited for.
+#pragma once
+
+#include <weft/transport.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/json/object.hpp>
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace weft {
+inline namespace v0 {
+namespace remote_detail {
+
+// No complete reply came: what was asked for may have been done.
+class unreachable : public std::runtime_error
+{
+public:
+    using std::runtime_error::runtime_error;
+};
+
+struct coordinator_reply
+{
+    unsigned            status = 0;
+    boost::json::object body;  // empty if it is no JSON object
+
+    bool        well() const noexcept { return status == 200; }
+    std::string message() const;  // for people
+};
+
+// dtm's interface at one address. Thread safety: any thread.
+class dtm_api
+{
+public:
+    // Errors: misuse if `address` is no http or https URL.
+    dtm_api(std::string address, std::shared_ptr<transport> through, std::chrono::milliseconds timeout);
+
+    // Errors: unreachable, also if what answered is a proxy in the coordinator's place (502, 503, 504), or it refuses for now (429).
+    boost::asio::awaitable<coordinator_reply> post(std::string verb, boost::json::object body) const;
+    boost::asio::awaitable<coordinator_reply> get(std::string verb, std::vector<std::pair<std::string, std::string>> query) const;
+
+    std::string const& described() const noexcept { return described_; }  // without user and password
+    std::string const& address() const noexcept { return address_; }
+
+private:
+    boost::asio::awaitable<coordinator_reply> ask(http_request r) const;
+
+    std::string                address_, described_;
+    std::shared_ptr<transport> transport_;
+    std::chrono::milliseconds  timeout_;
+};
+
+using job = std::function<boost::asio::awaitable<void>()>;
+
+// Runs them on this thread, at most `at_once` at a time; returns when all have ended, and throws the first error then.
+void run_all(std::vector<job> const& jobs, std::size_t at_once);
+
+}  // namespace remote_detail
+}  // namespace v0
+}  // namespace weft

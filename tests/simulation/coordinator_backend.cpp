@@ -1,0 +1,157 @@
+#include "tests/simulation/coordinator_backend.hpp"
+
+#include "src/remote/remote_store.hpp"
+
+#include <weft/http.hpp>
+#include <weft/server.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace simulation {
+
+namespace {
+
+// weftd, but for the process: what it keeps is the coordinator's, whoever crashes.
+class coordinator
+{
+public:
+    coordinator()
+    {
+        manager_ = std::make_unique<weft::transaction_manager>(*engine_, options());
+        server_ = std::make_unique<weft::server>(io_, *manager_, weft::server_options{.port = 0});
+        engine_->run([](std::exception_ptr) {});
+        thread_ = std::thread([this] { io_.run(); });
+    }
+    ~coordinator()
+    {
+        server_->stop(std::chrono::seconds(1), weft::blocking);
+        engine_->stop(std::chrono::seconds(1), weft::blocking);
+        thread_.join();
+    }
+
+    std::string address() const { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/api/dtmsvr"; }
+
+private:
+    static weft::manager_options options()
+    {
+        weft::manager_options o;
+        o.caller = weft::make_http_caller();
+        return o;
+    }
+
+    std::unique_ptr<weft::store>               store_ = weft::make_memory_store();
+    boost::asio::io_context                    io_;
+    std::unique_ptr<weft::engine>              engine_ = std::make_unique<weft::engine>(io_, *store_);
+    std::unique_ptr<weft::transaction_manager> manager_;
+    std::unique_ptr<weft::server>              server_;
+    std::thread                                thread_;
+};
+
+class processes final : public weft::store
+{
+public:
+    explicit processes(std::shared_ptr<weft::clock> clock) : clock_(std::move(clock)), reader_(made()), newest_(reader_) { }
+
+    std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
+    {
+        std::string owner;
+        for (auto const& w : writes)
+            std::visit(
+                [&](auto const& x) {
+                    if constexpr (requires { x.owner; })
+                        owner = x.owner.empty() ? owner : x.owner;
+                },
+                w);
+        auto results = of(owner)->apply(writes, repeated);
+        for (auto const& w : writes)
+            if (auto const* const request = std::get_if<weft::request_write>(&w))
+                call_back(request->gid);
+        return results;
+    }
+
+    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        auto const s = made();
+        s->enlist(engine, workflows);
+        std::lock_guard lock(mutex_);
+        newest_ = stores_[engine] = s;
+    }
+    bool beat(std::string const& engine, std::span<std::string const> workflows) override { return of(engine)->beat(engine, workflows); }
+    void resign(std::string const& engine) override { of(engine)->resign(engine); }
+    std::size_t   release_dead(std::chrono::milliseconds) override { return 0; }
+    weft::claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    {
+        return of(engine)->claim(engine, workflows, limit, owned_too);
+    }
+    std::vector<std::string> cancel_requests(std::string const& engine) override { return of(engine)->cancel_requests(engine); }
+    std::uint64_t            version() override { return of({})->version(); }
+
+    // What stands at the coordinator, not what a process knows.
+    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return reader_->find(gid, with_journal); }
+    std::vector<weft::transaction>   list(weft::list_filter const& filter) override
+    {
+        auto rows = reader_->list(filter);
+        for (auto& row : rows)
+            row = *reader_->find(row.gid, false);
+        return rows;
+    }
+
+    weft::made_due            make_due(std::chrono::milliseconds, std::size_t) override { return {}; }
+    std::size_t               purge(std::chrono::milliseconds, std::size_t) override { return 0; }
+    std::vector<weft::kv_row> kv(std::string_view, std::string_view, std::int64_t, std::size_t) override { return {}; }
+    bool                      put_kv(std::string_view, std::string_view, std::string_view, std::int64_t) override { return false; }
+    bool                      remove_kv(std::string_view, std::string_view) override { return false; }
+    bool                      mark(std::string const&, bool) override { return false; }
+    std::string               id() override { return reader_->id(); }
+    std::string               describe() const override { return reader_->describe(); }
+
+private:
+    using one = std::shared_ptr<weft::remote_detail::remote_store>;
+
+    one made()
+    {
+        weft::remote_detail::remote_store_options o;
+        o.callback = "http://127.0.0.1:9/nobody";  // who is called is who starts next
+        o.time = clock_;
+        weft::remote_detail::dtm_api api(at_.address(), through_, std::chrono::seconds(10));
+        return std::make_shared<weft::remote_detail::remote_store>(std::move(api), std::move(o));
+    }
+
+    // As the coordinator does from time to time: so whoever runs it hears of what others have asked for.
+    void call_back(std::string const& gid)
+    {
+        auto const row = reader_->find(gid, false);
+        if (!row)
+            return;
+        std::lock_guard lock(mutex_);
+        for (auto const& [engine, s] : stores_)
+            s->called("/?gid=" + gid + "&op=" + row->workflow);
+    }
+
+    one of(std::string const& engine)
+    {
+        std::lock_guard lock(mutex_);
+        auto const      found = stores_.find(engine);
+        return found == stores_.end() ? newest_ : found->second;
+    }
+
+    std::shared_ptr<weft::clock>     clock_;
+    coordinator                      at_;
+    std::shared_ptr<weft::transport> through_ = weft::make_http_transport();
+    std::mutex                       mutex_;
+    std::map<std::string, one>       stores_;
+    one                              reader_, newest_;
+};
+
+}  // namespace
+
+std::unique_ptr<weft::store> open_on_coordinator(std::shared_ptr<weft::clock> clock)
+{
+    return std::make_unique<processes>(std::move(clock));
+}
+
+}  // namespace simulation
