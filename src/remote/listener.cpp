@@ -142,7 +142,7 @@ void listener::start(std::function<callback_answer(std::string_view)> answer)
     asio::co_spawn(impl_->strand, impl::accept(impl_), asio::detached);
 }
 
-listener::~listener()
+void listener::stop() noexcept
 {
     asio::dispatch(impl_->strand, [i = impl_] { i->close(); });
 }

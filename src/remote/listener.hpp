@@ -21,7 +21,10 @@ public:
 
     void start(std::function<callback_answer(std::string_view)> answer);
 
-    ~listener();  // closes all connections; what is under way there is answered no more
+    // Closes all connections; what is under way there is answered no more. Any thread.
+    void stop() noexcept;
+
+    ~listener() { stop(); }
     listener(listener const&) = delete;
     listener& operator=(listener const&) = delete;
 

@@ -301,7 +301,7 @@ creation creation::read(std::string_view custom_data)
     creation   c;
     c.name = text_of(o, "name");
     c.token = text_of(o, "by");
-    c.at_ms = static_cast<std::int64_t>(number_of(o, "at"));
+    c.at = time_of(static_cast<std::int64_t>(number_of(o, "at")));
     c.apart = number_of(o, "apart") > 0;
     if (!c.token.empty())
         try
@@ -321,7 +321,7 @@ std::string creation::text() const
     o["name"] = name;
     o["data"] = apart ? std::string() : to_base64(input);
     o["by"] = token;
-    o["at"] = at_ms;
+    o["at"] = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
     if (apart)
         o["apart"] = 1;
     return boost::json::serialize(o);
@@ -366,7 +366,7 @@ seen read_transaction(boost::json::object const& t, boost::json::array const& br
     row.workflow = std::move(c.name);
     row.input = std::move(c.input);
     row.journal = R"({"journal":[]})";
-    row.created = row.updated = row.due = time_of(c.at_ms);
+    row.created = row.updated = row.due = c.at;
     row.query_prepared = text_of(t, "query_prepared");
     reader read(s);
     for (auto const& r : rows_of(branches))
@@ -378,6 +378,14 @@ seen read_transaction(boost::json::object const& t, boost::json::array const& br
     }
     apply_end(t, row);
     return s;
+}
+
+std::optional<seen> seen_in(coordinator_reply const& reply, char const* branches)
+{
+    auto const* const t = reply.object("transaction");
+    if (!t)
+        return std::nullopt;
+    return read_transaction(*t, reply.array(branches));
 }
 
 }  // namespace remote_detail

@@ -14,6 +14,8 @@
 //     {"by":"5c0e…","does":"part","number":1,"of":3}     a piece of a row that was too long
 #pragma once
 
+#include "src/remote/requests.hpp"
+
 #include <weft/store.hpp>
 
 #include <boost/json/array.hpp>
@@ -58,28 +60,33 @@ std::vector<std::string> written(log_row const& r);
 // What is sent when a transaction is created, in its custom_data.
 struct creation
 {
-    std::string           name;       // of the workflow
-    std::string           input;      // JSON; not here if `apart`
-    std::string           token;      // of the one who created it; empty: another client than weft
-    std::int64_t          at_ms = 0;  // since 1970, by the creator's clock
-    bool                  apart = false;
-    static creation       read(std::string_view custom_data);
-    std::string           text() const;
+    std::string                           name;   // of the workflow
+    std::string                           input;  // JSON; not here if `apart`
+    std::string                           token;  // of the one who created it; empty: another client than weft
+    std::chrono::system_clock::time_point at;     // by the creator's clock
+    bool                                  apart = false;
+    static creation                       read(std::string_view custom_data);
+    std::string                           text() const;
 };
 
 // A transaction as its coordinator has it.
 struct seen
 {
-    transaction   row;                  // as the engine knows it; no owner
-    std::uint64_t rows = 0;             // of its log
-    std::string   by;                   // who wrote last, requests apart
-    std::string   token;                // of its creator; empty: no workflow of weft's
-    bool          whole = true;         // its input is there
-    bool          readable = true;      // false: a row in it is of an unknown kind
+    transaction   row;              // as the engine knows it; no owner
+    std::uint64_t rows = 0;         // of its log
+    std::string   by;               // who wrote last, requests apart
+    std::string   token;            // of its creator; empty: no workflow of weft's
+    bool          whole = true;     // its input is there
+    bool          readable = true;  // false: a row in it is of an unknown kind
+
+    bool is_weft() const noexcept { return row.trans_type == "workflow" && !token.empty(); }
 };
 
 // `branches` in any order. Errors: store_error if what must be there is not.
 seen read_transaction(boost::json::object const& transaction, boost::json::array const& branches);
+
+// The same from a reply; nothing if there is no such transaction. `branches`: how the reply calls them.
+std::optional<seen> seen_in(coordinator_reply const& reply, char const* branches);
 
 // The data of row `number`; null if there is none.
 struct raw_row

@@ -21,17 +21,22 @@ std::string with_port(std::string const& address, unsigned short port)
     return u.buffer();
 }
 
-void check_callback(std::string const& callback)
+void check_address(char const* whose, std::string const& address)
 {
     std::string described;
     try
     {
-        detail::address(callback, {}, described);
+        detail::address(address, {}, described);
     }
     catch (misuse const& e)
     {
-        throw misuse(misuse::code::wrong_call, std::string("the callback: ") + e.what());
+        throw misuse(misuse::code::wrong_call, std::string(whose) + ": " + e.what());
     }
+}
+
+void check_callback(std::string const& callback)
+{
+    check_address("the callback", callback);
     if (callback.size() > remote_detail::column_limit)
         throw misuse(misuse::code::wrong_call, "the callback's address is longer than 1024 bytes");
 }
@@ -42,13 +47,14 @@ struct detail::remote_parts::impl
 {
     std::string                                  callback;
     std::shared_ptr<remote_detail::remote_store> store;
-    std::unique_ptr<remote_detail::listener>     listens;
+    std::shared_ptr<remote_detail::listener>     listens;
 };
 
 detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::string coordinator, std::string callback,
                                    remote_options& options)
     : parts_(std::make_unique<impl>())
 {
+    check_address("the coordinator", coordinator);
     check_callback(callback);
     if (options.at_once == 0 || options.request_timeout.count() <= 0)
         throw misuse(misuse::code::wrong_call, "remote_options: at_once and request_timeout are positive");
@@ -61,7 +67,7 @@ detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::s
 
     if (!options.listen.empty())
     {
-        parts_->listens = std::make_unique<remote_detail::listener>(executor, options.listen);
+        parts_->listens = std::make_shared<remote_detail::listener>(executor, options.listen);
         if (boost::urls::parse_uri(callback).value().port() == "0")
             callback = with_port(callback, parts_->listens->port());
     }
@@ -69,8 +75,15 @@ detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::s
     o.callback = callback;
     o.retry_interval = options.retry_interval;
     o.at_once = options.at_once;
+    o.request_timeout = options.request_timeout;
+    o.expiry = options.engine.expiry;
     o.time = options.engine.clock;
     o.logger = options.engine.logger;
+    if (parts_->listens)
+        o.stopped = [l = std::weak_ptr(parts_->listens)] {
+            if (auto const listens = l.lock())
+                listens->stop();
+        };
     remote_detail::dtm_api api(std::move(coordinator), options.transport, options.request_timeout);
     parts_->callback = std::move(callback);
     parts_->store = std::make_shared<remote_detail::remote_store>(std::move(api), std::move(o));

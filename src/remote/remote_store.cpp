@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <unordered_map>
 
 namespace weft {
 inline namespace v0 {
@@ -21,7 +20,6 @@ namespace remote_detail {
 
 namespace {
 
-constexpr unsigned    tries = 3;  // of what a coordinator refuses without saying why that would be for ever
 constexpr std::size_t page = 1'000;
 
 std::string new_name()
@@ -36,64 +34,14 @@ std::int64_t ms_of(std::chrono::system_clock::time_point t)
     return std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();
 }
 
-std::string gid_of(write const& w)
-{
-    auto const of = [](auto const& x) {
-        if constexpr (requires { x.gid; })
-            return x.gid;
-        else
-            return std::string();
-    };
-    return std::visit(of, w);
-}
-
-boost::json::object reference(std::string const& gid)
-{
-    boost::json::object o;
-    o["gid"] = gid;
-    o["trans_type"] = "workflow";
-    return o;
-}
-
-// At most so many bytes of a text for people.
-std::string shortened(std::string text, std::size_t limit)
-{
-    if (text.size() <= limit)
-        return text;
-    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0u) == 0x80u)
-        --limit;
-    text.resize(limit);
-    return text;
-}
-
 [[noreturn]] void elsewhere(char const* what)
 {
     throw misuse(misuse::code::wrong_call, std::string(what) + " is the coordinator's own business: ask it");
 }
 
-boost::json::array const& branches_in(coordinator_reply const& reply, char const* name)
-{
-    static boost::json::array const none;
-    auto const* const               b = reply.body.if_contains(name);
-    return b && b->is_array() ? b->get_array() : none;
-}
-
-std::optional<seen> seen_in(coordinator_reply const& reply, char const* branches)
-{
-    auto const* const t = reply.body.if_contains("transaction");
-    if (!t || !t->is_object())
-        return std::nullopt;
-    return read_transaction(t->get_object(), branches_in(reply, branches));
-}
-
-bool is_weft(seen const& s) { return s.row.trans_type == "workflow" && !s.token.empty(); }
-
 }  // namespace
 
-remote_store::remote_store(dtm_api api, remote_store_options options)
-    : api_(std::move(api))
-    , options_(std::move(options))
-    , me_(new_name())
+remote_store::remote_store(dtm_api api, remote_store_options options) : api_(std::move(api)), options_(std::move(options)), me_(new_name())
 { }
 
 log_row remote_store::mine(deed does, std::string text) const
@@ -131,12 +79,68 @@ void remote_store::run(std::vector<job> const& jobs)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
+// being there
+
+// Called whenever this process does something; `within`: so long may that have taken since the last time. No row at the coordinator says that
+// a process is alive. It knows itself whether it stood still for longer than another one would wait before it goes on in its place.
+void remote_store::alive(std::chrono::nanoseconds within)
+{
+    auto const      now = options_.time->since_boot();
+    std::lock_guard lock(mutex_);
+    stood_still_ = stood_still_ || (seen_alive_.count() > 0 && now - seen_alive_ >= within);
+    seen_alive_ = now;
+}
+
+bool remote_store::beat(std::string const&, std::span<std::string const>)
+{
+    alive(options_.expiry);
+    std::lock_guard lock(mutex_);
+    return !stood_still_;
+}
+
+void remote_store::enlist(std::string const&, std::span<std::string const> workflows)
+{
+    std::lock_guard lock(mutex_);
+    workflows_.assign(workflows.begin(), workflows.end());
+    held_.clear();
+    looked_for_own_ = stood_still_ = false;
+    seen_alive_ = options_.time->since_boot();
+}
+
+void remote_store::resign(std::string const&)
+{
+    {
+        std::lock_guard lock(mutex_);
+        workflows_.clear();
+        held_.clear();
+        called_.clear();
+    }
+    options_.stopped();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
 // asking
+
+remote_store::awaitable<coordinator_reply> remote_store::post(std::string verb, boost::json::object body)
+{
+    alive(options_.expiry);
+    auto reply = co_await api_.post(std::move(verb), std::move(body));
+    alive(options_.request_timeout + options_.expiry);
+    co_return reply;
+}
+
+remote_store::awaitable<coordinator_reply> remote_store::get(std::string verb, std::vector<std::pair<std::string, std::string>> query)
+{
+    alive(options_.expiry);
+    auto reply = co_await api_.get(std::move(verb), std::move(query));
+    alive(options_.request_timeout + options_.expiry);
+    co_return reply;
+}
 
 remote_store::awaitable<std::optional<seen>> remote_store::ask(std::string gid)
 {
     std::vector<std::pair<std::string, std::string>> query{{"gid", std::move(gid)}};
-    auto const                                       reply = co_await api_.get("query", std::move(query));
+    auto const                                       reply = co_await get("query", std::move(query));
     if (!reply.well())
         throw unreachable(reply.message());
     auto s = seen_in(reply, "branches");
@@ -173,352 +177,16 @@ bool remote_store::catch_up(held& h, boost::json::array const& branches)
 remote_store::awaitable<bool> remote_store::look(held_ptr h)
 {
     std::vector<std::pair<std::string, std::string>> query{{"gid", h->row.gid}};
-    auto const                                       reply = co_await api_.get("query", std::move(query));
+    auto const                                       reply = co_await get("query", std::move(query));
     if (!reply.well())
         throw unreachable(reply.message());
-    auto const* const t = reply.body.if_contains("transaction");
-    auto const* const status = t && t->is_object() ? t->get_object().if_contains("status") : nullptr;
+    auto const* const t = reply.object("transaction");
+    auto const* const status = t ? t->if_contains("status") : nullptr;
     bool const        open = status && status->is_string() && status->get_string() == "prepared";
-    bool const        ours = open && catch_up(*h, branches_in(reply, "branches"));
+    bool const        ours = open && catch_up(*h, reply.array("branches"));
     if (!ours)
         let_go(h->row.gid);
     co_return ours;
-}
-
-// ---------------------------------------------------------------------------------------------------------------------------------
-// writing
-
-std::vector<write_result> remote_store::apply(std::span<write const> writes, bool repeated)
-{
-    if (!repeated || done_.size() != writes.size())
-        done_.assign(writes.size(), std::nullopt);
-    std::unordered_map<std::string, std::vector<std::size_t>> by_gid;
-    for (std::size_t i = 0; i < writes.size(); ++i)
-        by_gid[gid_of(writes[i])].push_back(i);
-    std::vector<job> jobs;
-    for (auto const& [gid, which] : by_gid)
-        jobs.emplace_back([this, writes, &which = which] { return apply_in_order(writes, which); });
-    run(jobs);
-    ++events_;
-    std::vector<write_result> results;
-    for (auto const& r : done_)
-        results.push_back(*r);
-    return results;
-}
-
-remote_store::awaitable<void> remote_store::apply_in_order(std::span<write const> writes, std::vector<std::size_t> const& which)
-{
-    for (auto const i : which)
-        if (!done_[i])
-        {
-            write_result result;
-            try
-            {
-                result = co_await start(writes[i]);
-            }
-            catch (store_error const& e)
-            {
-                // What the coordinator says of this one cannot be. The others go on.
-                result.what = written::refused;
-                result.why = e.what();
-            }
-            done_[i] = std::move(result);
-        }
-}
-
-remote_store::awaitable<write_result> remote_store::start(write const& w)
-{
-    return std::visit([this](auto const& x) { return apply_one(x); }, w);
-}
-
-template <class Other>
-remote_store::awaitable<write_result> remote_store::apply_one(Other const&)
-{
-    write_result r;
-    r.what = written::refused;
-    r.why = "a coordinator keeps workflows of this library alone";
-    co_return r;
-}
-
-// Adds a row to the log, behind all that is known of it here.
-remote_store::awaitable<remote_store::adding> remote_store::add(held_ptr h, log_row row, bool commits)
-{
-    auto pieces = written(row);
-    if (h->pieces != pieces)
-    {
-        h->pieces = std::move(pieces);
-        h->written = 0;
-    }
-    adding result;
-    for (unsigned refused = 0; h->written < h->pieces.size();)
-    {
-        auto body = reference(h->row.gid);
-        body["branch_id"] = "00";
-        body["op"] = row_name(h->rows);
-        body["status"] = "succeed";
-        body["data"] = h->pieces[h->written];
-        body["sync"] = "1";  // else a stock dtm forgets the data
-        auto const reply = co_await api_.post("registerBranch", std::move(body));
-        if (reply.well())
-        {
-            ++h->rows;
-            ++h->written;
-            continue;
-        }
-        // Another row is there already, or the transaction has ended, or the coordinator has trouble of its own.
-        auto const before = h->rows;
-        bool const ours = co_await look(h);
-        if (!ours)
-        {
-            result.what = added::lost;
-            co_return result;
-        }
-        if (commits && h->row.cancel_requested)
-        {
-            h->pieces.clear();
-            result.what = added::cancelled;
-            co_return result;
-        }
-        if (h->rows == before && ++refused == tries)
-        {
-            h->pieces.clear();
-            result.what = added::refused;
-            result.why = reply.message();
-            co_return result;
-        }
-    }
-    co_return result;
-}
-
-remote_store::awaitable<write_result> remote_store::apply_one(create_write const& w)
-{
-    write_result r;
-    if (w.workflow.empty())
-    {
-        r.what = written::refused;
-        r.why = "transactions that are no workflows are submitted to the coordinator itself";
-        co_return r;
-    }
-    if (auto const h = find_held(w.gid))
-    {
-        r.what = written::exists;
-        r.created = h->row.created;
-        co_return r;
-    }
-    // The same creation has the same token however often it is sent: so an answer that was lost does no harm.
-    auto& token = tokens_[w.gid];
-    if (token.empty())
-        token = me_ + '-' + std::to_string(++creations_);
-    creation c;
-    c.name = w.workflow;
-    c.input = w.input;
-    c.token = token;
-    c.at_ms = ms_of(options_.time->now());
-    auto text = c.text();
-    if (text.size() > column_limit)
-    {
-        c.apart = true;
-        text = c.text();
-    }
-    auto body = reference(w.gid);
-    body["protocol"] = "http";
-    body["query_prepared"] = options_.callback;
-    body["custom_data"] = text;
-    if (options_.retry_interval.count() > 0)
-        body["retry_interval"] = options_.retry_interval.count();
-    auto const          reply = co_await api_.post("prepareWorkflow", std::move(body));
-    std::optional<seen> s;
-    if (reply.well())
-        s = seen_in(reply, "progresses");
-    if (!s)
-    {
-        s = co_await ask(w.gid);
-        if (!s && (reply.well() || reply.status >= 500))
-            throw unreachable(reply.message());
-        if (!s)
-        {
-            tokens_.erase(w.gid);
-            r.what = written::refused;
-            r.why = reply.message();
-            co_return r;
-        }
-    }
-    bool const ours = s->token == token && !is_final(s->row.status) && (s->by.empty() || s->by == me_);
-    if (!ours)
-    {
-        tokens_.erase(w.gid);
-        r.what = written::exists;
-        r.created = s->row.created;
-        co_return r;
-    }
-    auto h = std::make_shared<held>();
-    h->row = row_rules::created(w, s->row.created);
-    h->row.id = s->row.id;
-    h->rows = s->rows;
-    if (!s->whole)
-    {
-        auto const added_input = co_await add(h, mine(deed::input, w.input));
-        if (added_input.what != added::done)
-        {
-            tokens_.erase(w.gid);
-            r.what = written::refused;
-            r.why = added_input.why.empty() ? "it was given up while its input was on its way" : added_input.why;
-            co_return r;
-        }
-        h->pieces.clear();
-    }
-    tokens_.erase(w.gid);
-    r.created = h->row.created;
-    std::lock_guard lock(mutex_);
-    held_.emplace(w.gid, std::move(h));
-    co_return r;
-}
-
-remote_store::awaitable<write_result> remote_store::apply_one(extend_write const& w)
-{
-    write_result r;
-    r.what = written::fenced;
-    auto const h = find_held(w.gid);
-    if (!h || h->row.owner != w.owner || h->row.position != w.position)
-        co_return r;
-    bool const commits = w.decide == extend_write::decision::commit;
-    if (commits && h->row.cancel_requested)
-    {
-        r.what = written::cancel_requested;
-        co_return r;
-    }
-    adding step;
-    if (w.entry_count > 0 || w.decide != extend_write::decision::none)
-    {
-        auto row = mine(deed::extend);
-        row.extends = w;
-        step = co_await add(h, std::move(row), commits);
-    }
-    if (step.what == added::done && w.finish)
-        step = co_await end(h, w);
-    if (step.what != added::done)
-    {
-        r.what = step.what == added::cancelled ? written::cancel_requested :
-                 step.what == added::refused   ? written::refused :
-                                                 written::fenced;
-        r.why = std::move(step.why);
-        co_return r;
-    }
-    std::lock_guard lock(mutex_);
-    h->pieces.clear();
-    r = row_rules::extend(h->row, w, false, options_.time->now());
-    if (w.finish)
-        held_.erase(w.gid);
-    co_return r;
-}
-
-// Says how it ended, once the log says so.
-remote_store::awaitable<remote_store::adding> remote_store::end(held_ptr h, extend_write const& w)
-{
-    bool const  decides = w.decide != extend_write::decision::none;
-    auto const& text = decides ? w.text : w.commits ? h->row.result : h->row.reason;
-    auto const  how = to_string(w.commits ? status::succeed : status::failed);
-    adding      result;
-    for (unsigned refused = 0;;)
-    {
-        boost::json::object extra;
-        extra["status"] = how;
-        if (!w.commits)
-            extra["rollback_reason"] = shortened(text, column_limit);
-        else if (auto encoded = to_base64(text); encoded.size() <= column_limit)
-            extra["result"] = std::move(encoded);  // a longer one stands in the log alone
-        auto body = reference(w.gid);
-        body["req_extra"] = std::move(extra);
-        auto const reply = co_await api_.post("submit", std::move(body));
-        if (reply.well())
-            co_return result;
-        auto const s = co_await ask(w.gid);
-        if (s && s->row.status == (w.commits ? status::succeed : status::failed))
-            co_return result;  // said before, and the answer lost
-        if (!s || is_final(s->row.status))
-        {
-            let_go(w.gid);
-            result.what = added::lost;
-            co_return result;
-        }
-        if (++refused == tries)
-        {
-            result.what = added::refused;
-            result.why = reply.message();
-            co_return result;
-        }
-    }
-}
-
-remote_store::awaitable<write_result> remote_store::apply_one(park_write const& w)
-{
-    write_result r;
-    r.what = written::fenced;
-    auto const h = find_held(w.gid);
-    if (!h || h->row.owner != w.owner || h->row.position != w.position)
-        co_return r;
-    if (!w.paused_reason.empty())
-    {
-        auto const step = co_await add(h, mine(deed::pause, w.paused_reason));
-        if (step.what == added::lost)
-            co_return r;
-        // Refused: it is paused here none the less; another process would find out for itself.
-    }
-    std::lock_guard lock(mutex_);
-    h->pieces.clear();
-    r = row_rules::park(h->row, w, false, options_.time->now());
-    co_return r;
-}
-
-remote_store::awaitable<write_result> remote_store::apply_one(request_write const& w)
-{
-    bool const   cancels = w.what == request_write::kind::cancel;
-    write_result r;
-    for (unsigned times = 0; times < 10; ++times)
-    {
-        auto h = find_held(w.gid);
-        if (!h)
-        {
-            auto s = co_await ask(w.gid);
-            if (!s || !is_weft(*s))
-            {
-                r.what = written::unknown_gid;
-                co_return r;
-            }
-            h = std::make_shared<held>();
-            h->row = std::move(s->row);
-            h->rows = s->rows;
-        }
-        if (cancels && h->row.status != status::prepared)
-        {
-            r.what = written::too_late;
-            co_return r;
-        }
-        bool const needed = cancels ? !h->row.cancel_requested : !h->row.paused_reason.empty();
-        adding     step;
-        if (needed && !is_final(h->row.status))
-        {
-            log_row request;
-            request.does = cancels ? deed::cancel : deed::resume;
-            step = co_await add(h, std::move(request));
-        }
-        if (step.what == added::done)
-        {
-            std::lock_guard lock(mutex_);
-            h->pieces.clear();
-            r = row_rules::request(h->row, w, options_.time->now());
-            ++events_;
-            co_return r;
-        }
-        if (step.what == added::refused)
-        {
-            r.what = written::refused;
-            r.why = std::move(step.why);
-            co_return r;
-        }
-        // Whoever runs it has written meanwhile: what is asked for may be too late by now.
-    }
-    throw unreachable("the transaction is written to without a pause");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -551,22 +219,6 @@ callback_answer remote_store::called(std::string_view target)
     return a;
 }
 
-void remote_store::enlist(std::string const&, std::span<std::string const> workflows)
-{
-    std::lock_guard lock(mutex_);
-    workflows_.assign(workflows.begin(), workflows.end());
-}
-
-bool remote_store::beat(std::string const&, std::span<std::string const>) { return true; }
-
-void remote_store::resign(std::string const&)
-{
-    std::lock_guard lock(mutex_);
-    workflows_.clear();
-    held_.clear();
-    called_.clear();
-}
-
 // Those that an earlier process left behind under the same address.
 remote_store::awaitable<void> remote_store::look_for_own()
 {
@@ -577,10 +229,10 @@ remote_store::awaitable<void> remote_store::look_for_own()
             {"limit", std::to_string(page)}, {"status", "prepared"}, {"transType", "workflow"}};
         if (!position.empty())
             query.emplace_back("position", position);
-        auto const reply = co_await api_.get("all", std::move(query));
+        auto const reply = co_await get("all", std::move(query));
         if (!reply.well())
             throw unreachable(reply.message());
-        for (auto const& t : branches_in(reply, "transactions"))
+        for (auto const& t : reply.array("transactions"))
         {
             auto const* const o = t.if_object();
             auto const* const callback = o ? o->if_contains("query_prepared") : nullptr;
@@ -618,7 +270,7 @@ remote_store::awaitable<void> remote_store::look_for(std::string gid)
     }
     if (!unreadable.empty() && options_.logger)
         options_.logger->error("gid={}: left alone: {}", gid, unreadable);
-    if (!unreadable.empty() || !s || !is_weft(*s) || is_final(s->row.status))
+    if (!unreadable.empty() || !s || !s->is_weft() || is_final(s->row.status))
         co_return;
     auto h = std::make_shared<held>();
     h->row = std::move(s->row);
@@ -690,10 +342,11 @@ claimed remote_store::claim(std::string const& engine, std::span<std::string con
     auto const            now = options_.time->now();
     {
         std::lock_guard lock(mutex_);
+        c.alive = !stood_still_;
         for (auto const& [gid, h] : held_)
         {
             auto const& row = h->row;
-            if (std::find(workflows.begin(), workflows.end(), row.workflow) == workflows.end())
+            if (!c.alive || std::find(workflows.begin(), workflows.end(), row.workflow) == workflows.end())
                 continue;
             if (owned_too && row.owner == engine)
                 c.rows.push_back(row);
@@ -779,10 +432,10 @@ std::vector<transaction> remote_store::list(list_filter const& filter)
     std::vector<transaction> rows;
     auto const               look_up = [](remote_store& s, std::vector<std::pair<std::string, std::string>> q, list_filter const& f,
                             std::vector<transaction>& to) -> awaitable<void> {
-        auto const reply = co_await s.api_.get("all", std::move(q));
+        auto const reply = co_await s.get("all", std::move(q));
         if (!reply.well())
             throw unreachable(reply.message());
-        for (auto const& t : branches_in(reply, "transactions"))
+        for (auto const& t : reply.array("transactions"))
             if (t.is_object())
             {
                 auto found = read_transaction(t.get_object(), {});

@@ -21,14 +21,20 @@ struct remote_store_options
     std::string                     callback;
     std::chrono::seconds            retry_interval{0};
     std::size_t                     at_once = 64;
+    std::chrono::milliseconds       request_timeout{5'000};
+    std::chrono::milliseconds       expiry{4'000};  // a process that stood still for so long may have been taken for dead
     std::shared_ptr<clock>          time;
-    std::shared_ptr<spdlog::logger> logger;  // null: no log
+    std::shared_ptr<spdlog::logger> logger;           // null: no log
+    std::function<void()>           stopped = [] {};  // the engine has given everything back
 };
 
 class remote_store final : public store
 {
 public:
     remote_store(dtm_api api, remote_store_options options);
+
+    // What rows say that were written here.
+    std::string const& name() const noexcept { return me_; }
 
     // What a request to the callback's address says. Thread safety: any thread.
     callback_answer called(std::string_view target);
@@ -38,9 +44,9 @@ public:
     bool                      beat(std::string const& engine, std::span<std::string const> workflows) override;
     void                      resign(std::string const& engine) override;
     std::size_t               release_dead(std::chrono::milliseconds) override { return 0; }
-    claimed                   claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override;
-    std::vector<std::string>  cancel_requests(std::string const& engine) override;
-    std::uint64_t             version() override;
+    claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override;
+    std::vector<std::string> cancel_requests(std::string const& engine) override;
+    std::uint64_t            version() override;
 
     std::optional<transaction> find(std::string_view gid, bool with_journal) override;
     std::vector<transaction>   list(list_filter const&) override;
@@ -100,6 +106,10 @@ private:
     awaitable<void>                look_for_own();
     awaitable<void>                claim_one(held_ptr h, std::string engine, claimed& c);
 
+    awaitable<coordinator_reply> post(std::string verb, boost::json::object body);
+    awaitable<coordinator_reply> get(std::string verb, std::vector<std::pair<std::string, std::string>> query);
+
+    void     alive(std::chrono::nanoseconds within);
     bool     catch_up(held& h, boost::json::array const& branches);
     held_ptr find_held(std::string const& gid);
     void     let_go(std::string const& gid);
@@ -115,6 +125,8 @@ private:
     std::set<std::string>              called_;     // to be looked at
     std::vector<std::string>           workflows_;  // that run here
     std::map<std::string, std::string> tokens_;     // gid → its creation's that is not known to have arrived
+    std::chrono::nanoseconds           seen_alive_{0};
+    bool                               stood_still_ = false;
     std::atomic<std::uint64_t>         events_{1};
 
     // Of the store's own thread

@@ -36,13 +36,12 @@ asio::awaitable<http_reply> send(transport& through, http_request r)
 {
     auto const executor = co_await asio::this_coro::executor;
     auto const begin = [&](auto handler) {
-        auto e =
-            std::make_shared<exchange>(detail::make_completion<http_reply, http_reply>(std::move(handler), executor, std::identity()));
+        auto e = std::make_shared<exchange>(detail::make_completion<http_reply, http_reply>(std::move(handler), executor, std::identity()));
         e->request = std::move(r);
         through.send(std::move(e));
     };
     co_return co_await asio::async_initiate<asio::use_awaitable_t<> const, void(std::exception_ptr, http_reply)>(begin,
-                                                                                                                asio::use_awaitable);
+                                                                                                                 asio::use_awaitable);
 }
 
 struct work
@@ -76,6 +75,19 @@ std::string coordinator_reply::message() const
     auto const* const m = body.if_contains("message");
     auto const        status_text = "it answered " + std::to_string(status);
     return m && m->is_string() && !m->get_string().empty() ? status_text + ": " + std::string(m->get_string()) : status_text;
+}
+
+boost::json::object const* coordinator_reply::object(char const* name) const noexcept
+{
+    auto const* const found = body.if_contains(name);
+    return found ? found->if_object() : nullptr;
+}
+
+boost::json::array const& coordinator_reply::array(char const* name) const noexcept
+{
+    static boost::json::array const none;
+    auto const* const               found = body.if_contains(name);
+    return found && found->is_array() ? found->get_array() : none;
 }
 
 dtm_api::dtm_api(std::string address, std::shared_ptr<transport> through, std::chrono::milliseconds timeout)

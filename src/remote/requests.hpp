@@ -4,6 +4,7 @@
 #include <weft/transport.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include <functional>
@@ -30,6 +31,9 @@ struct coordinator_reply
 
     bool        well() const noexcept { return status == 200; }
     std::string message() const;  // for people
+
+    boost::json::object const* object(char const* name) const noexcept;  // null: it is none
+    boost::json::array const&  array(char const* name) const noexcept;   // empty: it is none
 };
 
 // dtm's interface at one address. Thread safety: any thread.

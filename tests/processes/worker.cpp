@@ -1,10 +1,11 @@
 // A process with an engine, told by its arguments what to do. It says on standard output what happened, a line each.
 //     worker STORE EFFECTS COMMAND [NUMBER] [impatient]
-// STORE is a store's URL. EFFECTS is a file to which every operation appends "gid operation": what really happened, however often.
+// STORE is a store's URL, or "http://COORDINATOR/api/dtmsvr,http://127.0.0.1:PORT/path": the engine is remote, and called back there. EFFECTS is a file to which every operation appends "gid operation": what really happened, however often.
 // Impatient: with a heartbeat that a test can outwait.
 #include "tests/support/forwarding_store.hpp"
 
 #include <weft/open_store.hpp>
+#include <weft/remote_engine.hpp>
 #include <weft/weft.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -18,6 +19,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <iostream>
+#include <optional>
 #include <unistd.h>
 
 namespace {
@@ -123,6 +125,16 @@ public:
     }
 };
 
+weft::remote_options remote_options(std::string const& where, weft::engine_options const& engine)
+{
+    weft::remote_options o;
+    auto const           port = where.substr(where.rfind(':') + 1);
+    o.listen = "127.0.0.1:" + port.substr(0, port.find('/'));
+    o.retry_interval = 1s;
+    o.engine = engine;
+    return o;
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -134,7 +146,7 @@ try
     int const         number = argc > 4 ? std::atoi(argv[4]) : 0;
     bool const        impatient = argc > 5 && argv[5] == std::string("impatient");
     effects           log(argv[2]);
-    telling_store     store(weft::open_store(argv[1]));
+    std::string const where = argv[1];
 
     boost::asio::io_context io{1};
     weft::engine_options    options;
@@ -151,7 +163,14 @@ try
         options.beat = 100ms;
         options.expiry = 500ms;
     }
-    weft::engine engine(io, store, options);
+    std::optional<telling_store>       store;
+    std::optional<weft::engine>        embedded;
+    std::optional<weft::remote_engine> remote;
+    if (where.starts_with("http"))
+        remote.emplace(io, where.substr(0, where.find(',')), where.substr(where.find(',') + 1), remote_options(where, options));
+    else
+        embedded.emplace(io, store.emplace(weft::open_store(where)), options);
+    weft::engine& engine = remote ? *remote : *embedded;
     if (command == "submit")
         engine.declare("quick");
     else

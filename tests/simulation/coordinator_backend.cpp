@@ -1,55 +1,14 @@
 #include "tests/simulation/coordinator_backend.hpp"
 
 #include "src/remote/remote_store.hpp"
-
-#include <weft/http.hpp>
-#include <weft/server.hpp>
-
-#include <boost/asio/io_context.hpp>
+#include "tests/support/coordinator.hpp"
 
 #include <map>
 #include <mutex>
-#include <thread>
 
 namespace simulation {
 
 namespace {
-
-// weftd, but for the process: what it keeps is the coordinator's, whoever crashes.
-class coordinator
-{
-public:
-    coordinator()
-    {
-        manager_ = std::make_unique<weft::transaction_manager>(*engine_, options());
-        server_ = std::make_unique<weft::server>(io_, *manager_, weft::server_options{.port = 0});
-        engine_->run([](std::exception_ptr) {});
-        thread_ = std::thread([this] { io_.run(); });
-    }
-    ~coordinator()
-    {
-        server_->stop(std::chrono::seconds(1), weft::blocking);
-        engine_->stop(std::chrono::seconds(1), weft::blocking);
-        thread_.join();
-    }
-
-    std::string address() const { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/api/dtmsvr"; }
-
-private:
-    static weft::manager_options options()
-    {
-        weft::manager_options o;
-        o.caller = weft::make_http_caller();
-        return o;
-    }
-
-    std::unique_ptr<weft::store>               store_ = weft::make_memory_store();
-    boost::asio::io_context                    io_;
-    std::unique_ptr<weft::engine>              engine_ = std::make_unique<weft::engine>(io_, *store_);
-    std::unique_ptr<weft::transaction_manager> manager_;
-    std::unique_ptr<weft::server>              server_;
-    std::thread                                thread_;
-};
 
 class processes final : public weft::store
 {
@@ -91,12 +50,20 @@ public:
     std::uint64_t            version() override { return of({})->version(); }
 
     // What stands at the coordinator, not what a process knows.
-    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return reader_->find(gid, with_journal); }
-    std::vector<weft::transaction>   list(weft::list_filter const& filter) override
+    std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override
+    {
+        auto            row = reader_->find(gid, with_journal);
+        std::lock_guard lock(mutex_);
+        for (auto const& [engine, s] : stores_)
+            if (row && row->owner == s->name())
+                row->owner = engine;
+        return row;
+    }
+    std::vector<weft::transaction> list(weft::list_filter const& filter) override
     {
         auto rows = reader_->list(filter);
         for (auto& row : rows)
-            row = *reader_->find(row.gid, false);
+            row = *find(row.gid, false);
         return rows;
     }
 

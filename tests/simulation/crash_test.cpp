@@ -77,7 +77,8 @@ INSTANTIATE_TEST_SUITE_P(Of, CrashEverywhere,
 
 // The same workflows, remote: what is written goes over HTTP to a transaction manager that knows nothing of them.
 INSTANTIATE_TEST_SUITE_P(Remote, CrashEverywhere,
-                         ::testing::Combine(::testing::ValuesIn(simulation::scenarios()), ::testing::Values(simulation::coordinator_backend())),
+                         ::testing::Combine(::testing::ValuesIn(simulation::scenarios()),
+                                            ::testing::Values(simulation::coordinator_backend())),
                          name_of);
 
 // Real servers are a hundred times slower than memory: a few of them in every run, all of them where there is time (`scripts/test --full`).

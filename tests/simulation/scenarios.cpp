@@ -1,7 +1,6 @@
 #include "tests/simulation/scenarios.hpp"
 
 #include "tests/simulation/coordinator_backend.hpp"
-
 #include "tests/simulation/server_backend.hpp"
 #include "tests/simulation/sqlite_backend.hpp"
 
