@@ -32,7 +32,9 @@ private:
     std::unique_ptr<detail::completion<http_reply>> to_;
 };
 
-asio::awaitable<http_reply> send(transport& through, http_request r)
+using answered = void(std::exception_ptr, http_reply);
+
+asio::awaitable<http_reply> reply_of(transport& through, http_request r)
 {
     auto const executor = co_await asio::this_coro::executor;
     auto const begin = [&](auto handler) {
@@ -40,8 +42,7 @@ asio::awaitable<http_reply> send(transport& through, http_request r)
         e->request = std::move(r);
         through.send(std::move(e));
     };
-    co_return co_await asio::async_initiate<asio::use_awaitable_t<> const, void(std::exception_ptr, http_reply)>(begin,
-                                                                                                                 asio::use_awaitable);
+    co_return co_await asio::async_initiate<asio::use_awaitable_t<> const, answered>(begin, asio::use_awaitable);
 }
 
 struct work
@@ -103,7 +104,7 @@ dtm_api::dtm_api(std::string address, std::shared_ptr<transport> through, std::c
 asio::awaitable<coordinator_reply> dtm_api::ask(http_request r) const
 {
     r.timeout = timeout_;
-    auto reply = co_await send(*transport_, std::move(r));
+    auto reply = co_await reply_of(*transport_, std::move(r));
     if (reply.status == 429 || (reply.status >= 502 && reply.status <= 504))
         throw unreachable("it answered " + std::to_string(reply.status));
     coordinator_reply         c;

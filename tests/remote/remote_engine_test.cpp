@@ -70,7 +70,8 @@ asio::awaitable<int> charge(weft::branch const& where, shop& s, order const& o)
     auto const at = where;
     int const  cents = o.cents;
     s.did(at);
-    asio::steady_timer timer(co_await asio::this_coro::executor);
+    auto const         executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer(executor);
     timer.expires_after(std::chrono::milliseconds(s.hangs ? 3'600'000 : s.slow_ms.load()));
     co_await timer.async_wait(asio::use_awaitable);
     if (s.refuses)
@@ -198,10 +199,14 @@ protected:
                 a.status = 503;
                 return a;
             }
-            auto const answered = called->called(std::string_view(r.target()));
+            auto& engine = *called;
+            auto& request = r;
+            //[remote_called
+            auto const answered = engine.called(std::string_view(request.target()));
             a.status = answered.status;
             a.body = answered.body;
             return a;
+            //]
         });
         return callbacks.url("/weft");
     }
@@ -231,6 +236,24 @@ TEST_F(RemoteEngine, AnswersTheSameToWhoeverAsks)
     EXPECT_EQ(s.done("g1 01/action"), 1);
     EXPECT_EQ(s.done("g1 02/action"), 1);
     EXPECT_EQ(s.done().size(), 2u);
+}
+
+TEST_F(RemoteEngine, IsAnEngineLikeAnyOther)
+{
+    auto const        coordinator = at.address();
+    std::string const callback = "http://127.0.0.1:0/weft", place_to_listen = "127.0.0.1:0";
+    asio::io_context  io;
+    //[remote_engine
+    weft::remote_options options;
+    options.listen = place_to_listen;                                // "10.0.0.7:8090"
+    weft::remote_engine engine{io, coordinator, callback, options};  // "http://tm:36789/api/dtmsvr", "http://10.0.0.7:8090/weft"
+    engine.add("place", &place, std::ref(s));
+    //]
+    std::thread thread([&] { io.run(); });
+    order const wanted{"o1", 500};
+    EXPECT_EQ(engine.execute<int>("place", "g1", wanted, weft::blocking), 500);
+    engine.stop(1s, weft::blocking);
+    thread.join();  // nothing of it keeps the context running
 }
 
 TEST_F(RemoteEngine, UndoesWhatWasDone)
