@@ -117,6 +117,8 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
     {
         if (!is_address(s.action) || !is_address(s.compensate) || !std::all_of(s.subscribers.begin(), s.subscribers.end(), is_address))
             return misuse(misuse::code::bad_value, "an address is longer than 1,024 bytes or not UTF-8", t.gid);
+        if (s.action.starts_with("topic://") && s.subscribers.empty())
+            return misuse(misuse::code::bad_value, "topics are kept by a server: here a step names its subscribers", t.gid);
         if (!s.subscribers.empty() && t.trans_type != "msg")
             return misuse(misuse::code::bad_value, "only the steps of a msg go to subscribers", t.gid);
         if (s.subscribers.size() > 99)
@@ -481,10 +483,24 @@ transaction_manager::transaction_manager(weft::engine& engine, manager_options o
     engine.core_->add_manager(options);
 }
 
-void transaction_manager::start_prepare(global_transaction t, bool whatever_status, done<transaction> answer)
+void transaction_manager::start_prepare(global_transaction t, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [t = std::move(t), whatever_status, answer = std::move(answer)](detail::engine_core& core) mutable {
-        core.prepare(std::move(t), whatever_status, std::move(answer));
+    on_strand_of(engine_.core_, [t = std::move(t), answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.prepare(std::move(t), false, std::move(answer));
+    });
+}
+
+void transaction_manager::start_prepare_workflow(global_transaction t, done<transaction> answer)
+{
+    on_strand_of(engine_.core_, [t = std::move(t), answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.prepare(std::move(t), true, std::move(answer));
+    });
+}
+
+void transaction_manager::start_query(std::string gid, done<std::optional<transaction>> answer)
+{
+    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_core& core) mutable {
+        core.query(std::move(gid), std::move(answer));
     });
 }
 

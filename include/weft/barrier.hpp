@@ -154,6 +154,18 @@ public:
         return detail::decode<R>(*entry.recorded);
     }
 
+    // Messages (dtm's two-phase messages; <weft/send_message.hpp> does all of it): the sender's local transaction leaves a mark, which says later
+    // whether it was committed.
+
+    /// In the local transaction that the message belongs to.
+    /// Errors: failure if `message_was_meant` has been asked before: nobody waits for this any more. misuse(wrong_status) if a local transaction
+    /// for this message was committed before.
+    static void mean_message(barrier_connection&, std::string const& gid, barrier_options const& = {});
+
+    /// In a local transaction of its own: whether the one with `mean_message` was committed. If not, it never will be. On a server this waits for
+    /// one that is under way.
+    static bool message_was_meant(barrier_connection&, std::string const& gid, barrier_options const& = {});
+
     /// True if the table is there and can hold results.
     static bool has_table(barrier_connection&, barrier_options const& = {});
 

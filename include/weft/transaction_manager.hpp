@@ -13,6 +13,7 @@
 /// It runs on the engine: the same leases, the same fencing, the same recovery. One manager for each engine.
 #pragma once
 
+#include <weft/coordinator.hpp>
 #include <weft/engine.hpp>
 #include <weft/remote.hpp>
 
@@ -37,72 +38,19 @@ struct manager_options
     std::function<void(transaction const&, std::string const& url, std::string const& error, unsigned times)> on_branch_error;
 };
 
-/// A transaction as its client hands it over.
-struct global_transaction
-{
-    struct step
-    {
-        std::string action;      ///< address; empty: nothing to do
-        std::string compensate;  ///< saga
-        std::string payload;     ///< what is sent to both
-
-        /// msg: in place of `action`, whoever has subscribed to a topic: branches "01-01", "01-02", …; only one is "01".
-        std::vector<std::string> subscribers{};
-    };
-
-    std::string       gid;
-    std::string       trans_type;      ///< "saga", "tcc", "xa", "msg", "workflow"
-    std::vector<step> steps;           ///< saga, msg
-    std::string       query_prepared;  ///< msg: whom to ask whether it was meant; workflow: where to call it back
-    std::string       protocol;        ///< empty: http
-    std::string
-        options;  ///< JSON object: retry_interval, request_timeout, timeout_to_fail (seconds), retry_limit, branch_headers, concurrent
-    std::string custom_data;  ///< saga: concurrent, orders; msg: delay; workflow: name, data
-};
-
-/// Thread safety: all members may be called from any thread, except the constructor. Lifetimes: the engine outlives it.
-/// Every member takes any Asio completion token last (default: `use_awaitable`).
-/// Durability: what a member changes is durable when it returns.
-/// Errors, of all: misuse (bad_gid, bad_value, unknown_gid, wrong_status), unfinished(stopped), store_error.
-class transaction_manager
+/// The coordinator in this process. Thread safety: all members may be called from any thread, except the constructor.
+/// Lifetimes: the engine outlives it. Durability, errors: as of `coordinator`, whose members it has.
+class transaction_manager final : public coordinator
 {
 public:
     /// Before the engine runs. Errors: misuse if the engine has a manager already, or there is no caller.
     transaction_manager(weft::engine& engine, manager_options options);
-    transaction_manager(transaction_manager const&) = delete;
-    transaction_manager& operator=(transaction_manager const&) = delete;
 
-    /// Creates it, prepared; if it is there and still prepared, that is well.
-    /// Durability: it is durable when this returns.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto prepare(global_transaction t, Token&& token = {})
-    {
-        return initiate<transaction>(token, &transaction_manager::start_prepare, std::move(t), false);
-    }
-
-    /// The same for a workflow that runs elsewhere; what it has recorded so far comes back, whatever its status.
+    /// `prepare` for a workflow that runs elsewhere; what it has recorded so far comes back, whatever its status.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto prepare_workflow(global_transaction t, Token&& token = {})
     {
-        return initiate<transaction>(token, &transaction_manager::start_prepare, std::move(t), true);
-    }
-
-    /// Submits it: creates it, or goes on with what was prepared. Returns it as it stands then; with `wait`, once the first attempt has ended: it is
-    /// final, or its `last_error` says what it waits for.
-    /// Submitting again while it is on its way changes nothing. Durability: it is durable, and will end, when this returns.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto submit(global_transaction t, bool wait, Token&& token = {})
-    {
-        return initiate<transaction>(token, &transaction_manager::start_submit, std::move(t), wait);
-    }
-
-    /// Rolls back what is prepared (or is rolling back already): tcc, xa, msg. `trans_type`: as its client believes it to be.
-    /// `wait`: as for `submit`, also if its options say wait_result.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto abort(std::string gid, std::string trans_type, std::string reason, bool wait, Token&& token = {})
-    {
-        return initiate<transaction>(token, &transaction_manager::start_abort, std::move(gid), std::move(trans_type), std::move(reason),
-                                     wait);
+        return initiate<transaction>(token, &transaction_manager::start_prepare_workflow, std::move(t));
     }
 
     /// Ends it at once as failed, whatever has been done: no branch is called. For a person who knows.
@@ -117,13 +65,6 @@ public:
     auto finish_workflow(std::string gid, status how, std::string reason, std::string result, Token&& token = {})
     {
         return initiate<transaction>(token, &transaction_manager::start_finish, std::move(gid), how, std::move(reason), std::move(result));
-    }
-
-    /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(bad_value).
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto register_branch(std::string gid, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
-    {
-        return initiate<std::monostate>(token, &transaction_manager::start_register, std::move(gid), std::move(trans_type), std::move(ops));
     }
 
     /// Makes an unfinished transaction due now, and lets it go on if it is paused. One that has ended stays as it is.
@@ -150,28 +91,18 @@ public:
     }
 
 private:
-    template <class T>
-    using done = std::unique_ptr<detail::completion<T>>;
-
-    template <class T, class Token, class Start, class... Args>
-    auto initiate(Token& token, Start start, Args... args)
-    {
-        return boost::asio::async_initiate<Token, void(std::exception_ptr, T)>(
-            [this, start](auto handler, Args... a) {
-                (this->*start)(std::move(a)...,
-                               detail::make_completion<T, T>(std::move(handler), engine_.outer_executor(), [](T t) { return t; }));
-            },
-            token, std::move(args)...);
-    }
-
-    void start_prepare(global_transaction t, bool whatever_status, done<transaction> answer);
-    void start_submit(global_transaction t, bool wait, done<transaction> answer);
-    void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer);
+    void start_prepare(global_transaction t, done<transaction> answer) override;
+    void start_submit(global_transaction t, bool wait, done<transaction> answer) override;
+    void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) override;
+    void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer) override;
+    void start_query(std::string gid, done<std::optional<transaction>> answer) override;
+    void start_prepare_workflow(global_transaction t, done<transaction> answer);
     void start_force_stop(std::string gid, done<transaction> answer);
     void start_finish(std::string gid, status how, std::string reason, std::string result, done<transaction> answer);
-    void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer);
     void start_make_due(std::string gid, done<std::monostate> answer);
     void start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer);
+
+    boost::asio::any_io_executor executor() const override { return engine_.outer_executor(); }
 
     weft::engine& engine_;
 };

@@ -32,19 +32,6 @@ private:
     std::unique_ptr<detail::completion<http_reply>> to_;
 };
 
-using answered = void(std::exception_ptr, http_reply);
-
-asio::awaitable<http_reply> reply_of(transport& through, http_request r)
-{
-    auto const executor = co_await asio::this_coro::executor;
-    auto const begin = [&](auto handler) {
-        auto e = std::make_shared<exchange>(detail::make_completion<http_reply, http_reply>(std::move(handler), executor, std::identity()));
-        e->request = std::move(r);
-        through.send(std::move(e));
-    };
-    co_return co_await asio::async_initiate<asio::use_awaitable_t<> const, answered>(begin, asio::use_awaitable);
-}
-
 struct work
 {
     std::vector<job> const& jobs;
@@ -70,6 +57,19 @@ asio::awaitable<void> work_off(work& w)
 }
 
 }  // namespace
+
+using answered = void(std::exception_ptr, http_reply);
+
+asio::awaitable<http_reply> reply_of(transport& through, http_request r)
+{
+    auto const executor = co_await asio::this_coro::executor;
+    auto const begin = [&](auto handler) {
+        auto e = std::make_shared<exchange>(detail::make_completion<http_reply, http_reply>(std::move(handler), executor, std::identity()));
+        e->request = std::move(r);
+        through.send(std::move(e));
+    };
+    co_return co_await asio::async_initiate<asio::use_awaitable_t<> const, answered>(begin, asio::use_awaitable);
+}
 
 std::string coordinator_reply::message() const
 {

@@ -36,6 +36,9 @@ struct coordinator_reply
     boost::json::array const&  array(char const* name) const noexcept;   // empty: it is none
 };
 
+// Sends a request once. Errors: unreachable.
+boost::asio::awaitable<http_reply> reply_of(transport& through, http_request r);
+
 // dtm's interface at one address. Thread safety: any thread.
 class dtm_api
 {

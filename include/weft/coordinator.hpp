@@ -1,0 +1,124 @@
+/// \file
+/// Whoever coordinates transactions that are data: the `transaction_manager` of this process, or a server elsewhere
+/// (`connect` in <weft/remote_coordinator.hpp>). <weft/patterns.hpp> has what makes such transactions.
+#pragma once
+
+#include <weft/detail/completion.hpp>
+#include <weft/store.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weft {
+inline namespace v0 {
+
+/// A transaction as its client hands it over.
+struct global_transaction
+{
+    struct step
+    {
+        std::string action;      ///< address; empty: nothing to do
+        std::string compensate;  ///< saga
+        std::string payload;     ///< what is sent to both
+
+        /// msg: in place of `action`, whoever has subscribed to a topic: branches "01-01", "01-02", …; only one is "01".
+        std::vector<std::string> subscribers{};
+    };
+
+    std::string       gid;
+    std::string       trans_type;      ///< "saga", "tcc", "xa", "msg", "workflow"
+    std::vector<step> steps;           ///< saga, msg
+    std::string       query_prepared;  ///< msg: whom to ask whether it was meant; workflow: where to call it back
+    std::string       protocol;        ///< empty: http
+    std::string
+        options;  ///< JSON object: retry_interval, request_timeout, timeout_to_fail (seconds), retry_limit, branch_headers, concurrent
+    std::string custom_data;  ///< saga: concurrent, orders; msg: delay; workflow: name, data
+};
+
+/// Thread safety: all members may be called from any thread. Every member takes any Asio completion token last (default: `use_awaitable`).
+/// Durability: what a member changes is durable when it returns.
+/// Errors, of all: misuse (bad_gid, bad_value, unknown_gid, wrong_status), unfinished(stopped), store_error; of one elsewhere, which says no
+/// more than a status and a text: misuse (wrong_status) for 409, misuse (bad_value) for the other 4xx, and store_error for the rest.
+class coordinator
+{
+public:
+    virtual ~coordinator() = default;
+    coordinator() = default;
+    coordinator(coordinator const&) = delete;
+    coordinator& operator=(coordinator const&) = delete;
+
+    /// Creates it, prepared; if it is there and still prepared, that is well.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto prepare(global_transaction t, Token&& token = {})
+    {
+        return initiate<transaction>(token, &coordinator::start_prepare, std::move(t));
+    }
+
+    /// Submits it: creates it, or goes on with what was prepared. Returns it as it stands then; with `wait`, once the first attempt has ended: it is
+    /// final, or its `last_error` says what it waits for.
+    /// Submitting again while it is on its way changes nothing. Durability: it is durable, and will end, when this returns.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto submit(global_transaction t, bool wait, Token&& token = {})
+    {
+        return initiate<transaction>(token, &coordinator::start_submit, std::move(t), wait);
+    }
+
+    /// Rolls back what is prepared (or is rolling back already): tcc, xa, msg. `trans_type`: as its client believes it to be.
+    /// `wait`: as for `submit`, also if its options say wait_result.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto abort(std::string gid, std::string trans_type, std::string reason, bool wait, Token&& token = {})
+    {
+        return initiate<transaction>(token, &coordinator::start_abort, std::move(gid), std::move(trans_type), std::move(reason), wait);
+    }
+
+    /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(bad_value).
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto register_branch(std::string gid, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
+    {
+        return initiate<std::monostate>(token, &coordinator::start_register, std::move(gid), std::move(trans_type), std::move(ops));
+    }
+
+    /// The transaction with its operations, or nothing.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto query(std::string gid, Token&& token = {})
+    {
+        return initiate<std::optional<transaction>>(token, &coordinator::start_query, std::move(gid));
+    }
+
+    /// Where participants reach it, for those that register branches themselves; empty: they cannot.
+    virtual std::string address() const { return {}; }
+
+protected:
+    template <class T>
+    using done = std::unique_ptr<detail::completion<T>>;
+
+    virtual void start_prepare(global_transaction t, done<transaction> answer) = 0;
+    virtual void start_submit(global_transaction t, bool wait, done<transaction> answer) = 0;
+    virtual void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) = 0;
+    virtual void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer) = 0;
+    virtual void start_query(std::string gid, done<std::optional<transaction>> answer) = 0;
+
+    /// Of handlers that have none of their own.
+    virtual boost::asio::any_io_executor executor() const = 0;
+
+    template <class T, class Self, class Token, class... Params, class... Args>
+    auto initiate(Token& token, void (Self::*start)(Params...), Args... args)
+    {
+        return boost::asio::async_initiate<Token, void(std::exception_ptr, T)>(
+            [this, start](auto handler, Args... a) {
+                (static_cast<Self*>(this)->*start)(std::move(a)...,
+                                                   detail::make_completion<T, T>(std::move(handler), executor(), [](T t) { return t; }));
+            },
+            token, std::move(args)...);
+    }
+};
+
+}  // namespace v0
+}  // namespace weft

@@ -1,0 +1,268 @@
+// What a coordinator is asked, as dtm's clients ask it.
+#include "src/remote/requests.hpp"
+
+#include <weft/detail/codec.hpp>
+#include <weft/errors.hpp>
+#include <weft/http.hpp>
+#include <weft/remote_coordinator.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/parse.hpp>
+
+namespace weft {
+inline namespace v0 {
+
+namespace {
+
+namespace asio = boost::asio;
+using remote_detail::coordinator_reply;
+using remote_detail::dtm_api;
+
+std::string text_of(boost::json::object const& o, char const* name)
+{
+    auto const* const v = o.if_contains(name);
+    return v && v->is_string() ? std::string(v->get_string()) : std::string();
+}
+
+boost::json::object body_of(global_transaction const& t)
+{
+    if (t.gid.empty())
+        throw misuse(misuse::code::bad_gid, "a gid cannot be empty");
+    boost::json::object o;
+    if (!t.options.empty())
+    {
+        auto given = detail::parse_json(t.options);
+        if (!given.is_object())
+            throw misuse(misuse::code::bad_value, "options is no JSON object", t.gid);
+        o = std::move(given.get_object());
+    }
+    o["gid"] = t.gid;
+    o["trans_type"] = t.trans_type;
+    if (!t.protocol.empty())
+        o["protocol"] = t.protocol;
+    if (!t.query_prepared.empty())
+        o["query_prepared"] = t.query_prepared;
+    if (!t.custom_data.empty())
+        o["custom_data"] = t.custom_data;
+    if (t.steps.empty())
+        return o;
+    boost::json::array steps, payloads;
+    for (auto const& s : t.steps)
+    {
+        if (!s.subscribers.empty())
+            throw misuse(misuse::code::bad_value, "a coordinator elsewhere knows its topics' subscribers itself: add_topic", t.gid);
+        boost::json::object step;
+        step["action"] = s.action;
+        if (t.trans_type == "saga")
+            step["compensate"] = s.compensate;
+        steps.emplace_back(std::move(step));
+        payloads.emplace_back(s.payload);
+    }
+    o["steps"] = std::move(steps);
+    o["payloads"] = std::move(payloads);
+    return o;
+}
+
+boost::json::object body_of(std::string const& gid, std::string const& trans_type, std::vector<branch_op> const& ops)
+{
+    boost::json::object o;
+    o["gid"] = gid;
+    o["trans_type"] = trans_type;
+    for (auto const& op : ops)
+    {
+        o["branch_id"] = op.branch_id;
+        if (trans_type == "workflow")
+        {
+            o["op"] = op.op;
+            o["status"] = to_string(op.status);
+            o["sync"] = "1";
+        }
+        else if (trans_type == "xa")
+            o["url"] = op.url;
+        else
+            o[op.op] = op.url;
+        if (!op.data.empty())
+            o["data"] = op.data;
+    }
+    return o;
+}
+
+std::string from_base64(std::string const& text)
+{
+    auto const all = detail::decode<bytes>(boost::json::value(text));
+    return std::string(reinterpret_cast<char const*>(all.data()), all.size());
+}
+
+transaction transaction_of(boost::json::object const& t, boost::json::array const& branches)
+{
+    transaction row;
+    row.gid = text_of(t, "gid");
+    row.trans_type = text_of(t, "trans_type");
+    row.status = status_from(text_of(t, "status")).value_or(status::prepared);
+    row.query_prepared = text_of(t, "query_prepared");
+    row.protocol = text_of(t, "protocol");
+    row.options = text_of(t, "options");
+    row.custom_data = text_of(t, "custom_data");
+    row.result = text_of(t, "result");
+    row.reason = text_of(t, "rollback_reason");
+    row.last_error = text_of(t, "last_error");
+    row.paused_reason = text_of(t, "paused_reason");
+    for (auto const& b : branches)
+        if (auto const* const o = b.if_object())
+        {
+            auto& op = row.ops.emplace_back();
+            op.branch_id = text_of(*o, "branch_id");
+            op.op = text_of(*o, "op");
+            op.url = text_of(*o, "url");
+            op.data = from_base64(text_of(*o, "bin_data"));
+            op.status = status_from(text_of(*o, "status")).value_or(status::prepared);
+        }
+    return row;
+}
+
+void check(coordinator_reply const& reply, std::string const& gid)
+{
+    if (reply.well())
+        return;
+    if (reply.status == 409)
+        throw misuse(misuse::code::wrong_status, reply.message(), gid);
+    if (reply.status >= 400 && reply.status < 500)
+        throw misuse(misuse::code::bad_value, reply.message(), gid);
+    throw store_error("the coordinator: " + reply.message(), store_error::certainty::in_doubt);
+}
+
+asio::awaitable<std::optional<transaction>> query_at(dtm_api api, std::string gid)
+{
+    std::vector<std::pair<std::string, std::string>> query{{"gid", gid}};
+    auto const                                       reply = co_await api.get("query", std::move(query));
+    check(reply, gid);
+    std::optional<transaction> found;
+    if (auto const* const t = reply.object("transaction"))
+        found = transaction_of(*t, reply.array("branches"));
+    co_return found;
+}
+
+// How it stands after what was asked for has been done, or (after waiting) may have been: 409 then only says that it is not done yet.
+asio::awaitable<transaction> change_at(dtm_api api, std::string verb, boost::json::object body, std::string gid, bool waits, dtm_api quick)
+{
+    auto const reply = co_await api.post(std::move(verb), std::move(body));
+    auto       found = std::optional<transaction>();
+    bool const unfinished = waits && (reply.status == 409 || reply.status == 425);
+    if (!unfinished)
+        check(reply, gid);
+    found = co_await query_at(quick, gid);
+    if (!found)
+        throw misuse(misuse::code::unknown_gid, "the coordinator knows no such transaction", gid);
+    // It was refused for what it is, not for what it waits for.
+    if (unfinished && found->status == status::prepared)
+        check(reply, gid);
+    co_return std::move(*found);
+}
+
+asio::awaitable<std::monostate> register_at(dtm_api api, boost::json::object body, std::string gid)
+{
+    auto const reply = co_await api.post("registerBranch", std::move(body));
+    check(reply, gid);
+    co_return std::monostate();
+}
+
+class remote_coordinator final : public coordinator
+{
+public:
+    remote_coordinator(asio::any_io_executor executor, std::string address, connection_options const& o)
+        : executor_(std::move(executor))
+        , quick_(address, o.transport, o.request_timeout)
+        , patient_(std::move(address), o.transport, o.wait_timeout)
+    { }
+
+    std::string address() const override { return quick_.address(); }
+
+private:
+    void start_prepare(global_transaction t, done<transaction> answer) override
+    {
+        run(std::move(answer), [&] { return change_at(quick_, "prepare", body_of(t), t.gid, false, quick_); });
+    }
+    void start_submit(global_transaction t, bool wait, done<transaction> answer) override
+    {
+        run(std::move(answer), [&] {
+            auto body = body_of(t);
+            if (wait)
+                body["wait_result"] = true;
+            return change_at(wait ? patient_ : quick_, "submit", std::move(body), t.gid, wait, quick_);
+        });
+    }
+    void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) override
+    {
+        run(std::move(answer), [&] {
+            boost::json::object body;
+            body["gid"] = gid;
+            body["trans_type"] = trans_type;
+            body["rollback_reason"] = reason;
+            if (wait)
+                body["wait_result"] = true;
+            return change_at(wait ? patient_ : quick_, "abort", std::move(body), gid, wait, quick_);
+        });
+    }
+    void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer) override
+    {
+        run(std::move(answer), [&] { return register_at(quick_, body_of(gid, trans_type, ops), gid); });
+    }
+    void start_query(std::string gid, done<std::optional<transaction>> answer) override
+    {
+        run(std::move(answer), [&] { return query_at(quick_, std::move(gid)); });
+    }
+
+    asio::any_io_executor executor() const override { return executor_; }
+
+    // `begin` makes the coroutine, or throws what is wrong with what it was given.
+    template <class T, class Begin>
+    void run(done<T> answer, Begin begin)
+    {
+        try
+        {
+            auto coroutine = begin();
+            asio::co_spawn(executor_, std::move(coroutine), [answer = std::move(answer)](std::exception_ptr error, T value) mutable {
+                tell(*answer, error, std::move(value));
+            });
+        }
+        catch (...)
+        {
+            if (answer)
+                answer->complete(std::current_exception(), {});
+        }
+    }
+
+    template <class T>
+    static void tell(detail::completion<T>& to, std::exception_ptr error, T value)
+    {
+        try
+        {
+            if (error)
+                std::rethrow_exception(error);
+        }
+        catch (remote_detail::unreachable const& e)
+        {
+            error = std::make_exception_ptr(
+                store_error(std::string("the coordinator cannot be asked: ") + e.what(), store_error::certainty::in_doubt));
+        }
+        catch (...)
+        { }
+        to.complete(error, std::move(value));
+    }
+
+    asio::any_io_executor executor_;
+    dtm_api               quick_, patient_;
+};
+
+}  // namespace
+
+std::unique_ptr<coordinator> connect(asio::any_io_executor executor, std::string address, connection_options options)
+{
+    if (!options.transport)
+        options.transport = make_http_transport();
+    return std::make_unique<remote_coordinator>(std::move(executor), std::move(address), options);
+}
+
+}  // namespace v0
+}  // namespace weft
