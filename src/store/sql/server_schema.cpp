@@ -1,4 +1,5 @@
 // The schema on a database server.
+#include "src/store/sql/dtm_tables.hpp"
 #include "src/store/sql/schema.hpp"
 
 #include <algorithm>
@@ -10,7 +11,9 @@ inline namespace v0 {
 namespace sql_store {
 
 extern char const* const postgres_001;  // schema/*.sql
+extern char const* const postgres_dtm;
 extern char const* const mysql_001;
+extern char const* const mysql_dtm;
 
 namespace {
 
@@ -49,10 +52,12 @@ std::string without_comments(std::string_view script)
 class schema
 {
 public:
-    schema(detail::server_session& session, dialect const& d, std::string const& prefix)
+    schema(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
         : session_(session)
         , dialect_(d)
         , prefix_(prefix)
+        , tables_(prefix)
+        , name_(name)
         , postgres_(session.kind() == detail::server_kind::postgres)
     { }
 
@@ -62,14 +67,8 @@ public:
 
     void run(migration const& m)
     {
-        auto text = replaced(without_comments(postgres_ ? m.postgres : m.mysql), "{prefix}", prefix_);
-        text = replaced(std::move(text), "{collation}", session_.is_mariadb() ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
-        std::string_view rest = text;
-        for (auto end = rest.find(";\n"); end != std::string_view::npos; end = rest.find(";\n"))
-        {
-            session_.execute(std::string(rest.substr(0, end)));
-            rest.remove_prefix(end + 2);
-        }
+        if (m.version != 1 || !take_over())
+            run(postgres_ ? m.postgres : m.mysql);
         // Not by INSERT alone: on MySQL each statement above was committed by itself, and this may be the second try.
         set("schema", "version", std::to_string(m.version));
         set("schema", "min_reader", std::to_string(m.min_reader));
@@ -99,14 +98,44 @@ public:
     }
 
 private:
+    void run(char const* script)
+    {
+        auto text = replaced(without_comments(script), "{prefix}", prefix_);
+        text = replaced(std::move(text), "{collation}", session_.is_mariadb() ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
+        std::string_view rest = text;
+        for (auto end = rest.find(";\n"); end != std::string_view::npos; end = rest.find(";\n"))
+        {
+            session_.execute(std::string(rest.substr(0, end)));
+            rest.remove_prefix(end + 2);
+        }
+    }
+
+    // Tables that are there, and no version: they are dtm's. Or, on MySQL, an earlier try has died: what it had made is complete by the
+    // statement. False: there is nothing to take over.
+    bool take_over()
+    {
+        present_tables const found(session_, tables_);
+        if (!found.any())
+            return false;
+        found.refuse_strangers(name_);
+        if (!found.has(tables_.global))
+            return false;
+        run(found.is_ours() ? mysql_001 : postgres_ ? postgres_dtm : mysql_dtm);
+        take_over_rows(session_, dialect_, tables_, name_);
+        return true;
+    }
+
     bool has_tables()
     {
-        int        tables = 0;
+        int        columns = 0;
         auto const name = prefix_ + "kv";
-        session_.sql() << "SELECT count(*) FROM information_schema.tables WHERE table_name = :name AND table_schema = " +
-                              std::string(postgres_ ? "current_schema()" : "DATABASE()"),
-            soci::use(name), soci::into(tables);
-        return tables > 0;
+        // By the columns that the version stands in: a table of this name may be anybody's.
+        session_.sql()
+            << "SELECT count(*) FROM information_schema.columns WHERE column_name IN ('cat', 'k', 'v') AND table_name = :name AND "
+               "table_schema = " +
+                   std::string(postgres_ ? "current_schema()" : "DATABASE()"),
+            soci::use(name), soci::into(columns);
+        return columns == 3;
     }
 
     int setting(char const* key)
@@ -134,6 +163,8 @@ private:
     detail::server_session& session_;
     dialect const&          dialect_;
     std::string const&      prefix_;
+    table_names             tables_;
+    std::string const&      name_;
     bool                    postgres_;
 };
 
@@ -141,7 +172,7 @@ private:
 
 void migrate_server(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
 {
-    schema     s(session, d, prefix);
+    schema     s(session, d, prefix, name);
     auto const check = [&] {
         int const version = s.version();
         if (int const min_reader = s.min_reader(); min_reader > schema_version)
