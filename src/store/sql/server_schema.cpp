@@ -62,8 +62,8 @@ public:
     { }
 
     // 0: there is none.
-    int version() { return has_tables() ? setting("version") : 0; }
-    int min_reader() { return has_tables() ? setting("min_reader") : 0; }
+    int version() { return has_tables() ? std::atoi(setting("schema", "version").c_str()) : 0; }
+    int min_reader() { return has_tables() ? std::atoi(setting("schema", "min_reader").c_str()) : 0; }
 
     void run(migration const& m)
     {
@@ -72,7 +72,7 @@ public:
         // Not by INSERT alone: on MySQL each statement above was committed by itself, and this may be the second try.
         set("schema", "version", std::to_string(m.version));
         set("schema", "min_reader", std::to_string(m.min_reader));
-        if (m.version == 1)
+        if (m.version == 1 && setting("store", "id").empty())
             set("store", "id", new_store_id());
     }
 
@@ -110,8 +110,8 @@ private:
         }
     }
 
-    // Tables that are there, and no version: they are dtm's. Or, on MySQL, an earlier try has died: what it had made is complete by the
-    // statement. False: there is nothing to take over.
+    // Tables that are there, and no version: they are dtm's, or were given back to it (docs/from-dtm.md). Or, on MySQL, an earlier try has
+    // died: what it had made is complete by the statement. False: there is nothing to take over.
     bool take_over()
     {
         present_tables const found(session_, tables_);
@@ -120,7 +120,10 @@ private:
         found.refuse_strangers(name_);
         if (!found.has(tables_.global))
             return false;
-        run(found.is_ours() ? mysql_001 : postgres_ ? postgres_dtm : mysql_dtm);
+        if (!found.is_ours())
+            run(postgres_ ? postgres_dtm : mysql_dtm);
+        else if (!postgres_)
+            run(mysql_001);
         take_over_rows(session_, dialect_, tables_, name_);
         return true;
     }
@@ -138,13 +141,13 @@ private:
         return columns == 3;
     }
 
-    int setting(char const* key)
+    std::string setting(char const* cat, char const* key)
     {
-        std::string     value;
-        soci::indicator ind = soci::i_null;
-        auto const      k = std::string(key);
-        session_.sql() << "SELECT v FROM " + prefix_ + "kv WHERE cat = 'schema' AND k = :k", soci::use(k), soci::into(value, ind);
-        return ind == soci::i_ok ? std::atoi(value.c_str()) : 0;
+        std::string       value;
+        soci::indicator   ind = soci::i_null;
+        std::string const c(cat), k(key);
+        session_.sql() << "SELECT v FROM " + prefix_ + "kv WHERE cat = :c AND k = :k", soci::use(c), soci::use(k), soci::into(value, ind);
+        return ind == soci::i_ok ? value : "";
     }
 
     void set(char const* cat, char const* key, std::string const& value)

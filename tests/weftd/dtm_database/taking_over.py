@@ -354,23 +354,35 @@ class TakingOver:
                       branch_headers={"x-long": "y" * 3_000}, wait_result=True)
         self.assertEqual([len(c["body"]) for c in self.participants.calls if c["path"] == "/long"], [len(long)] * 3)
 
-    def test_a_dtm_server_could_go_on_with_them(self):
-        """Its own statements, on what weft has made of the tables."""
+    def test_a_dtm_server_could_go_on_with_them_and_weft_take_them_over_again(self):
+        """dtm's own statements, on what weft has made of the tables; and then what it has left behind once more."""
         self.fill()
+        before = self.snapshot("done-%", self.database.hours * 3600)
         process = self.start()
         self.ends("saga-submitted", "succeed")
         self.stop(process)
+        postgres = isinstance(self.database, Postgres)
+        if not postgres:
+            self.database.run((HERE / "going_back.sql").read_text())
         self.database.run("INSERT INTO trans_global (gid, trans_type, status, query_prepared, protocol, create_time, update_time, finish_time, rollback_time, "
                           "options, custom_data, next_cron_interval, next_cron_time, owner, ext_data, result, rollback_reason) VALUES "
                           "('of-dtm', 'saga', 'submitted', '', 'http', now(), now(), NULL, NULL, '{\"concurrent\":false}', '', 10, now(), '', '', '', '');\n"
                           "INSERT INTO trans_branch_op (gid, url, data, bin_data, branch_id, op, status, finish_time, rollback_time, create_time, update_time) "
-                          "VALUES ('of-dtm', '', NULL, '{}', '01', 'action', 'prepared', NULL, NULL, now(), now());\n"
+                          f"VALUES ('of-dtm', '', NULL, '{{}}', '01', 'compensate', 'prepared', NULL, NULL, now(), now()), "
+                          f"('of-dtm', '{self.participants.url}/of-dtm', NULL, '{{}}', '01', 'action', 'prepared', NULL, NULL, now(), now());\n"
                           "UPDATE trans_global SET update_time = now(), next_cron_time = now(), owner = 'WBZT3m5RYX4fEHbAnmpCeD' WHERE gid = 'of-dtm' AND "
                           "status IN ('prepared', 'aborting', 'submitted');\n"
-                          "INSERT INTO trans_branch_op (gid, url, branch_id, op, status) VALUES ('of-dtm', '', '01', 'action', 'succeed') " +
-                          ("ON CONFLICT ON CONSTRAINT gid_branch_uniq DO UPDATE SET status = excluded.status" if isinstance(self.database, Postgres) else
+                          "INSERT INTO trans_branch_op (gid, url, branch_id, op, status) VALUES ('of-dtm', '', '01', 'compensate', 'prepared') " +
+                          ("ON CONFLICT ON CONSTRAINT gid_branch_uniq DO UPDATE SET status = excluded.status" if postgres else
                            "ON DUPLICATE KEY UPDATE status = VALUES(status)"))
-        self.assertEqual(self.database.rows("SELECT status FROM trans_branch_op WHERE gid = 'of-dtm'"), [["succeed"]])
+        store = self.database.rows("SELECT v FROM kv WHERE cat = 'store'")
+        self.database.run("DELETE FROM kv WHERE cat = 'schema'")
+        process = self.start()
+        self.ends("of-dtm", "succeed")
+        self.assertEqual(self.participants.of("of-dtm"), [("/of-dtm", "action", "01", "{}")])
+        self.stop(process)
+        self.assertEqual(self.snapshot("done-%"), before)
+        self.assertEqual(self.database.rows("SELECT v FROM kv WHERE cat = 'store'"), store)
 
     def refused(self, *reasons):
         self.fill()
