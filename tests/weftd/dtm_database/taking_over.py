@@ -175,12 +175,13 @@ class TakingOver:
 
         self.database.run(re.sub(r"\{(-?\d+)s\}", written, (HERE / "rows.sql").read_text()).replace("{url}", self.participants.url))
 
-    def start(self, wait=True):
+    def start(self, wait=True, **variables):
         (self.home / "conf.yml").write_text(self.database.configuration() + "HttpPort: 0\n")
         self.log = self.home / "log"
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
         with open(self.log, "wb") as log:
-            process = subprocess.Popen([PROGRAM, "-c", "conf.yml"], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=kept)
+            process = subprocess.Popen([PROGRAM, "-c", "conf.yml"], cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       env={**kept, **variables})
         self.addCleanup(process.wait, LONGEST_S)
         self.addCleanup(process.kill)
         if wait:
@@ -300,8 +301,11 @@ class TakingOver:
         self.ends("saga-later", "succeed")
         self.assertEqual(of("saga-later"), [("/later/do", "action", "01", '{"n":1}')])
 
-        # What is for gRPC waits: it is tried again and again, never given up.
+        # What is for gRPC waits, longer each time, and is never given up; a person may.
+        self.assertTrue(eventually(lambda: self.query("saga-grpc")["transaction"]["next_cron_interval"] == 20), self.query("saga-grpc"))
         self.assertEqual(self.status("saga-grpc"), "submitted")
+        self.post("forceStop", gid="saga-grpc")
+        self.assertEqual(self.status("saga-grpc"), "failed")
 
     def test_headers_of_an_older_dtm_are_sent(self):
         self.fill()
@@ -338,6 +342,16 @@ class TakingOver:
         process = self.start()
         self.stop(process)
         self.assertEqual(self.snapshot("done-%"), before)
+
+    def test_what_was_finished_long_ago_can_be_removed(self):
+        self.fill()
+        process = self.start(WEFT_RETENTION="3h", WEFT_RETENTION_INTERVAL="1", LOG_LEVEL="debug")
+        self.ends("saga-submitted", "succeed")
+        self.stop(process)
+        self.assertEqual([len(rows) for rows in self.snapshot("done-%")], [9, 5])
+        self.start(WEFT_RETENTION="1h", WEFT_RETENTION_INTERVAL="1")
+        self.assertTrue(eventually(lambda: [len(rows) for rows in self.snapshot("done-%")] == [0, 0]), self.log.read_text())
+        self.assertEqual(self.status("saga-submitted"), "succeed")
 
     def test_new_ones_find_a_weft_store(self):
         self.fill()
@@ -399,6 +413,12 @@ class TakingOver:
         self.snapshot = lambda _: None
         self.database.run("DROP TABLE trans_branch_op")
         self.refused("there is no trans_branch_op")
+
+    def test_a_table_of_somebody_elses_is_refused(self):
+        self.fill = lambda: None
+        self.snapshot = lambda _: self.database.rows("SELECT * FROM kv")
+        self.database.run("DROP TABLE kv; CREATE TABLE kv (name varchar(10) PRIMARY KEY, v text); INSERT INTO kv VALUES ('mine', 'stays')")
+        self.refused("kv.cat is missing", "kv has no unique key (cat, k)")
 
     def test_a_key_that_is_missing_is_refused(self):
         self.database.run("ALTER TABLE trans_branch_op " + ("DROP CONSTRAINT gid_branch_uniq" if isinstance(self.database, Postgres) else "DROP KEY gid_uniq"))
