@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <type_traits>
 
 class service
 {
@@ -60,8 +61,8 @@ void service::operation(std::string path, Business business)
 {
     handlers_["POST " + path] = [this, business](request const& r) {
         auto const wanted = purchase_in(r);
-        auto       guard = weft::barrier::from_query(r.query);
         return database_.run([&](soci::session& sql) {
+            auto                  guard = weft::barrier::from_query(r.query);
             weft::soci_connection connection(sql);
             boost::json::object   result{{"dtm_result", "SUCCESS"}};
             if constexpr (std::is_void_v<std::invoke_result_t<Business, soci::session&, purchase const&>>)

@@ -2,6 +2,8 @@
 """Runs the scripts of the example and checks the books:   scripts_test.py PROGRAMS [WEFTD]"""
 
 import contextlib
+import http.client
+import json
 import os
 import pathlib
 import re
@@ -50,6 +52,30 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.rows("payment", "SELECT owner, cents FROM cards ORDER BY owner"), [("alice", 150000 - 55800), ("bob", 2000)])
         self.assertEqual(self.rows("product", "SELECT * FROM stock ORDER BY article"), [("mug", 138, 0, 62), ("teapot", 3, 0, 0)])
         self.assertEqual(self.rows("user", "SELECT * FROM users ORDER BY name"), [("alice", 144200, 0, 55800, 0), ("bob", 200000, 0, 0, 0)])
+
+    def test_whatever_comes_twice_late_or_wrong(self):
+        program = subprocess.Popen([os.path.join(PROGRAMS, "shop_payment"), os.path.join(self.home.name, "payment.db"), "0"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(program.stdout.close)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        port = int(program.stdout.readline().strip().rsplit(":", 1)[1])
+
+        def post(path, gid, op, body='{"id":"x","user":"alice","article":"mug","quantity":1,"cents":900}'):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            self.addCleanup(connection.close)
+            connection.request("POST", f"{path}?gid={gid}&trans_type=saga&branch_id=01&op={op}", body)
+            reply = connection.getresponse()
+            return reply.status, json.loads(reply.read())
+
+        first = post("/pay", "a", "action")
+        self.assertEqual(first, (200, {"dtm_result": "SUCCESS", "number": 1}))
+        self.assertEqual(post("/pay", "a", "action"), first)
+        self.assertEqual(post("/refund", "b", "compensate")[0], 200)  # it never came
+        self.assertEqual(post("/pay", "b", "action")[0], 409)         # and is too late now
+        self.assertEqual(post("/pay", "c", "action", "[]")[0], 400)
+        self.assertEqual(post("/pay", "", "action")[0], 400)
+        self.assertEqual(post("/elsewhere", "a", "action")[0], 404)
+        self.assertEqual(self.rows("payment", "SELECT order_id, cents FROM payments"), [("x", 900)])
 
     @unittest.skipUnless(WEFTD, "there is no weftd")
     def test_a_saga_by_curl(self):
