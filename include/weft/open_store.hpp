@@ -27,12 +27,14 @@ struct store_options
 ///     &sslca=/etc/ca.pem&unix_socket=/run/mysqld/mysqld.sock        MySQL: and sslcert, sslkey
 ///
 /// Special characters are written as in any URL: `%3F` for a question mark.
-/// A SQLite file, or tables, that are not there are made; an older schema is upgraded.
+/// A SQLite file, or tables, that are not there are made; an older schema is upgraded; tables that a dtm server has left behind are taken over
+/// (docs/from-dtm.md).
 ///
 /// Durability: with sqlite, what is reported written survives the process and a power cut (WAL, synchronous=FULL); on a server, what the
 /// server's settings say of a commit (docs/databases.md).
 /// Errors: store_error naming the file or server and what is wrong with it: missing directory, no permission, locked, corrupt, not a database,
-/// cannot connect, made by a newer weft; misuse for a URL that is none of the above. Passwords appear in none of them.
+/// cannot connect, made by a newer weft; misuse for a URL that is none of the above, and for tables of these names that are somebody else's.
+/// Passwords appear in none of them.
 std::unique_ptr<store> open_store(std::string const& url, store_options options = {});
 
 }  // namespace v0

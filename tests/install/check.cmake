@@ -40,11 +40,18 @@ run("configure the consumer" ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consu
 run("build the consumer" ${CMAKE_COMMAND} --build ${WORK}/consumer --parallel ${jobs})
 run("run the consumer" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib ${WORK}/consumer/consumer)
 
-# An example, as its README says: copied out, against the installed package.
-file(REMOVE_RECURSE ${WORK}/stock)
-file(COPY ${SOURCE}/examples/stock DESTINATION ${WORK})
-run("configure the example" ${CMAKE_COMMAND} -S ${WORK}/stock -B ${WORK}/stock/build ${common} -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-run("build the example" ${CMAKE_COMMAND} --build ${WORK}/stock/build --parallel ${jobs})
+# Examples, as their READMEs say: copied out, against the installed package.
+foreach(example stock shop)
+    file(REMOVE_RECURSE ${WORK}/${example})
+    file(COPY ${SOURCE}/examples/${example} DESTINATION ${WORK})
+    run("configure the example ${example}" ${CMAKE_COMMAND} -S ${WORK}/${example} -B ${WORK}/${example}/build ${common}
+        -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+    run("build the example ${example}" ${CMAKE_COMMAND} --build ${WORK}/${example}/build --parallel ${jobs})
+endforeach()
+foreach(script run saga)
+    run("run the example shop: ${script}" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib SHOP_PROGRAMS=${WORK}/shop/build
+        SHOP_WEFTD=${WORK}/prefix/bin/weftd ${WORK}/shop/${script})
+endforeach()
 
 # pkg-config: for those whose build is not CMake.
 find_program(PKG_CONFIG pkg-config)

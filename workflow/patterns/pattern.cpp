@@ -64,6 +64,24 @@ bool flag(boost::json::object const& o, std::string_view name, std::string const
     return v && v->as_bool();
 }
 
+// A later one takes the place of an earlier one of the same name.
+void add_headers(http_headers& all, boost::json::object const& o, std::string_view name, std::string const& gid)
+{
+    auto const* const headers = member(o, name);
+    if (!headers)
+        return;
+    auto const refuse = [&] { wrong(std::string(name) + " is no object of texts", gid); };
+    if (!headers->is_object())
+        refuse();
+    for (auto const& h : headers->as_object())
+    {
+        if (!h.value().is_string())
+            refuse();
+        std::erase_if(all, [&](auto const& there) { return boost::algorithm::iequals(there.first, std::string_view(h.key())); });
+        all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
+    }
+}
+
 std::map<std::size_t, std::vector<std::size_t>> orders_of(boost::json::object const& custom, std::string const& gid)
 {
     std::map<std::size_t, std::vector<std::size_t>> orders;
@@ -122,20 +140,13 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
     s.wait_result = flag(options, "wait_result", t.gid);
     if (auto const limit = number(options, "retry_limit", t.gid))
         s.retry_limit = static_cast<unsigned>(*limit);
-    if (auto const* const headers = member(options, "branch_headers"))
-    {
-        if (!headers->is_object())
-            wrong("branch_headers is no object of texts", t.gid);
-        http_headers all;
-        for (auto const& h : headers->as_object())
-        {
-            if (!h.value().is_string())
-                wrong("branch_headers is no object of texts", t.gid);
-            all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
-        }
-        if (!all.empty())
-            s.headers = std::make_shared<http_headers const>(std::move(all));
-    }
+    http_headers headers;
+    // Of the clients of an older dtm, in a row that it left behind.
+    if (t.journal.find("\"headers\"") != std::string::npos)
+        add_headers(headers, object_of(t.journal, "ext_data", t.gid), "headers", t.gid);
+    add_headers(headers, options, "branch_headers", t.gid);
+    if (!headers.empty())
+        s.headers = std::make_shared<http_headers const>(std::move(headers));
     if (t.trans_type == "msg")
     {
         s.concurrent = flag(options, "concurrent", t.gid);

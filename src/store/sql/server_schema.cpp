@@ -1,4 +1,5 @@
 // The schema on a database server.
+#include "src/store/sql/dtm_tables.hpp"
 #include "src/store/sql/schema.hpp"
 
 #include <algorithm>
@@ -10,7 +11,9 @@ inline namespace v0 {
 namespace sql_store {
 
 extern char const* const postgres_001;  // schema/*.sql
+extern char const* const postgres_dtm;
 extern char const* const mysql_001;
+extern char const* const mysql_dtm;
 
 namespace {
 
@@ -49,31 +52,27 @@ std::string without_comments(std::string_view script)
 class schema
 {
 public:
-    schema(detail::server_session& session, dialect const& d, std::string const& prefix)
+    schema(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
         : session_(session)
         , dialect_(d)
         , prefix_(prefix)
+        , tables_(prefix)
+        , name_(name)
         , postgres_(session.kind() == detail::server_kind::postgres)
     { }
 
     // 0: there is none.
-    int version() { return has_tables() ? setting("version") : 0; }
-    int min_reader() { return has_tables() ? setting("min_reader") : 0; }
+    int version() { return has_tables() ? std::atoi(setting("schema", "version").c_str()) : 0; }
+    int min_reader() { return has_tables() ? std::atoi(setting("schema", "min_reader").c_str()) : 0; }
 
     void run(migration const& m)
     {
-        auto text = replaced(without_comments(postgres_ ? m.postgres : m.mysql), "{prefix}", prefix_);
-        text = replaced(std::move(text), "{collation}", session_.is_mariadb() ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
-        std::string_view rest = text;
-        for (auto end = rest.find(";\n"); end != std::string_view::npos; end = rest.find(";\n"))
-        {
-            session_.execute(std::string(rest.substr(0, end)));
-            rest.remove_prefix(end + 2);
-        }
+        if (m.version != 1 || !take_over())
+            run(postgres_ ? m.postgres : m.mysql);
         // Not by INSERT alone: on MySQL each statement above was committed by itself, and this may be the second try.
         set("schema", "version", std::to_string(m.version));
         set("schema", "min_reader", std::to_string(m.min_reader));
-        if (m.version == 1)
+        if (m.version == 1 && setting("store", "id").empty())
             set("store", "id", new_store_id());
     }
 
@@ -99,23 +98,56 @@ public:
     }
 
 private:
-    bool has_tables()
+    void run(char const* script)
     {
-        int        tables = 0;
-        auto const name = prefix_ + "kv";
-        session_.sql() << "SELECT count(*) FROM information_schema.tables WHERE table_name = :name AND table_schema = " +
-                              std::string(postgres_ ? "current_schema()" : "DATABASE()"),
-            soci::use(name), soci::into(tables);
-        return tables > 0;
+        auto text = replaced(without_comments(script), "{prefix}", prefix_);
+        text = replaced(std::move(text), "{collation}", session_.is_mariadb() ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
+        std::string_view rest = text;
+        for (auto end = rest.find(";\n"); end != std::string_view::npos; end = rest.find(";\n"))
+        {
+            session_.execute(std::string(rest.substr(0, end)));
+            rest.remove_prefix(end + 2);
+        }
     }
 
-    int setting(char const* key)
+    // Tables that are there, and no version: they are dtm's, or were given back to it (docs/from-dtm.md). Or, on MySQL, an earlier try has
+    // died: what it had made is complete by the statement. False: there is nothing to take over.
+    bool take_over()
     {
-        std::string     value;
-        soci::indicator ind = soci::i_null;
-        auto const      k = std::string(key);
-        session_.sql() << "SELECT v FROM " + prefix_ + "kv WHERE cat = 'schema' AND k = :k", soci::use(k), soci::into(value, ind);
-        return ind == soci::i_ok ? std::atoi(value.c_str()) : 0;
+        present_tables const found(session_, tables_);
+        if (!found.any())
+            return false;
+        found.refuse_strangers(name_);
+        if (!found.has(tables_.global))
+            return false;
+        if (!found.is_ours())
+            run(postgres_ ? postgres_dtm : mysql_dtm);
+        else if (!postgres_)
+            run(mysql_001);
+        take_over_rows(session_, dialect_, tables_, name_);
+        return true;
+    }
+
+    bool has_tables()
+    {
+        int        columns = 0;
+        auto const name = prefix_ + "kv";
+        // By the columns that the version stands in: a table of this name may be anybody's.
+        session_.sql()
+            << "SELECT count(*) FROM information_schema.columns WHERE column_name IN ('cat', 'k', 'v') AND table_name = :name AND "
+               "table_schema = " +
+                   std::string(postgres_ ? "current_schema()" : "DATABASE()"),
+            soci::use(name), soci::into(columns);
+        return columns == 3;
+    }
+
+    std::string setting(char const* cat, char const* key)
+    {
+        std::string       value;
+        soci::indicator   ind = soci::i_null;
+        std::string const c(cat), k(key);
+        session_.sql() << "SELECT v FROM " + prefix_ + "kv WHERE cat = :c AND k = :k", soci::use(c), soci::use(k), soci::into(value, ind);
+        return ind == soci::i_ok ? value : "";
     }
 
     void set(char const* cat, char const* key, std::string const& value)
@@ -134,6 +166,8 @@ private:
     detail::server_session& session_;
     dialect const&          dialect_;
     std::string const&      prefix_;
+    table_names             tables_;
+    std::string const&      name_;
     bool                    postgres_;
 };
 
@@ -141,7 +175,7 @@ private:
 
 void migrate_server(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
 {
-    schema     s(session, d, prefix);
+    schema     s(session, d, prefix, name);
     auto const check = [&] {
         int const version = s.version();
         if (int const min_reader = s.min_reader(); min_reader > schema_version)

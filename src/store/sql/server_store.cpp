@@ -61,11 +61,9 @@ struct ended_by_operation : std::runtime_error
 // A session and the statements on it.
 struct connection
 {
-    connection(server_store_options const& o, dialect const& d, table_names const& tables, bool migrate)
+    connection(server_store_options const& o, dialect const& d, table_names const& tables)
         : session(o.url, o.session, detail::server_session::purpose::store)
     {
-        if (migrate)
-            migrate_server(session, d, o.table_prefix, o.url.describe());
         writes.emplace(session, d, tables);
         session.roll_back();
     }
@@ -84,7 +82,8 @@ public:
     {
         try
         {
-            auto first = std::make_unique<connection>(options_, dialect_, tables_, true);
+            migrate();
+            auto first = std::make_unique<connection>(options_, dialect_, tables_);
             first->session.sql() << dialect_.place(), soci::into(place_);
             first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
             id_ = detail::without_dashes(id_);
@@ -92,6 +91,10 @@ public:
             try_out(first->session);
             first->session.roll_back();
             idle_.push_back(std::move(first));
+        }
+        catch (misuse const&)
+        {
+            throw;
         }
         catch (std::exception const& e)
         {
@@ -271,6 +274,15 @@ public:
     std::string describe() const override { return options_.url.describe(); }
 
 private:
+    // On a session of its own, which waits: changing the tables of years may take minutes.
+    void migrate()
+    {
+        auto patient = options_.session;
+        patient.statement_timeout = std::chrono::milliseconds(0);
+        detail::server_session session(options_.url, patient, detail::server_session::purpose::store);
+        migrate_server(session, dialect_, options_.table_prefix, options_.url.describe());
+    }
+
     // What every engine would stumble over is said at once: a server that takes no writes, a privilege that is missing. Changes nothing.
     void try_out(detail::server_session& session)
     {
@@ -312,7 +324,7 @@ private:
         }
         try
         {
-            return std::make_unique<connection>(options_, dialect_, tables_, false);
+            return std::make_unique<connection>(options_, dialect_, tables_);
         }
         catch (std::exception const& e)
         {
