@@ -8,7 +8,7 @@ class Metrics : public ::testing::Test
 {
 protected:
     std::string scrape() { return send(w.port(), "GET", "/api/metrics").body; }
-    world       w{"memory"};
+    world       w{"sqlite"};
 };
 
 TEST_F(Metrics, C4_DtmsFamiliesMove)
@@ -20,7 +20,7 @@ TEST_F(Metrics, C4_DtmsFamiliesMove)
         eventually([&] { return scrape().find("dtm_transaction_process_total{model=\"saga\",status=\"ok\"} 1") != std::string::npos; }));
     auto const all = scrape();
     for (auto const* line :
-         {"dtm_server_info{gin_version=\"none\",grpc_version=\"none\",version=\"v0.0.0-dev\"} 1",
+         {"dtm_server_info{gin_version=\"none\",grpc_version=\"none\",version=\"" WEFTD_VERSION "\"} 1",
           "dtm_server_process_total{api=\"submit\",status=\"fail\",type=\"http\"} 1",
           "dtm_server_process_total{api=\"submit\",status=\"ok\",type=\"http\"} 1",
           "dtm_server_response_duration_count{api=\"submit\",type=\"http\"} 2",

@@ -213,8 +213,12 @@ TEST_P(Protocol, R4_StepsWithData)
     EXPECT_EQ(w.at.calls().at(0).body, R"({"old":true})");
 }
 
-// A server that goes while a branch is called, and comes again.
-TEST_P(Protocol, ASagaGoesOnAfterARestart)
+// kill -9, and the program again.
+class Killed : public Protocol
+{ };
+INSTANTIATE_TEST_SUITE_P(Stores, Killed, every_store_of_weftd, name_of_store);
+
+TEST_P(Killed, ASagaThatWaitsGoesOnAfterwards)
 {
     w.at.answers("/b", {{500}, {200}});
     w.post("submit", saga(w, "g1"));
@@ -224,6 +228,18 @@ TEST_P(Protocol, ASagaGoesOnAfterARestart)
     w.make_due("g1");
     w.becomes("g1", "succeed");
     EXPECT_EQ(w.at.count("01 action /a"), 1u);
+}
+
+TEST_P(Killed, ABranchThatWasBeingCalledIsCalledAgain)
+{
+    answer held;
+    held.held = true;
+    w.at.answers("/b", {held, {200}});
+    EXPECT_EQ(w.post("submit", saga(w, "g1")).status, 200u);
+    ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
+    w.restart();
+    w.becomes("g1", "succeed");
+    EXPECT_THAT(w.at.seen(), ElementsAre("01 action /a", "02 action /b", "02 action /b"));
 }
 
 }  // namespace
