@@ -141,6 +141,7 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     void drain(std::chrono::milliseconds limit, std::unique_ptr<detail::completion<std::monostate>> done)
     {
         boost::system::error_code ignored;
+        stopping = true;
         acceptor.close(ignored);
         pause.cancel();
         {

@@ -1,4 +1,4 @@
-// Row C4: what Prometheus hears.
+// Rows C4 and C5: what Prometheus hears, and what is logged.
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
@@ -32,6 +32,18 @@ TEST_F(Metrics, C4_DtmsFamiliesMove)
     EXPECT_THAT(all, HasSubstr("\nweft_transactions_taken_over_total 0"));
     EXPECT_THAT(all, HasSubstr("\nweft_commit_writes_bucket"));
     EXPECT_THAT(all, HasSubstr("weft_in_flight{what=\"transactions\"} 0"));
+}
+
+TEST(AccessLog, C5_ALineForEachRequest)
+{
+    world w("sqlite", "LogLevel: debug\n");
+    w.get("query?gid=nobody-s-business");
+    w.post("submit", object());
+    w.weftd().ask_to_stop();
+    EXPECT_EQ(w.weftd().wait(), 0);
+    EXPECT_THAT(w.weftd().log(), ::testing::ContainsRegex("debug GET /api/dtmsvr/query 200 [0-9.]+ ms"));
+    EXPECT_THAT(w.weftd().log(), ::testing::ContainsRegex("debug POST /api/dtmsvr/submit 500 [0-9.]+ ms"));
+    EXPECT_THAT(w.weftd().log(), ::testing::Not(HasSubstr("nobody-s-business")));
 }
 
 TEST_F(Metrics, WhatClientsChooseMakesNoSeries)

@@ -217,6 +217,19 @@ TEST_P(Protocol, W11_AWorkflowIsCalledBack)
     EXPECT_EQ(w.status("g1"), "succeed");
 }
 
+// The manager is killed, and knows again what was recorded, and whom to call.
+TEST_P(Killed, W2_W11_AWorkflowGoesOnAfterwards)
+{
+    w.post("prepareWorkflow", with(workflow(w, "g1"), "retry_interval", 1));
+    EXPECT_EQ(w.post("registerBranch", step("g1", "01", "one")).status, 200u);
+    w.restart();
+    EXPECT_EQ(text(w.post("prepareWorkflow", workflow(w, "g1")).json().at("progresses").at(0).at("bin_data")), "\"b25l\"");
+    auto const before = w.at.count("00 pay /callback");
+    EXPECT_TRUE(eventually([&] { return w.at.count("00 pay /callback") > before; }));
+    EXPECT_EQ(w.post("submit", with(reference("g1", "workflow"), "req_extra", object{{"status", "succeed"}})).status, 200u);
+    EXPECT_EQ(w.status("g1"), "succeed");
+}
+
 TEST_P(Protocol, W12_AStepIsRecordedOnce)
 {
     w.post("prepareWorkflow", workflow(w, "g1"));

@@ -158,6 +158,18 @@ TEST_P(Protocol, P22_RequestTimeout)
     w.becomes("g1", "succeed");
 }
 
+TEST(RequestTimeout, P22_OfTheTransactionGoesBeforeTheServers)
+{
+    world w("sqlite", "RequestTimeout: 1\n");
+    w.at.serve("/a", [](services::heard const&) {
+        std::this_thread::sleep_for(1200ms);
+        return answer{};
+    });
+    EXPECT_EQ(w.post("submit", with(with(saga(w, "g1", 1), "request_timeout", 6), "wait_result", true)).status, 200u);
+    EXPECT_EQ(w.post("submit", with(saga(w, "g2", 1), "wait_result", true)).status, 409u);
+    EXPECT_EQ(w.status("g2"), "submitted");
+}
+
 TEST_P(Protocol, P23_BranchHeaders)
 {
     w.at.answers("/a", {{425}, {200}});
@@ -213,11 +225,9 @@ TEST_P(Protocol, R4_StepsWithData)
     EXPECT_EQ(w.at.calls().at(0).body, R"({"old":true})");
 }
 
-// kill -9, and the program again.
-class Killed : public Protocol
-{ };
 INSTANTIATE_TEST_SUITE_P(Stores, Killed, every_store_of_weftd, name_of_store);
 
+// kill -9, and the program again.
 TEST_P(Killed, ASagaThatWaitsGoesOnAfterwards)
 {
     w.at.answers("/b", {{500}, {200}});

@@ -16,6 +16,7 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 namespace protocol {
 
@@ -54,7 +55,12 @@ void weftd_process::start()
         throw std::runtime_error("weftd does not listen: " + log());
 }
 
-void weftd_process::ask_to_stop() { process_->send(SIGTERM); }
+void weftd_process::ask_to_stop()
+{
+    // A second signal would end it at once.
+    if (!std::exchange(asked_, true))
+        process_->send(SIGTERM);
+}
 
 int weftd_process::wait()
 {

@@ -32,7 +32,7 @@ public:
     void           stop() override;
     void           kill_and_start();
 
-    // SIGTERM; its exit status.
+    // SIGTERM, and its exit status. `stop` does both, unless they have been done.
     void ask_to_stop();
     int  wait();
 
@@ -45,6 +45,7 @@ private:
     temporary_directory               directory_;
     std::string                       log_;
     unsigned                          starts_ = 0;
+    bool                              asked_ = false;
     unsigned short                    port_ = 0;
     std::optional<processes::process> process_;
 };

@@ -141,6 +141,7 @@ void services::add(std::string const& path)
         c.query = query_of(target);
         c.what = c.query["branch_id"] + ' ' + c.query["op"] + ' ' + path;
         c.method = std::string(r.method_string());
+        c.target = std::string(target);
         c.body = r.body();
         c.at = std::chrono::steady_clock::now();
         for (auto const& h : r)

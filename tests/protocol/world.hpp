@@ -72,7 +72,7 @@ public:
     struct heard
     {
         std::string                           what;  // "01 action /out": branch, operation, path
-        std::string                           method, body;
+        std::string                           method, target, body;
         std::map<std::string, std::string>    query;
         std::map<std::string, std::string>    headers;
         std::chrono::steady_clock::time_point at;
@@ -151,6 +151,9 @@ class Protocol : public ::testing::TestWithParam<std::string>
 protected:
     world w{GetParam()};
 };
+
+class Killed : public Protocol
+{ };
 
 inline auto const  every_store_of_weftd = ::testing::Values("sqlite", "postgres", "mysql");
 inline auto const  every_store = ::testing::Values("memory", "sqlite", "postgres", "mysql");
