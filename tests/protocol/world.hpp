@@ -112,6 +112,9 @@ public:
     void restart();
 
     unsigned short port() const { return server_->port(); }
+    // Null for a store that is on no server.
+    server_database const* database() const { return database_ ? &*database_ : nullptr; }
+
     weftd_process& weftd() { return dynamic_cast<weftd_process&>(*server_); }
 
     // /api/dtmsvr/…
