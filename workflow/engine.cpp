@@ -56,6 +56,11 @@ void engine::start_list(list_filter filter, done<std::vector<transaction>> answe
     });
 }
 
+void engine::start_alive(done<bool> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, answer = std::move(answer)] { answer->complete(nullptr, core->may_act()); });
+}
+
 void engine::start_cancel(std::string gid, done<cancel_answer> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {

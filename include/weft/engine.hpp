@@ -276,6 +276,13 @@ public:
             token, [](engine& e, std::chrono::milliseconds d, auto done) { e.start_stop(d, std::move(done)); }, deadline);
     }
 
+    /// True while it may act: the store has taken a heartbeat of it, no longer ago than `expiry`. False before the first one, and after `stop`.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto alive(Token&& token = {})
+    {
+        return initiate<bool, bool>(token, [](engine& e, auto done) { e.start_alive(std::move(done)); });
+    }
+
     /// Transactions held in memory right now, and operations sent that have not returned.
     struct load
     {
@@ -311,6 +318,7 @@ private:
     void start_list(list_filter filter, done<std::vector<transaction>> answer);
     void start_cancel(std::string gid, done<cancel_answer> answer);
     void start_resume(std::string gid, done<std::monostate> answer);
+    void start_alive(done<bool> answer);
     void start_run(done<std::monostate> answer);
     void start_stop(std::chrono::milliseconds deadline, done<std::monostate> answer);
 

@@ -47,11 +47,12 @@ struct server_options
 
     // Whom it trusts
 
-    std::vector<std::string> bearer_tokens;     ///< one of them must come with each request, but for ping and metrics; empty: everybody may
-    std::string              certificate;       ///< PEM file with the chain; not empty: TLS
-    std::string              key;               ///< PEM file
-    std::string              client_ca;         ///< PEM file; not empty: a client needs a certificate of it
-    bool                     insecure = false;  ///< listen elsewhere than on loopback without tokens and client certificates
+    std::vector<std::string>
+                bearer_tokens;     ///< one of them must come with each request, but for ping, live, ready and metrics; empty: everybody may
+    std::string certificate;       ///< PEM file with the chain; not empty: TLS
+    std::string key;               ///< PEM file
+    std::string client_ca;         ///< PEM file; not empty: a client needs a certificate of it
+    bool        insecure = false;  ///< listen elsewhere than on loopback without tokens and client certificates
 
     // What it tells
 
@@ -98,11 +99,6 @@ private:
 
     std::shared_ptr<impl> impl_;
 };
-
-/// For `manager_options::on_branch_error`: posts {"gid", "status", "branch": its address, "error", "retry_count"} to `url` when a branch has ended
-/// in an error for the third time in a row, and each time after. Nobody waits for it, and its own failure is nobody's.
-std::function<void(transaction const&, std::string const& url, std::string const& error, unsigned times)>
-alert_by_webhook(std::shared_ptr<transport> by, std::string url, unsigned times = 3);
 
 }  // namespace v0
 }  // namespace weft

@@ -264,6 +264,26 @@ asio::awaitable<answer> ping(surroundings, routed)
     co_return well(std::move(o));
 }
 
+asio::awaitable<answer> live(surroundings, routed)
+{
+    boost::json::object o;
+    o["status"] = "live";
+    co_return well(std::move(o));
+}
+
+// Anybody may ask, so no more is said than what it is that does not work; the log says why.
+asio::awaitable<answer> ready(surroundings at, routed)
+{
+    if (at.stopping)
+        co_return message(503, "stopping");
+    bool const alive = co_await at.manager.engine().alive();
+    if (!alive)
+        co_return message(503, "the store takes no heartbeats of the engine");
+    boost::json::object o;
+    o["status"] = "ready";
+    co_return well(std::move(o));
+}
+
 asio::awaitable<answer> metrics(surroundings at, routed)
 {
     if (!at.options.metrics)
@@ -309,6 +329,8 @@ constexpr route table[] = {
     {"/api/dtmsvr/scanKV",             by_get,           &scan_kv},
     {"/api/dtmsvr/queryKV",            by_get,           &query_kv},
     {"/api/ping",                      by_any,           &ping, true},
+    {"/api/live",                      by_get,           &live, true},
+    {"/api/ready",                     by_get,           &ready, true},
     {"/api/metrics",                   by_get,           &metrics, true},
     {"/api/json-rpc",                  by_post,          &json_rpc},
     {"/api/openapi.json",              by_get,           &openapi},

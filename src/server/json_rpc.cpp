@@ -1,5 +1,6 @@
 #include "src/server/json_rpc.hpp"
 
+#include "src/server/rpc_request.hpp"
 #include "src/server/short_uuid.hpp"
 
 namespace weft {
@@ -10,55 +11,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-enum code : int
-{
-    parse_error = -32700,
-    invalid_request = -32600,
-    method_not_found = -32601,
-    internal_error = -32603,
-    failure_code = -32901
-};
-
-struct refused
-{
-    int         with;
-    std::string why;
-};
-
-struct rpc_call
-{
-    boost::json::value  id;  // null until it has been read
-    std::string         method;
-    boost::json::object params;
-};
-
-void read(rpc_call& c, std::string const& body)
-{
-    boost::json::object o;
-    try
-    {
-        o = parse_object(body);
-        fields const f(o);
-        auto const   id = f.bytes("id");
-        if (!id.empty())
-            c.id = id;
-        c.method = f.bytes("method");
-        if (id.empty() || f.bytes("jsonrpc") != "2.0")
-            throw refused{invalid_request,
-                          id.empty() ? "id is missing: it has to be a text that is not empty" : "jsonrpc has to be \"2.0\""};
-    }
-    catch (malformed const& e)
-    {
-        throw refused{parse_error, e.what()};
-    }
-    auto const* const params = fields(o).find("params");
-    if (params && !params->is_object())
-        throw refused{internal_error, "params is no object"};
-    if (params)
-        c.params = params->get_object();
-}
-
-asio::awaitable<boost::json::value> perform(verbs& to, rpc_call const& c)
+asio::awaitable<boost::json::value> perform(verbs& to, rpc_request const& c)
 {
     constexpr auto     from = entry::json_rpc;
     boost::json::value result;
@@ -85,7 +38,7 @@ asio::awaitable<boost::json::value> perform(verbs& to, rpc_call const& c)
         co_await to.register_branch(std::move(b));
     }
     else
-        throw refused{method_not_found, "there is no method \"" + c.method + '"'};
+        throw rpc_refusal{rpc_code::method_not_found, "there is no method \"" + c.method + '"'};
     co_return result;
 }
 
@@ -93,29 +46,29 @@ asio::awaitable<boost::json::value> perform(verbs& to, rpc_call const& c)
 
 asio::awaitable<answer> answer_json_rpc(verbs& to, std::string body)
 {
-    rpc_call           c;
+    rpc_request        c;
     boost::json::value error, result;
     answer             a;
-    auto const         refuse = [&error](int with, std::string const& why) {
+    auto const         refuse = [&error](rpc_code with, std::string const& why) {
         auto& o = error.emplace_object();
-        o["code"] = with;
+        o["code"] = static_cast<int>(with);
         o["message"] = why;
     };
     try
     {
-        read(c, body);
+        read_rpc(c, body);
         result = co_await perform(to, c);
     }
-    catch (refused const& r)
+    catch (rpc_refusal const& r)
     {
         refuse(r.with, r.why);
-        if (r.with == parse_error)
+        if (r.with == rpc_code::parse_error)
             a.status = 400;
     }
     catch (...)
     {
         auto const p = problem_of(std::current_exception());
-        refuse(p.what == problem::kind::failure ? failure_code : internal_error, p.text);
+        refuse(p.what == problem::kind::failure ? rpc_code::failure : rpc_code::internal_error, p.text);
         result.emplace_object();
     }
     boost::json::object reply;

@@ -1,9 +1,6 @@
 #include "src/server/route.hpp"
 
-#include <weft/detail/codec.hpp>
-
 #include <algorithm>
-#include <charconv>
 #include <openssl/crypto.h>
 
 namespace weft {
@@ -58,69 +55,19 @@ bool is_trusted(std::vector<std::string> const& tokens, std::string_view authori
     return trusted;
 }
 
-// Percent signs resolved. What clients forgot to encode is taken as it is.
-std::string decoded(std::string_view text, bool is_query)
-{
-    std::string plain;
-    for (std::size_t i = 0; i < text.size(); ++i)
-    {
-        plain += text[i] == '+' && is_query ? ' ' : text[i];
-        if (text[i] != '%')
-            continue;
-        auto const    digits = text.substr(i + 1, 2);
-        unsigned char byte = 0;
-        auto const [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
-        if (failed != std::errc() || digits.size() != 2 || end != digits.data() + 2)
-            throw malformed("the address has a % that is not followed by two hexadecimal digits");
-        plain.back() = static_cast<char>(byte);
-        i += 2;
-    }
-    if (plain.find('\0') != std::string::npos)
-        throw malformed("the address contains a NUL character");
-    if (!detail::is_utf8(plain))
-        throw malformed("the address is not UTF-8");
-    return plain;
-}
-
 routed take_apart(route const& to, request& r)
 {
     routed                 all;
     std::string_view const target(r.target);
     auto const             path = path_of(target);
     if (to.path.back() == '/')
-        all.rest = decoded(path.substr(to.path.size()), false);
-    auto query = target.substr(std::min(target.size(), path.size() + 1));
-    while (!query.empty())
-    {
-        auto const one = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), one.size() + 1));
-        auto const equals = one.find('=');
-        auto const value = equals == std::string_view::npos ? std::string_view() : one.substr(equals + 1);
-        all.parameters.emplace(decoded(one.substr(0, equals), true), decoded(value, true));  // the first one counts
-    }
+        all.rest = read_path(path.substr(to.path.size()));
+    all.parameters = read_query(target.substr(std::min(target.size(), path.size() + 1)));
     all.body = std::move(r.body);
     return all;
 }
 
 }  // namespace
-
-std::string routed::text(char const* name) const
-{
-    auto const found = parameters.find(name);
-    return found == parameters.end() ? std::string() : found->second;
-}
-
-std::int64_t routed::number(char const* name, std::int64_t otherwise, std::int64_t least) const
-{
-    auto const t = text(name);
-    if (t.empty())
-        return otherwise;
-    std::int64_t n = 0;
-    auto const [end, failed] = std::from_chars(t.data(), t.data() + t.size(), n);
-    if (failed != std::errc() || end != t.data() + t.size() || n < least)
-        throw malformed(std::string(name) + " is no whole number from " + std::to_string(least));
-    return n;
-}
 
 std::string api_of(std::string_view target)
 {

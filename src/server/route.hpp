@@ -2,11 +2,11 @@
 #pragma once
 
 #include "src/server/envelope.hpp"
+#include "src/server/query.hpp"
 #include "src/server/verbs.hpp"
 
 #include <weft/server.hpp>
 
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,12 +27,15 @@ struct request
 // A request that has found its route.
 struct routed
 {
-    std::string                        rest;        // of the path, behind the route's own
-    std::map<std::string, std::string> parameters;  // of the query
-    std::string                        body;
+    std::string  rest;  // of the path, behind the route's own
+    query_string parameters;
+    std::string  body;
 
-    std::string  text(char const* name) const;  // "" if it is not there
-    std::int64_t number(char const* name, std::int64_t otherwise, std::int64_t least) const;
+    std::string  text(char const* name) const { return parameters.text(name); }
+    std::int64_t number(char const* name, std::int64_t otherwise, std::int64_t least) const
+    {
+        return parameters.number(name, otherwise, least);
+    }
 };
 
 struct surroundings
@@ -40,6 +43,7 @@ struct surroundings
     server_options const& options;
     transaction_manager&  manager;
     verbs&                speaks;
+    bool                  stopping;
 };
 
 enum methods : unsigned

@@ -111,6 +111,10 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
             if (sessions.empty())
                 told.swap(waiters);
         }
+        if (told.empty())
+            return;
+        // A timer that still runs would keep the executor's context from ending until the deadline.
+        asio::dispatch(strand, [self = shared_from_this()] { self->deadline.cancel(); });
         tell(std::move(told));
     }
 
@@ -137,6 +141,7 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     void drain(std::chrono::milliseconds limit, std::unique_ptr<detail::completion<std::monostate>> done)
     {
         boost::system::error_code ignored;
+        stopping = true;
         acceptor.close(ignored);
         pause.cancel();
         {

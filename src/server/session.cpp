@@ -234,7 +234,7 @@ private:
         answer     a;
         if (host_->limit.allows(client_))
         {
-            surroundings const at{host_->options, host_->manager, host_->speaks};
+            surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
             a = co_await answer_to(at, std::move(r));
         }
         else

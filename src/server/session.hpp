@@ -7,6 +7,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include <atomic>
 #include <memory>
 
 namespace weft {
@@ -35,6 +36,7 @@ public:
     verbs                  speaks;
     rate_limit             limit;
     std::shared_ptr<clock> time = system_clock();
+    std::atomic<bool>      stopping{false};
 };
 
 // Thread safety: any thread.

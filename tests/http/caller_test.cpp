@@ -53,6 +53,15 @@ protected:
         answers[path].push_back(std::move(a));
     }
 
+    // As soon as it has succeeded, or has not within 20 s.
+    status status_at_last(std::string const& gid)
+    {
+        auto const until = std::chrono::steady_clock::now() + 20s;
+        while (store->find(gid, false)->status != status::succeed && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(5ms);
+        return store->find(gid, false)->status;
+    }
+
     std::mutex                                 mutex;
     std::vector<std::string>                   seen, tenants;
     std::map<std::string, std::vector<answer>> answers;
@@ -108,10 +117,7 @@ TEST_F(HttpCaller, AsksAgainAfterAnErrorAndSaysWhatItWaitsFor)
     EXPECT_THAT(now.last_error, HasSubstr("answered 503"));
     EXPECT_EQ(now.interval, 20s);
     EXPECT_EQ(manager->with_store<std::size_t>([](weft::store& s) { return s.make_due(0s, 10).count; }, weft::blocking), 1u);
-    auto const until = std::chrono::steady_clock::now() + 20s;
-    while (store->find("g1", false)->status != status::succeed && std::chrono::steady_clock::now() < until)
-        std::this_thread::sleep_for(5ms);
-    EXPECT_EQ(store->find("g1", false)->status, status::succeed);
+    EXPECT_EQ(status_at_last("g1"), status::succeed);
 }
 
 TEST_F(HttpCaller, SpeaksJsonRpc)
@@ -169,9 +175,7 @@ TEST_F(HttpCaller, AsksTheSenderOfAMessage)
     t.options = R"({"timeout_to_fail":1,"retry_interval":1})";
     t.steps = {{server.url("/in"), "", "{}"}};
     manager->prepare(t, weft::blocking);
-    auto const until = std::chrono::steady_clock::now() + 20s;
-    while (store->find("g1", false)->status != status::succeed && std::chrono::steady_clock::now() < until)
-        std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(status_at_last("g1"), status::succeed);
     ASSERT_EQ(seen.size(), 3u);
     EXPECT_EQ(seen[0], "GET /ask?gid=g1&trans_type=msg&branch_id=00&op=msg ");
     EXPECT_EQ(seen[2], "POST /in?gid=g1&trans_type=msg&branch_id=01&op=action {}");

@@ -77,6 +77,20 @@ protected:
         return a;
     }
 
+    // One that has arrived and will not be answered.
+    std::shared_ptr<asked> send_into_silence()
+    {
+        server.on("/silent", [](auto const&) {
+            answer a;
+            a.never = true;
+            return a;
+        });
+        auto a = send(server.url("/silent"));
+        while (server.requests() == 0)
+            std::this_thread::yield();
+        return a;
+    }
+
     http_server                      server;
     std::shared_ptr<weft::transport> transport = weft::make_http_transport();
 };
@@ -233,14 +247,7 @@ TEST_F(HttpTransport, NeverSendsARequestTwice)
 
 TEST_F(HttpTransport, GivesUpWhatIsCancelled)
 {
-    server.on("/silent", [](auto const&) {
-        answer a;
-        a.never = true;
-        return a;
-    });
-    auto const a = send(server.url("/silent"));
-    while (server.requests() == 0)
-        std::this_thread::yield();
+    auto const a = send_into_silence();
     EXPECT_FALSE(a->has_ended());
     transport->cancel(a);
     EXPECT_EQ(a->wait(), 0u);
@@ -253,14 +260,7 @@ TEST_F(HttpTransport, GivesUpWhatIsCancelled)
 
 TEST_F(HttpTransport, FailsWhatIsUnderWayWhenItGoes)
 {
-    server.on("/silent", [](auto const&) {
-        answer a;
-        a.never = true;
-        return a;
-    });
-    auto const a = send(server.url("/silent"));
-    while (server.requests() == 0)
-        std::this_thread::yield();
+    auto const a = send_into_silence();
     transport = nullptr;
     EXPECT_TRUE(a->has_ended()) << "nothing is under way any more";
     EXPECT_EQ(a->why, "the transport was closed");

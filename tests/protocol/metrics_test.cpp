@@ -1,4 +1,4 @@
-// Row C4: what Prometheus hears.
+// Rows C4 and C5: what Prometheus hears, and what is logged.
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
@@ -8,7 +8,7 @@ class Metrics : public ::testing::Test
 {
 protected:
     std::string scrape() { return send(w.port(), "GET", "/api/metrics").body; }
-    world       w{"memory"};
+    world       w{"sqlite"};
 };
 
 TEST_F(Metrics, C4_DtmsFamiliesMove)
@@ -20,7 +20,7 @@ TEST_F(Metrics, C4_DtmsFamiliesMove)
         eventually([&] { return scrape().find("dtm_transaction_process_total{model=\"saga\",status=\"ok\"} 1") != std::string::npos; }));
     auto const all = scrape();
     for (auto const* line :
-         {"dtm_server_info{gin_version=\"none\",grpc_version=\"none\",version=\"v0.0.0-dev\"} 1",
+         {"dtm_server_info{gin_version=\"none\",grpc_version=\"none\",version=\"" WEFTD_VERSION "\"} 1",
           "dtm_server_process_total{api=\"submit\",status=\"fail\",type=\"http\"} 1",
           "dtm_server_process_total{api=\"submit\",status=\"ok\",type=\"http\"} 1",
           "dtm_server_response_duration_count{api=\"submit\",type=\"http\"} 2",
@@ -32,6 +32,18 @@ TEST_F(Metrics, C4_DtmsFamiliesMove)
     EXPECT_THAT(all, HasSubstr("\nweft_transactions_taken_over_total 0"));
     EXPECT_THAT(all, HasSubstr("\nweft_commit_writes_bucket"));
     EXPECT_THAT(all, HasSubstr("weft_in_flight{what=\"transactions\"} 0"));
+}
+
+TEST(AccessLog, C5_ALineForEachRequest)
+{
+    world w("sqlite", "LogLevel: debug\n");
+    w.get("query?gid=nobody-s-business");
+    w.post("submit", object());
+    w.weftd().ask_to_stop();
+    EXPECT_EQ(w.weftd().wait(), 0);
+    EXPECT_THAT(w.weftd().log(), ::testing::ContainsRegex("debug GET /api/dtmsvr/query 200 [0-9.]+ ms"));
+    EXPECT_THAT(w.weftd().log(), ::testing::ContainsRegex("debug POST /api/dtmsvr/submit 500 [0-9.]+ ms"));
+    EXPECT_THAT(w.weftd().log(), ::testing::Not(HasSubstr("nobody-s-business")));
 }
 
 TEST_F(Metrics, WhatClientsChooseMakesNoSeries)

@@ -158,6 +158,18 @@ TEST_P(Protocol, P22_RequestTimeout)
     w.becomes("g1", "succeed");
 }
 
+TEST(RequestTimeout, P22_OfTheTransactionGoesBeforeTheServers)
+{
+    world w("sqlite", "RequestTimeout: 1\n");
+    w.at.serve("/a", [](services::heard const&) {
+        std::this_thread::sleep_for(1200ms);
+        return answer{};
+    });
+    EXPECT_EQ(w.post("submit", with(with(saga(w, "g1", 1), "request_timeout", 6), "wait_result", true)).status, 200u);
+    EXPECT_EQ(w.post("submit", with(saga(w, "g2", 1), "wait_result", true)).status, 409u);
+    EXPECT_EQ(w.status("g2"), "submitted");
+}
+
 TEST_P(Protocol, P23_BranchHeaders)
 {
     w.at.answers("/a", {{425}, {200}});
@@ -213,8 +225,10 @@ TEST_P(Protocol, R4_StepsWithData)
     EXPECT_EQ(w.at.calls().at(0).body, R"({"old":true})");
 }
 
-// A server that goes while a branch is called, and comes again.
-TEST_P(Protocol, ASagaGoesOnAfterARestart)
+INSTANTIATE_TEST_SUITE_P(Stores, Killed, every_store_of_weftd, name_of_store);
+
+// kill -9, and the program again.
+TEST_P(Killed, ASagaThatWaitsGoesOnAfterwards)
 {
     w.at.answers("/b", {{500}, {200}});
     w.post("submit", saga(w, "g1"));
@@ -224,6 +238,18 @@ TEST_P(Protocol, ASagaGoesOnAfterARestart)
     w.make_due("g1");
     w.becomes("g1", "succeed");
     EXPECT_EQ(w.at.count("01 action /a"), 1u);
+}
+
+TEST_P(Killed, ABranchThatWasBeingCalledIsCalledAgain)
+{
+    answer held;
+    held.held = true;
+    w.at.answers("/b", {held, {200}});
+    EXPECT_EQ(w.post("submit", saga(w, "g1")).status, 200u);
+    ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
+    w.restart();
+    w.becomes("g1", "succeed");
+    EXPECT_THAT(w.at.seen(), ElementsAre("01 action /a", "02 action /b", "02 action /b"));
 }
 
 }  // namespace

@@ -81,11 +81,11 @@ std::string reply::operator[](char const* name) const
     return v && v->is_string() ? std::string(v->as_string()) : std::string();
 }
 
-reply send(unsigned short port, std::string const& method, std::string const& target, std::string const& body,
-           std::vector<std::pair<std::string, std::string>> const& headers)
+asked::asked(unsigned short port, std::string const& method, std::string const& target, std::string const& body,
+             std::vector<std::pair<std::string, std::string>> const& headers)
+    : io_(std::make_unique<asio::io_context>())
+    , socket_(connected(*io_, port))
 {
-    asio::io_context                 io;
-    auto                             s = connected(io, port);
     http::request<http::string_body> r;
     r.method_string(method);
     r.target(target);
@@ -95,17 +95,27 @@ reply send(unsigned short port, std::string const& method, std::string const& ta
         r.set(name, value);
     r.body() = body;
     r.prepare_payload();
-    http::write(s, r);
+    http::write(socket_, r);
+}
+
+reply asked::answer()
+{
     boost::beast::flat_buffer                buffer;
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
-    http::read(s, buffer, parser);
+    http::read(socket_, buffer, parser);
     reply a;
     a.status = parser.get().result_int();
     a.body = std::move(parser.get().body());
     for (auto const& h : parser.get())
         a.headers[lower(std::string_view(h.name_string()))] = std::string(h.value());
     return a;
+}
+
+reply send(unsigned short port, std::string const& method, std::string const& target, std::string const& body,
+           std::vector<std::pair<std::string, std::string>> const& headers)
+{
+    return asked(port, method, target, body, headers).answer();
 }
 
 std::string send_raw(unsigned short port, std::string const& bytes, bool half_close)
@@ -131,6 +141,7 @@ void services::add(std::string const& path)
         c.query = query_of(target);
         c.what = c.query["branch_id"] + ' ' + c.query["op"] + ' ' + path;
         c.method = std::string(r.method_string());
+        c.target = std::string(target);
         c.body = r.body();
         c.at = std::chrono::steady_clock::now();
         for (auto const& h : r)
@@ -193,66 +204,24 @@ std::size_t services::count(std::string const& what) const
 
 // --- the world ------------------------------------------------------------------------------------------------------------------------
 
-world::world(std::string const& kind, world_options options) : options_(std::move(options))
+world::world(std::string const& kind, std::string const& conf)
 {
-    if (kind == "memory")
-        store_ = weft::make_memory_store();
+    if (kind == "postgres" || kind == "mysql")
+        server_ = std::make_unique<weftd_process>(database_.emplace(kind).url(), conf);
     else if (kind == "sqlite")
-        store_ = weft::open_store(directory_.emplace().url("weft.db"));
+        server_ = std::make_unique<weftd_process>("", conf);
     else
-        store_ = weft::open_store(database_.emplace(kind).url());
-    start();
+        server_ = std::make_unique<in_process>();
 }
 
 world::~world()
 {
-    stop();
-    store_.reset();
-}
-
-void world::start()
-{
-    metrics_ = std::make_shared<weft::server_metrics>();
-    io_ = std::make_unique<asio::io_context>();
-    weft::engine_options of_engine;
-    of_engine.poll = 50ms;
-    metrics_->attach(of_engine);
-    engine_ = std::make_unique<weft::engine>(*io_, *store_, of_engine);
-    auto of_manager = options_.manager;
-    auto transport = weft::make_http_transport();
-    of_manager.caller = metrics_->watch(weft::make_http_caller({.transport = transport}));
-    if (options_.alert)
-        of_manager.on_branch_error = weft::alert_by_webhook(transport, at.url("/alert"));
-    manager_ = std::make_unique<weft::transaction_manager>(*engine_, of_manager);
-    auto of_server = options_.server;
-    of_server.port = 0;
-    of_server.metrics = metrics_;
-    server_ = std::make_unique<weft::server>(*io_, *manager_, of_server);
-    engine_->run(asio::bind_executor(*io_, [](std::exception_ptr) {}));
-    for (int i = 0; i < 2; ++i)
-        threads_.emplace_back([this] { io_->run(); });
-}
-
-void world::stop()
-{
     at.http().release();
-    server_->stop(2s, weft::blocking);
-    engine_->stop(2s, weft::blocking);
-    io_->stop();
-    for (auto& t : threads_)
-        t.join();
-    threads_.clear();
+    server_->stop();
     server_.reset();
-    manager_.reset();
-    engine_.reset();
-    io_.reset();
 }
 
-void world::restart()
-{
-    stop();
-    start();
-}
+void world::restart() { weftd().kill_and_start(); }
 
 reply world::post(std::string const& verb, object const& body) { return send(port(), "POST", "/api/dtmsvr/" + verb, text(body)); }
 reply world::get(std::string const& what) { return send(port(), "GET", "/api/dtmsvr/" + what); }

@@ -1,17 +1,10 @@
-// A store, an engine, a manager and a server as weftd puts them together; services for branches; and a client.
+// A server: weftd, started for the test with a store of its own. Services for branches; and a client.
 #pragma once
 
+#include "tests/protocol/serving.hpp"
 #include "tests/support/http_server.hpp"
 #include "tests/support/servers.hpp"
-#include "tests/support/temporary_directory.hpp"
 
-#include <weft/http.hpp>
-#include <weft/open_store.hpp>
-#include <weft/server.hpp>
-#include <weft/server_metrics.hpp>
-
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -50,7 +43,22 @@ struct reply
     std::string operator[](char const* name) const;
 };
 
-// One request, on a connection of its own. Throws if no reply comes.
+// A request that has been sent, on a connection of its own, and whose reply is read later.
+class asked
+{
+public:
+    asked(unsigned short port, std::string const& method, std::string const& target, std::string const& body = {},
+          std::vector<std::pair<std::string, std::string>> const& headers = {});
+
+    // Throws if none comes.
+    reply answer();
+
+private:
+    std::unique_ptr<boost::asio::io_context> io_;
+    boost::asio::ip::tcp::socket             socket_;
+};
+
+// The same, at once.
 reply send(unsigned short port, std::string const& method, std::string const& target, std::string const& body = {},
            std::vector<std::pair<std::string, std::string>> const& headers = {});
 
@@ -64,7 +72,7 @@ public:
     struct heard
     {
         std::string                           what;  // "01 action /out": branch, operation, path
-        std::string                           method, body;
+        std::string                           method, target, body;
         std::map<std::string, std::string>    query;
         std::map<std::string, std::string>    headers;
         std::chrono::steady_clock::time_point at;
@@ -90,25 +98,24 @@ private:
     http_server                                                http_;  // last: its thread uses the others
 };
 
-struct world_options
-{
-    weft::server_options  server{};
-    weft::manager_options manager{};
-    bool                  alert = false;  // to the service /alert
-};
-
+// A store of this kind with a server on it. "memory": within the test's process, see serving.hpp; all others: a process of weftd.
 class world
 {
 public:
-    explicit world(std::string const& store_kind, world_options options = {});
+    // `conf`: what else stands in weftd's conf.yml.
+    explicit world(std::string const& store_kind, std::string const& conf = {});
+
+    // Asks it to stop. weftd has to end well, and within its deadline.
     ~world();
 
-    // The process goes, and comes again.
+    // The process is killed, and comes again.
     void restart();
 
     unsigned short port() const { return server_->port(); }
-    void           stop_server(std::chrono::milliseconds deadline) { server_->stop(deadline, weft::blocking); }
-    weft::store&   store() { return *store_; }
+    // Null for a store that is on no server.
+    server_database const* database() const { return database_ ? &*database_ : nullptr; }
+
+    weftd_process& weftd() { return dynamic_cast<weftd_process&>(*server_); }
 
     // /api/dtmsvr/…
     reply post(std::string const& verb, object const& body);
@@ -124,19 +131,8 @@ public:
     services at;
 
 private:
-    void start();
-    void stop();
-
-    world_options                              options_;
-    std::optional<temporary_directory>         directory_;
-    std::optional<server_database>             database_;
-    std::unique_ptr<weft::store>               store_;
-    std::shared_ptr<weft::server_metrics>      metrics_;
-    std::unique_ptr<boost::asio::io_context>   io_;
-    std::unique_ptr<weft::engine>              engine_;
-    std::unique_ptr<weft::transaction_manager> manager_;
-    std::unique_ptr<weft::server>              server_;
-    std::vector<std::thread>                   threads_;
+    std::optional<server_database> database_;
+    std::unique_ptr<serving>       server_;
 };
 
 template <class T>
@@ -156,10 +152,13 @@ object tcc_branch(world& w, std::string const& gid, std::string const& id, std::
 class Protocol : public ::testing::TestWithParam<std::string>
 {
 protected:
-    explicit Protocol(world_options o = {}) : w(GetParam(), std::move(o)) { }
-    world w;
+    world w{GetParam()};
 };
 
+class Killed : public Protocol
+{ };
+
+inline auto const  every_store_of_weftd = ::testing::Values("sqlite", "postgres", "mysql");
 inline auto const  every_store = ::testing::Values("memory", "sqlite", "postgres", "mysql");
 inline std::string name_of_store(::testing::TestParamInfo<std::string> const& i) { return i.param; }
 

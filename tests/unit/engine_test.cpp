@@ -569,6 +569,31 @@ TEST(Stop, TellsThoseWhoWaitForAStoreThatIsDown)
     EXPECT_TRUE(cancelled);
 }
 
+TEST(Alive, IsAnEngineWhoseHeartbeatsReachTheStore)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    environment e(wrapped_store::options(control));
+    auto const  alive = [&] {
+        std::optional<bool> is;
+        e.engine().alive([&](std::exception_ptr, bool so) { is = so; });
+        e.settle();
+        return is.value();
+    };
+    e.engine();
+    e.settle();
+    EXPECT_TRUE(alive());
+    control->down = true;
+    e.advance(2s);
+    EXPECT_TRUE(alive()) << "one that did not arrive is no reason";
+    e.advance(3s);
+    EXPECT_FALSE(alive());
+    control->down = false;
+    e.advance(3s);
+    EXPECT_TRUE(alive());
+    e.stop(1s);
+    EXPECT_FALSE(alive());
+}
+
 // ---------------------------------------------------------------------------------------------------------------------------------
 // several engines
 
