@@ -111,6 +111,9 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
             if (sessions.empty())
                 told.swap(waiters);
         }
+        // Else the executor runs on until the deadline.
+        if (!told.empty())
+            asio::post(strand, [self = shared_from_this()] { self->deadline.cancel(); });
         tell(std::move(told));
     }
 

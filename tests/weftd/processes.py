@@ -222,6 +222,16 @@ class Weftd(unittest.TestCase):
         self.assertEqual(weftd.wait(LONGEST_S), 128 + signal.SIGTERM)
         go_on.set()
 
+    def test_idle_connections_do_not_keep_it_from_stopping(self):
+        weftd = self.start()
+        idle = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_S)
+        self.addCleanup(idle.close)
+        idle.request("GET", "/api/ping")
+        idle.getresponse().read()
+        began = time.monotonic()
+        self.stop(weftd)
+        self.assertLess(time.monotonic() - began, 5)
+
     def test_the_drain_deadline_is_kept(self):
         reached, go_on = threading.Event(), threading.Event()
         self.branches.answers["/never"] = lambda: (reached.set(), go_on.wait(LONGEST_S), 200)[2]
