@@ -4,7 +4,7 @@
     chaos.py WEFTD sqlite|postgres|mysql [--seconds 60] [--seed N] [--expect-violation barrier|lost]
 
 Clients submit sagas, tccs and messages without end, to a bank that says no, not yet or nothing at random (chaos_participant.py); some of them
-walk away in the middle. Every 0.3 to 2 s weftd is killed, and started on the same port and store. At the end everything that was accepted,
+walk away in the middle. Every two seconds at most weftd is killed, and started on the same port and store. At the end everything that was accepted,
 and everything else that is in the store, must be over, with the effect of its status and no other, and no cent missing.
 Exit status 1 if not. The same seed makes the same plans; when which of them meets a kill is up to the machine.
 
@@ -212,6 +212,20 @@ class client(threading.Thread):
             self.tell("abort", p)
 
 
+def differences(kind, status, had):
+    """What its effects are, and should not be."""
+    branches = {"saga": ["01", "02", "03", "04"], "tcc": ["01", "02"], "msg": ["00", "01"] if had["00", "msg"] else ["01", "02"]}[kind]
+    done, undone = {"saga": ("action", "compensate"), "tcc": ("try", "cancel"), "msg": ("action", None)}[kind]
+    for b in branches:
+        did = had[b, "msg" if b == "00" else done]
+        if did > 1 or had[b, undone] > 1 or had[b, "confirm"] > 1:
+            yield f"branch {b} had an effect twice: {dict(had)}"
+        elif status == "succeed" and (did != 1 or had[b, undone] or had[b, "confirm"] != (kind == "tcc")):
+            yield f"branch {b} has not the effect of success: {dict(had)}"
+        elif status == "failed" and (did != had[b, undone] or had[b, "confirm"]):
+            yield f"branch {b} is not undone: {dict(had)}"
+
+
 class chaos:
     def __init__(self, arguments):
         self.program, self.kind, self.seconds, self.seed = os.path.abspath(arguments.weftd), arguments.store, arguments.seconds, arguments.seed
@@ -242,7 +256,8 @@ class chaos:
             c.start()
         until = time.monotonic() + self.seconds
         while time.monotonic() < until:
-            time.sleep(min(self.random.uniform(0.3, 2), max(0, until - time.monotonic())))
+            lives = self.random.uniform(0.3, 2) if self.random.random() < 0.8 else self.random.uniform(0, 0.3)  # some while they start
+            time.sleep(min(lives, max(0, until - time.monotonic())))
             if self.weftd.poll() is not None:
                 raise Failed(f"weftd ended by itself: {self.weftd.returncode}")
             self.weftd.kill()
@@ -320,31 +335,23 @@ class chaos:
                 p, status, had = plans[gid], row["status"], effects[gid]
                 if p.must and status != p.must[0]:
                     wrong.append(f"{gid} is {status} and must be {p.must[0]}: {p.must[1]}")
-                wrong += [f"{gid} is {status}: {what}" for what in self.differences(p.kind, status, had)]
+                wrong += [f"{gid} is {status}: {what}" for what in differences(p.kind, status, had)]
                 if sums[gid] != 0:
                     wrong.append(f"{gid} moves {sums[gid]} cents from nowhere to somewhere, or back")
         wrong += [f"account {id} has {balance}, and its ledger says {OPENING + sums[id]}" for id, balance, _ in accounts if balance != OPENING + sums[id]]
         wrong += [f"account {id} still holds {held}" for id, _, held in accounts if held != 0]
         if (total := sum(balance for _, balance, _ in accounts)) != ACCOUNTS * OPENING:
             wrong.append(f"there are {total} cents, and there were {ACCOUNTS * OPENING}")
+        for gid in self.random.sample(sorted(rows), min(200, len(rows))):
+            answer = connection(self.weftd_url).ask("GET", f"/api/dtmsvr/query?gid={gid}")
+            left = [b for b in json.loads(answer[1])["branches"] if b["op"] in ("action", "confirm") and b["status"] != "succeed"]
+            if rows[gid]["status"] == "succeed" and left:
+                wrong.append(f"{gid} is succeed, and these are not: {left}")
         standing = collections.Counter((plans[gid].kind, row["status"]) for gid, row in rows.items() if gid in plans)
         self.say(f"{len(plans)} sent, {sum(p.accepted for p in plans.values())} accepted: " + ", ".join(f"{n} {kind} {status}" for (kind, status), n in sorted(standing.items()))
                  + f"; {len(ledger)} effects")
         if sum(n for (_, status), n in standing.items() if status == "succeed") < 20 or not self.kills:
             wrong.append("too little happened for this to show anything")
-
-    def differences(self, kind, status, had):
-        """What its effects are, and should not be."""
-        branches = {"saga": ["01", "02", "03", "04"], "tcc": ["01", "02"], "msg": ["00", "01"] if had["00", "msg"] else ["01", "02"]}[kind]
-        done, undone = {"saga": ("action", "compensate"), "tcc": ("try", "cancel"), "msg": ("action", None)}[kind]
-        for b in branches:
-            did = had[b, "msg" if b == "00" else done]
-            if did > 1 or had[b, undone] > 1 or had[b, "confirm"] > 1:
-                yield f"branch {b} had an effect twice: {dict(had)}"
-            elif status == "succeed" and (did != 1 or had[b, undone] or had[b, "confirm"] != (kind == "tcc")):
-                yield f"branch {b} has not the effect of success: {dict(had)}"
-            elif status == "failed" and (did != had[b, undone] or had[b, "confirm"]):
-                yield f"branch {b} is not undone: {dict(had)}"
 
     def stop(self):
         self.weftd.send_signal(signal.SIGTERM)
@@ -392,7 +399,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--clients", type=int, default=24)
-    parser.add_argument("--rate", type=float, default=120, help="transactions a second, of all clients")
+    parser.add_argument("--rate", type=float, default=300, help="transactions a second, of all clients")
     parser.add_argument("--expect-violation", choices=["barrier", "lost"], default=None)
     arguments = parser.parse_args()
     if arguments.expect_violation == "lost" and arguments.store != "sqlite":
