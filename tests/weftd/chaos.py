@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """weftd under load, killed with -9 at random and started again; the books balanced.
 
-    chaos.py WEFTD sqlite|postgres|mysql [--seconds 60] [--seed N] [--expect-violation barrier|lost]
+    chaos.py WEFTD sqlite|postgres|mysql [--seconds 60] [--seed N] [--weftds 1] [--expect-violation barrier|lost]
 
 Clients submit sagas, tccs and messages without end, to a bank that says no, not yet or nothing at random (chaos_participant.py); some of them
 walk away in the middle. Every two seconds at most weftd is killed, and started on the same port and store. At the end everything that was accepted,
@@ -98,7 +98,7 @@ class client(threading.Thread):
     def __init__(self, outer, number):
         super().__init__(daemon=True)
         self.outer, self.number, self.random = outer, number, random.Random(f"{outer.seed}/{number}")
-        self.weftd, self.bank = connection(outer.weftd_url), connection(outer.bank_url)
+        self.weftd, self.bank = connection(outer.url(self.random.choice(outer.ports))), connection(outer.bank_url)
         self.plans, self.trouble, self.repeats = [], None, 0
 
     def run(self):
@@ -233,10 +233,10 @@ class chaos:
         self.rate = arguments.rate / arguments.clients  # transactions a second of each client
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="weftd-chaos-"))
         self.environment = {**{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")},
-                            "no_proxy": "127.0.0.1", "HTTP_PORT": str(free_port()), "STORE_URL": store_url(self.kind), "LOG_LEVEL": "warn"}
-        self.weftd_url = f"http://127.0.0.1:{self.environment['HTTP_PORT']}"
+                            "no_proxy": "127.0.0.1", "STORE_URL": store_url(self.kind), "LOG_LEVEL": "warn"}
+        self.ports = [free_port() for _ in range(arguments.weftds)]
         self.log = open(self.home / "weftd.log", "ab")
-        self.weftd, self.kills, self.over, self.wrong = None, 0, threading.Event(), []
+        self.weftds, self.kills, self.over, self.wrong = {}, 0, threading.Event(), []
         self.began = time.monotonic()
         self.bank = subprocess.Popen([sys.executable, pathlib.Path(__file__).with_name("chaos_participant.py"), self.home / "bank.db", "--seed", str(self.seed),
                                       *(["--without-barrier"] if self.expect == "barrier" else [])],
@@ -247,23 +247,41 @@ class chaos:
     def say(self, text):
         print(f"{time.monotonic() - self.began:7.1f} s  {text}", flush=True)
 
-    def start(self):
-        self.weftd = subprocess.Popen([self.program], cwd=self.home, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment)
+    def url(self, port):
+        return f"http://127.0.0.1:{port}"
+
+    def start(self, port):
+        self.weftds[port] = subprocess.Popen([self.program], cwd=self.home, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                             env={**self.environment, "HTTP_PORT": str(port)})
+
+    def ask(self, path):
+        """The first of them; it may be starting."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            answer = connection(self.url(self.ports[0])).ask("GET", path, timeout=60)
+            if answer is not None:
+                if answer[0] != 200:
+                    raise Failed(f"{path}: {answer[0]} {answer[1]}")
+                return json.loads(answer[1])
+            time.sleep(0.05)
+        raise Failed(f"{path}: no answer")
 
     def torment(self):
-        self.start()
+        for port in self.ports:
+            self.start(port)
         for c in self.clients:
             c.start()
         until = time.monotonic() + self.seconds
         while time.monotonic() < until:
             lives = self.random.uniform(0.3, 2) if self.random.random() < 0.8 else self.random.uniform(0, 0.3)  # some while they start
-            time.sleep(min(lives, max(0, until - time.monotonic())))
-            if self.weftd.poll() is not None:
-                raise Failed(f"weftd ended by itself: {self.weftd.returncode}")
-            self.weftd.kill()
-            self.weftd.wait(10)
+            time.sleep(min(lives / len(self.ports), max(0, until - time.monotonic())))
+            port = self.random.choice(self.ports)
+            if any(w.poll() is not None for w in self.weftds.values()):
+                raise Failed(f"weftd ended by itself: {[w.returncode for w in self.weftds.values()]}")
+            self.weftds[port].kill()
+            self.weftds[port].wait(10)
             self.kills += 1
-            self.start()
+            self.start(port)
         self.over.set()
         for c in self.clients:
             c.join(PATIENCE_S + 10)
@@ -276,12 +294,9 @@ class chaos:
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def rows(self, **filter):
-        position, asked = "", connection(self.weftd_url)
+        position = ""
         while True:
-            answer = asked.ask("GET", "/api/dtmsvr/all?" + urllib.parse.urlencode({"limit": 5000, "position": position, **filter}), timeout=60)
-            if answer is None or answer[0] != 200:
-                raise Failed(f"all: {answer}")
-            page = json.loads(answer[1])
+            page = self.ask("/api/dtmsvr/all?" + urllib.parse.urlencode({"limit": 5000, "position": position, **filter}))
             yield from page["transactions"] or []
             position = page["next_position"]
             if not position:
@@ -308,11 +323,7 @@ class chaos:
         with contextlib.closing(sqlite3.connect(self.home / "weft.db")) as db, db:
             db.execute("DELETE FROM trans_branch_op WHERE gid = ?", (gid,))
             db.execute("DELETE FROM trans_global WHERE gid = ?", (gid,))
-        self.start()
-        for _ in range(200):
-            if connection(self.weftd_url).ask("GET", "/api/ping"):
-                break
-            time.sleep(0.05)
+        self.start(self.ports[0])
 
     def audit(self):
         plans = {p.gid: p for c in self.clients for p in c.plans}
@@ -343,8 +354,7 @@ class chaos:
         if (total := sum(balance for _, balance, _ in accounts)) != ACCOUNTS * OPENING:
             wrong.append(f"there are {total} cents, and there were {ACCOUNTS * OPENING}")
         for gid in self.random.sample(sorted(rows), min(200, len(rows))):
-            answer = connection(self.weftd_url).ask("GET", f"/api/dtmsvr/query?gid={gid}")
-            left = [b for b in json.loads(answer[1])["branches"] if b["op"] in ("action", "confirm") and b["status"] != "succeed"]
+            left = [b for b in self.ask(f"/api/dtmsvr/query?gid={gid}")["branches"] if b["op"] in ("action", "confirm") and b["status"] != "succeed"]
             if rows[gid]["status"] == "succeed" and left:
                 wrong.append(f"{gid} is succeed, and these are not: {left}")
         standing = collections.Counter((plans[gid].kind, row["status"]) for gid, row in rows.items() if gid in plans)
@@ -354,9 +364,10 @@ class chaos:
             wrong.append("too little happened for this to show anything")
 
     def stop(self):
-        self.weftd.send_signal(signal.SIGTERM)
-        if self.weftd.wait(30) != 0:
-            self.wrong.append(f"weftd was asked to stop and ended with {self.weftd.returncode}")
+        for weftd in self.weftds.values():
+            weftd.send_signal(signal.SIGTERM)
+            if weftd.wait(30) != 0:
+                self.wrong.append(f"weftd was asked to stop and ended with {weftd.returncode}")
 
     def run(self):
         try:
@@ -370,8 +381,8 @@ class chaos:
             self.wrong += [str(e), *(str(c.trouble) for c in self.clients if c.trouble)]
         finally:
             self.over.set()
-            for process in (self.weftd, self.bank):
-                if process and process.poll() is None:
+            for process in (*self.weftds.values(), self.bank):
+                if process.poll() is None:
                     process.kill()
                     process.wait(10)
         for line in self.wrong[:20]:
@@ -400,6 +411,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--clients", type=int, default=24)
     parser.add_argument("--rate", type=float, default=300, help="transactions a second, of all clients")
+    parser.add_argument("--weftds", type=int, default=1, help="so many of them, on one store")
     parser.add_argument("--expect-violation", choices=["barrier", "lost"], default=None)
     arguments = parser.parse_args()
     if arguments.expect_violation == "lost" and arguments.store != "sqlite":
@@ -408,7 +420,7 @@ def main():
         arguments.seed = random.randrange(1 << 32)
     more = f" --expect-violation {arguments.expect_violation}" if arguments.expect_violation else ""
     print(f"chaos: again with: {sys.argv[0]} {arguments.weftd} {arguments.store} --seconds {arguments.seconds:g} --clients {arguments.clients} "
-          f"--rate {arguments.rate:g} --seed {arguments.seed}{more}", flush=True)
+          f"--rate {arguments.rate:g} --weftds {arguments.weftds} --seed {arguments.seed}{more}", flush=True)
     sys.exit(chaos(arguments).run())
 
 
