@@ -46,10 +46,6 @@ void pattern_attempt::begin(transaction row)
 {
     engine_.count(counters::event::attempts);
     load(std::move(row));
-    if (row_->attempts > engine_.options().attempt_limit)
-        return pause(
-            "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
-            (row_->last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row_->last_error));
     next_ = pattern_of(row_->trans_type);
     if (!next_)
         return pause("there is no pattern \"" + row_->trans_type + "\"");
@@ -62,6 +58,10 @@ void pattern_attempt::begin(transaction row)
         return pause(e.what());
     }
     interval_ = row_->interval.count() > 0 ? row_->interval : settings_.retry_interval;
+    // Past the limit it is tried once after each wait: every other time it is claimed.
+    auto const limit = engine_.options().attempt_limit;
+    if (row_->attempts > limit && (row_->attempts - limit) % 2 == 1)
+        return postpone();
     advance();
 }
 
@@ -409,7 +409,7 @@ void pattern_attempt::unknown(std::string const& what, std::string const& url, o
 // ---------------------------------------------------------------------------------------------------------------------------------
 // later
 
-void pattern_attempt::park()
+void pattern_attempt::park(bool keep_attempts)
 {
     // Back-off for errors; what is only not done yet is asked at the same interval; progress begins anew.
     constexpr std::chrono::milliseconds longest{600'000};
@@ -441,11 +441,24 @@ void pattern_attempt::park()
     parking_.position = row_->position;
     parking_.due_in = due;
     parking_.interval = interval_;
+    parking_.keep_attempts = keep_attempts;
     parking_.last_error = errors_ || waits ? row_->last_error : std::string();
     row_->due = engine_.time().now() + due;
     row_->interval = interval_;
     writing_ = true;
     engine_.commits().add(parking_, this);
+}
+
+// The process ended in each of its attempts, most likely for reasons of its own: whatever else was under way then has as many. None of its code
+// runs here, so there is nothing that a person could mend before it goes on. It waits, longer each time, in case that it was the reason.
+void pattern_attempt::postpone()
+{
+    errors_ = true;
+    row_->last_error =
+        "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further: each time the process ended";
+    if (auto* log = engine_.log())
+        log->warn("gid={} postponed: {}", gid_, row_->last_error);
+    park(true);
 }
 
 void pattern_attempt::pause(std::string reason)

@@ -52,7 +52,8 @@ private:
     bool                                  branch_under_way(std::string const& branch_id) const;
     std::size_t                           under_way() const noexcept;
     void                                  record();
-    void                                  park();
+    void                                  park(bool keep_attempts = false);
+    void                                  postpone();
     void                                  pause(std::string reason);
     void                                  reload();
     std::chrono::system_clock::time_point now() const;

@@ -78,7 +78,7 @@ struct engine_options
 
     // How much at once
 
-    std::uint32_t attempt_limit = 10;         ///< attempts that end in disorder, without one journal entry, before a pause
+    std::uint32_t attempt_limit = 10;         ///< attempts that end in disorder, without one journal entry, before a pause (of a pattern: a wait)
     std::size_t   claim_batch = 256;          ///< transactions claimed in one go
     std::size_t   max_in_flight = 1'000'000;  ///< transactions held in memory; further ones wait in the store
     std::size_t   batch_limit = 4'096;        ///< writes in one database transaction

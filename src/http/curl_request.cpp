@@ -1,7 +1,7 @@
 #include "src/http/curl_request.hpp"
 
-#include <boost/algorithm/string/case_conv.hpp>
-#include <boost/algorithm/string/predicate.hpp>
+#include <weft/detail/ascii.hpp>
+
 #include <boost/algorithm/string/trim.hpp>
 
 #include <algorithm>
@@ -123,7 +123,7 @@ void curl_request::prepare(std::shared_ptr<http_exchange> e, http_options const&
     for (auto const& [name, value] : r.headers)
         add_header(name, value);
     for (auto const& [name, value] : options.headers)
-        if (std::none_of(r.headers.begin(), r.headers.end(), [&](auto const& own) { return boost::algorithm::iequals(own.first, name); }))
+        if (std::none_of(r.headers.begin(), r.headers.end(), [&](auto const& own) { return same_whatever_case(own.first, name); }))
             add_header(name, value);
     add_line("Expect:");  // not to be sent: it costs a round trip
     set(h, CURLOPT_HTTPHEADER, headers_.get());
@@ -177,7 +177,7 @@ std::size_t curl_request::on_header(char* data, std::size_t size, std::size_t n,
     else if (auto const colon = line.find(':'); colon != std::string_view::npos)
     {
         std::string name(line.substr(0, colon)), value(line.substr(colon + 1));
-        boost::algorithm::to_lower(name);
+        std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
         boost::algorithm::trim(value);
         r.reply_.headers.emplace_back(std::move(name), std::move(value));
     }

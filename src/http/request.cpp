@@ -1,8 +1,8 @@
 #include "src/http/request.hpp"
 
+#include <weft/detail/ascii.hpp>
 #include <weft/errors.hpp>
 
-#include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url.hpp>
@@ -65,7 +65,7 @@ bool is_http(boost::urls::url_view u)
 
 bool has(http_headers const& headers, std::string const& name)
 {
-    return std::any_of(headers.begin(), headers.end(), [&](auto const& h) { return boost::algorithm::iequals(h.first, name); });
+    return std::any_of(headers.begin(), headers.end(), [&](auto const& h) { return same_whatever_case(h.first, name); });
 }
 
 }  // namespace
@@ -113,7 +113,7 @@ void check_header(std::string_view name, std::string_view value)
     if (!token)
         throw misuse(misuse::code::wrong_call, "a header's name is of letters, digits and hyphens");
     for (auto const* ours : {"content-length", "transfer-encoding", "connection", "expect"})
-        if (boost::algorithm::iequals(name, ours))
+        if (same_whatever_case(name, ours))
             throw misuse(misuse::code::wrong_call, "the header " + std::string(name) + " is not for callers to set");
     if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 ? c != '\t' : c == 0x7f; }))
         throw misuse(misuse::code::wrong_call,

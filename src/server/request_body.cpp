@@ -2,7 +2,8 @@
 
 #include "src/server/envelope.hpp"
 
-#include <boost/algorithm/string/predicate.hpp>
+#include <weft/detail/ascii.hpp>
+
 #include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
 
@@ -179,7 +180,7 @@ boost::json::value const* fields::find(std::string_view name) const
 {
     boost::json::value const* found = object_.if_contains(name);
     for (auto m = object_.begin(); !found && m != object_.end(); ++m)
-        if (boost::algorithm::iequals(std::string_view(m->key()), name))
+        if (detail::same_whatever_case(std::string_view(m->key()), name))
             found = &m->value();
     return found && !found->is_null() ? found : nullptr;
 }

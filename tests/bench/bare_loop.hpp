@@ -18,4 +18,8 @@ struct bare_figures
 bare_figures run_bare_loop(std::string const& url, std::size_t per_commit, double seconds);
 bare_figures run_server_loop(std::string const& url, std::size_t per_commit, double seconds);
 
+// The same for a saga of two steps that is rows, on a SQLite file: a row and four operations in one commit, in the next one the end of both
+// actions and of the saga.
+bare_figures run_bare_saga(std::string const& url, std::size_t per_commit, double seconds);
+
 }  // namespace bench

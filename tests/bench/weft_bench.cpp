@@ -189,6 +189,18 @@ void throughput(options const& o, std::string const& store)
                     p99, p999, median(bare_latency), median(latency_ratios), median(cpu), median(allocations), peak);
 }
 
+// For weftd_bench.py, which has the load elsewhere.
+void bare(options const& o, std::string const& store)
+{
+    bench::scratch const dir(o.directory);
+    bool const           server = store != "sqlite";
+    auto const           workflows =
+        bench::run_bare_loop(server ? store + "?table_prefix=bare" + std::to_string(::getpid()) + '_' : "sqlite://" + dir.file("bare.db"),
+                             o.in_flight, o.seconds);
+    auto const sagas = server ? bench::bare_figures{} : bench::run_bare_saga("sqlite://" + dir.file("saga.db"), o.in_flight, o.seconds);
+    std::printf("{\"bare_per_s\":%.0f,\"bare_sagas_per_s\":%.0f}\n", workflows.per_second, sagas.per_second);
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -208,7 +220,7 @@ try
         "seconds", po::value(&o.seconds)->default_value(2), "of each measurement")("pairs", po::value(&o.pairs)->default_value(5),
                                                                                    "measurements of weft and of the bare loop, in turn")(
         "dir", po::value(&o.directory)->default_value("."), "where the databases are made")(
-        "json", po::bool_switch(&o.json), "one line of JSON")("scenario", po::value(&scenario), "instead: long, waiting, finished")(
+        "json", po::bool_switch(&o.json), "one line of JSON")("scenario", po::value(&scenario), "instead: long, waiting, finished, bare")(
         "count", po::value(&count), "steps, workflows or rows of the scenario");
     po::variables_map vm;
     po::store(po::parse_command_line(argc, argv, all), vm);
@@ -228,8 +240,10 @@ try
         bench::waiting(o.directory, count ? count : 100'000);
     else if (scenario == "finished")
         bench::finished_rows(o.directory, count ? count : 1'000'000);
+    else if (scenario == "bare")
+        bare(o, store);
     else
-        throw std::runtime_error("--scenario is long, waiting or finished");
+        throw std::runtime_error("--scenario is long, waiting, finished or bare");
     return 0;
 }
 catch (std::exception const& e)

@@ -183,6 +183,20 @@ class Weftd(unittest.TestCase):
         paths = self.branches.paths()
         self.assertEqual((paths.count("/first"), paths.count("/second"), paths.count("/third")), (1, 2, 1))
 
+    def test_no_number_of_kills_keeps_a_transaction_from_its_end(self):
+        reached, go_on = threading.Event(), threading.Event()
+        self.branches.answers["/slow"] = lambda: (reached.set(), go_on.wait(LONGEST_S), 200)[2]
+        weftd = self.start(REQUEST_TIMEOUT="30")
+        self.assertEqual(self.submit("killed", self.branches.url + "/slow", retry_interval=1)[0], 200)
+        for _ in range(11):
+            self.assertTrue(reached.wait(LONGEST_S), self.log.read_text())
+            weftd.kill()
+            weftd.wait(LONGEST_S)
+            reached.clear()
+            weftd = self.start(REQUEST_TIMEOUT="30")
+        go_on.set()
+        self.assertTrue(eventually(lambda: self.status("killed") == "succeed"), self.log.read_text())
+
     def test_sigterm_lets_requests_finish(self):
         reached = threading.Event()
 
@@ -221,6 +235,16 @@ class Weftd(unittest.TestCase):
         weftd.send_signal(signal.SIGTERM)
         self.assertEqual(weftd.wait(LONGEST_S), 128 + signal.SIGTERM)
         go_on.set()
+
+    def test_idle_connections_do_not_keep_it_from_stopping(self):
+        weftd = self.start()
+        idle = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_S)
+        self.addCleanup(idle.close)
+        idle.request("GET", "/api/ping")
+        idle.getresponse().read()
+        began = time.monotonic()
+        self.stop(weftd)
+        self.assertLess(time.monotonic() - began, 5)
 
     def test_the_drain_deadline_is_kept(self):
         reached, go_on = threading.Event(), threading.Event()

@@ -2,9 +2,9 @@
 
 #include "workflow/attempt.hpp"
 
+#include <weft/detail/ascii.hpp>
 #include <weft/errors.hpp>
 
-#include <boost/algorithm/string/predicate.hpp>
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ boost::json::object object_of(std::string const& text, char const* column, std::
 boost::json::value const* member(boost::json::object const& o, std::string_view name)
 {
     for (auto const& m : o)
-        if (boost::algorithm::iequals(std::string_view(m.key()), name))
+        if (same_whatever_case(std::string_view(m.key()), name))
             return m.value().is_null() ? nullptr : &m.value();
     return nullptr;
 }
