@@ -69,28 +69,38 @@ await()
     die "$name does not start"
 }
 
-# The order service on the port that it had before, if it had one.
-start_order()
+# A port for NAME: the one that it had before, or a free one from below those that the system gives to clients, so that nobody takes it while the
+# service is down.
+port_of()
 {
-    local port=${url[order]:-0}
-    start order "$programs/shop_order" "$data/order.db" "${port##*:}" "${url[user]}" "${url[product]}" "${url[payment]}"
+    local port=${url[$1]:-}
+    port=${port##*:}
+    while [[ -z $port ]]; do
+        port=$((12000 + RANDOM % 20000))
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then port=''; fi
+    done
+    echo "$port"
 }
+
+start_service() { start "$1" "$programs/shop_$1" "$data/$1.db" "$(port_of "$1")"; } # start_service user | product | payment
+start_order() { start order "$programs/shop_order" "$data/order.db" "$(port_of order)" "${url[user]}" "${url[product]}" "${url[payment]}"; }
 
 start_services()
 {
-    local name
-    for name in user product payment; do
-        start "$name" "$programs/shop_$name" "$data/$name.db" 0
-    done
+    start_service user
+    start_service product
+    start_service payment
     start_order
 }
 
 # weftd, with its transactions in a SQLite file beside the others.
 start_weftd()
 {
+    local port
     [[ -n $weftd ]] || die "there is no weftd: is weft installed? SHOP_WEFTD names one"
+    port=$(port_of weftd)
     : >"$data/weftd.log"
-    (cd "$data" && HTTP_PORT=0 STORE_PATH=weftd.db exec "$weftd" >"$data/weftd.log" 2>&1) &
+    (cd "$data" && HTTP_PORT=$port STORE_PATH=weftd.db exec "$weftd" >"$data/weftd.log" 2>&1) &
     pid[weftd]=$!
     await weftd "$data/weftd.log"
 }

@@ -100,7 +100,7 @@ class Scripts(unittest.TestCase):
         self.assertIn('"open":1,"paid":1,"cancelled":0,"expired":0', out)
         self.assertEqual(self.rows("order", "SELECT id, state FROM orders ORDER BY id"), [("d-1", "paid"), ("d-2", "expired")])
         [(early,)] = self.rows("weftd", "SELECT min(finish_time - create_time) FROM trans_global WHERE gid LIKE 'expire-%'")
-        self.assertGreaterEqual(early, 2000)
+        self.assertGreaterEqual(early, 5000)
 
 
 if __name__ == "__main__":
