@@ -77,7 +77,7 @@ void add_headers(http_headers& all, boost::json::object const& o, std::string_vi
     {
         if (!h.value().is_string())
             refuse();
-        std::erase_if(all, [&](auto const& there) { return boost::algorithm::iequals(there.first, std::string_view(h.key())); });
+        std::erase_if(all, [&](auto const& there) { return same_whatever_case(there.first, std::string_view(h.key())); });
         all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
     }
 }
