@@ -21,6 +21,7 @@ namespace remote_detail {
 namespace {
 
 constexpr std::size_t page = 1'000;
+constexpr std::size_t called_limit = 10'000;
 
 std::string new_name()
 {
@@ -213,7 +214,9 @@ callback_answer remote_store::called(std::string_view target)
         a.body = boost::json::serialize(o);
         return a;
     }
-    called_.insert(std::move(gid));
+    // Anybody may call. What is not taken now is called back again.
+    if (called_.size() < called_limit)
+        called_.insert(std::move(gid));
     ++events_;
     a.body = R"({"dtm_result":"ONGOING"})";
     return a;
