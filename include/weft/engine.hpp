@@ -78,8 +78,8 @@ struct engine_options
 
     // How much at once
 
-    std::uint32_t attempt_limit = 10;         ///< attempts that end in disorder, without one journal entry, before a pause (of a pattern: a wait)
-    std::size_t   claim_batch = 256;          ///< transactions claimed in one go
+    std::uint32_t attempt_limit = 10;  ///< attempts that end in disorder, without one journal entry, before a pause (of a pattern: a wait)
+    std::size_t   claim_batch = 256;   ///< transactions claimed in one go
     std::size_t   max_in_flight = 1'000'000;  ///< transactions held in memory; further ones wait in the store
     std::size_t   batch_limit = 4'096;        ///< writes in one database transaction
     std::size_t   payload_limit = 16u << 20;  ///< bytes of one input, one branch's arguments, or one result, as JSON

@@ -69,8 +69,10 @@ std::string postgres_connect_string(server_url const& url, server_options const&
     if (options.lock_timeout.count() > 0)
         settings += setting("lock_timeout", std::to_string(options.lock_timeout.count()));
     if (why == server_session::purpose::store)
-        settings +=
-            setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") + setting("synchronous_commit", "on");
+        // enable_seqscan: all that the store writes it finds by keys. A plan that was made while the tables were empty reads them from end
+        // to end, and is kept until the server analyses them, which takes it a minute.
+        settings += setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") +
+                    setting("synchronous_commit", "on") + setting("enable_seqscan", "off");
     if (why == server_session::purpose::xa)
         settings += setting("idle_in_transaction_session_timeout", std::to_string(xa_silence.count() * 1'000)) +
                     setting("standard_conforming_strings", "on");

@@ -400,13 +400,34 @@ class Weftd(unittest.TestCase):
         self.start()
         self.assertIsNone(self.status("one"))
 
-    def test_waits_for_the_store(self):
+    def postgres(self):
         directory = os.environ.get("WEFT_SERVERS")
         if not directory:
             self.skipTest("there is no WEFT_SERVERS")
         addresses = dict(line.split("=", 1) for line in (pathlib.Path(directory) / "addresses").read_text().splitlines())
-        url = addresses["WEFT_POSTGRES"]
-        user, password, host, port, database = re.fullmatch(r"postgres://([^:]+):([^@]+)@([^:]+):(\d+)/(.+)", url).groups()
+        return re.fullmatch(r"postgres://([^:]+):([^@]+)@([^:]+):(\d+)/(.+)", addresses["WEFT_POSTGRES"]).groups()
+
+    def test_writes_on_postgres_read_no_whole_tables(self):
+        user, password, host, port, database = self.postgres()
+        prefix = f"weftd_{secrets.token_hex(4)}_"
+        weftd = self.start(STORE_URL=f"postgres://{user}:{password}@{host}:{port}/{database}?table_prefix={prefix}")
+        for i in range(100):
+            self.assertEqual(self.submit(f"{i}", "", "", wait=True)[0], 200)
+        self.stop(weftd)
+
+        def scans(table):
+            done = subprocess.run(["psql", "-qAt", "-h", host, "-p", port, "-U", user, database, "-c",
+                                   f"SELECT n_tup_upd, seq_scan FROM pg_stat_user_tables WHERE relname = '{prefix}{table}'"],
+                                  capture_output=True, text=True, timeout=LONGEST_S, check=True, env={**os.environ, "PGPASSWORD": password})
+            return [int(n) for n in done.stdout.split("|")]
+
+        # A plan that was made for empty tables would read more of them with every row.
+        for table, updates in (("trans_global", 100), ("trans_branch_op", 200)):
+            self.assertTrue(eventually(lambda: scans(table)[0] >= updates), scans(table))
+            self.assertLess(scans(table)[1], 20)
+
+    def test_waits_for_the_store(self):
+        user, password, host, port, database = self.postgres()
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))  # not listening yet: connections are refused
             here = listener.getsockname()[1]

@@ -112,6 +112,10 @@ public:
     // At the end of an INSERT: what is there already is left alone, where the server can say so; else it is an error. (On PostgreSQL an
     // error ends the whole transaction and stands in the server's log, and SOCI 4.0.3 loses what the statement was given.)
     virtual char const* or_nothing() const = 0;
+
+    // Around somebody else's statements on the store's connection: what was set for the store's own is not for them.
+    virtual char const* begin_operation() const = 0;
+    virtual char const* end_operation() const = 0;
 };
 
 dialect const& postgres() noexcept;

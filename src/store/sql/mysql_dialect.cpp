@@ -186,6 +186,8 @@ public:
     char const* rows_at_hand() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::string for_key_share(char const*) const override { return " LOCK IN SHARE MODE"; }
     char const* or_nothing() const override { return ""; }
+    char const* begin_operation() const override { return "SAVEPOINT weft_operation"; }
+    char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation"; }
     // Generated columns: there are no partial indexes.
     std::string unfinished_rows() const override { return "unfinished_owner IS NOT NULL"; }
     // Found, sorted and read one after the other. MariaDB 10.11 loses rows when it sorts what it reads by the index of a generated column

@@ -165,6 +165,8 @@ public:
     char const* rows_at_hand() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::string for_key_share(char const* alias) const override { return std::string(" FOR KEY SHARE OF ") + alias; }
     char const* or_nothing() const override { return " ON CONFLICT DO NOTHING"; }
+    char const* begin_operation() const override { return "SAVEPOINT weft_operation; SET LOCAL enable_seqscan = on"; }
+    char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation; SET LOCAL enable_seqscan = off"; }
     std::string unfinished_rows() const override { return unfinished; }
     std::string unfinished_of(std::string const& owner) const override { return "owner = " + owner + " AND " + unfinished; }
     std::string cancelled_of(std::string const& owner) const override

@@ -508,9 +508,9 @@ private:
     class local_writer final : public record_writer
     {
     public:
-        local_writer(sql_store::connection& c, std::int64_t now) : connection_(c), now_(now)
+        local_writer(sql_store::connection& c, dialect const& d, std::int64_t now) : connection_(c), dialect_(d), now_(now)
         {
-            connection_.session.execute("SAVEPOINT weft_operation");
+            connection_.session.execute(dialect_.begin_operation());
         }
 
         std::any connection() override { return &connection_.session.sql(); }
@@ -527,7 +527,7 @@ private:
                 return;
             try
             {
-                connection_.session.execute("RELEASE SAVEPOINT weft_operation");
+                connection_.session.execute(dialect_.end_operation());
             }
             catch (std::exception const& e)
             {
@@ -543,6 +543,7 @@ private:
 
     private:
         sql_store::connection& connection_;
+        dialect const&         dialect_;
         std::int64_t           now_;
         bool                   ended_ = false;
     };
@@ -552,7 +553,7 @@ private:
         try
         {
             in_transaction([&](connection& c, std::int64_t now) {
-                local_writer writer(c, now);
+                local_writer writer(c, dialect_, now);
                 if (w.operation->run(writer))
                     return;
                 try
