@@ -21,8 +21,8 @@ inline namespace v0 {
 
 struct remote_options
 {
-    /// How the coordinator is asked: a token, certificates, a proxy. Null: `make_http_transport()`. Operations over HTTP use it, too, unless
-    /// `engine.transport` is another.
+    /// How the coordinator is asked: a token, certificates, a proxy. A transaction's journal comes in one reply: its `reply_limit` should be
+    /// generous. Null: `make_http_transport()` with 256 MiB. Operations over HTTP use it, too, unless `engine.transport` is another.
     std::shared_ptr<weft::transport> transport;
 
     /// "127.0.0.1:8090": callbacks are answered by a listener of this engine's own. Port 0: any free one, which the callback's address gets.

@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -74,17 +75,37 @@ struct listener::impl : std::enable_shared_from_this<impl>
         }
     }
 
+    // Among those that are open, as long as it lives.
+    struct listed
+    {
+        listed(impl& i, stream& s) : in(i), what(s) { in.open.insert(&what); }
+        ~listed() { in.open.erase(&what); }
+        listed(listed const&) = delete;
+
+        impl&   in;
+        stream& what;
+    };
+
     static asio::awaitable<void> serve(std::shared_ptr<impl> self, stream s)
     {
-        self->open.insert(&s);
+        listed const              here(*self, s);
         boost::beast::flat_buffer buffer;
         for (bool again = true; again;)
         {
             boost::system::error_code               failed;
-            http::request_parser<http::string_body> parser;
+            http::request_parser<http::buffer_body> parser;
             parser.body_limit(body_limit);
             s.expires_after(patience);
-            co_await http::async_read(s, buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
+            co_await http::async_read_header(s, buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
+            char passed_over[4'096];
+            while (!failed && !parser.is_done())
+            {
+                parser.get().body().data = passed_over;
+                parser.get().body().size = sizeof passed_over;
+                co_await http::async_read(s, buffer, parser, asio::redirect_error(asio::use_awaitable, failed));
+                if (failed == http::error::need_buffer)
+                    failed = {};
+            }
             if (failed || self->closed)
                 break;
             auto const                        a = self->answer(std::string_view(parser.get().target()));
@@ -99,7 +120,6 @@ struct listener::impl : std::enable_shared_from_this<impl>
             co_await http::async_write(s, r, asio::redirect_error(asio::use_awaitable, failed));
             again = again && !failed;
         }
-        self->open.erase(&s);
     }
 
     void close()

@@ -167,9 +167,11 @@ private:
         switch (does)
         {
         case deed::claim:
+            row.paused_reason.clear();
             ++row.attempts;
             return;
         case deed::extend:
+            row.paused_reason.clear();
             extend(read_row(head, body));
             return;
         case deed::input:
@@ -177,6 +179,8 @@ private:
             s_.whole = true;
             return;
         case deed::pause:
+            if (row.cancel_requested && row.status == status::prepared)
+                return;  // it rolls back instead
             row.paused_reason = row.last_error = text_of(head, "text");
             row.attempts = 0;
             return;

@@ -27,8 +27,6 @@ std::string text_of(boost::json::object const& o, char const* name)
 
 boost::json::object body_of(global_transaction const& t)
 {
-    if (t.gid.empty())
-        throw misuse(misuse::code::bad_gid, "a gid cannot be empty");
     boost::json::object o;
     if (!t.options.empty())
     {
@@ -148,14 +146,16 @@ asio::awaitable<transaction> change_at(dtm_api api, std::string verb, boost::jso
 {
     auto const reply = co_await api.post(std::move(verb), std::move(body));
     auto       found = std::optional<transaction>();
-    bool const unfinished = waits && (reply.status == 409 || reply.status == 425);
+    // dtm says 409 of both: that it is not done yet, or was undone; and that another transaction, or this one earlier, has ended under the gid.
+    bool const ended_before = reply.message().find("current status '") != std::string::npos;
+    bool const unfinished = waits && !ended_before && (reply.status == 409 || reply.status == 425);
     if (!unfinished)
         check(reply, gid);
     found = co_await query_at(quick, gid);
     if (!found)
         throw misuse(misuse::code::unknown_gid, "the coordinator knows no such transaction", gid);
-    // It was refused for what it is, not for what it waits for.
-    if (unfinished && found->status == status::prepared)
+    // Its own success would have been 200; what is still prepared was refused for what it is.
+    if (unfinished && (found->status == status::prepared || found->status == status::succeed))
         check(reply, gid);
     co_return std::move(*found);
 }
@@ -181,11 +181,11 @@ public:
 private:
     void start_prepare(global_transaction t, done<transaction> answer) override
     {
-        run(std::move(answer), [&] { return change_at(quick_, "prepare", body_of(t), t.gid, false, quick_); });
+        run(t.gid, std::move(answer), [&] { return change_at(quick_, "prepare", body_of(t), t.gid, false, quick_); });
     }
     void start_submit(global_transaction t, bool wait, done<transaction> answer) override
     {
-        run(std::move(answer), [&] {
+        run(t.gid, std::move(answer), [&] {
             auto body = body_of(t);
             if (wait)
                 body["wait_result"] = true;
@@ -194,7 +194,7 @@ private:
     }
     void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) override
     {
-        run(std::move(answer), [&] {
+        run(gid, std::move(answer), [&] {
             boost::json::object body;
             body["gid"] = gid;
             body["trans_type"] = trans_type;
@@ -206,21 +206,23 @@ private:
     }
     void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer) override
     {
-        run(std::move(answer), [&] { return register_at(quick_, body_of(gid, trans_type, ops), gid); });
+        run(gid, std::move(answer), [&] { return register_at(quick_, body_of(gid, trans_type, ops), gid); });
     }
     void start_query(std::string gid, done<std::optional<transaction>> answer) override
     {
-        run(std::move(answer), [&] { return query_at(quick_, std::move(gid)); });
+        run(gid, std::move(answer), [&] { return query_at(quick_, gid); });
     }
 
     asio::any_io_executor executor() const override { return executor_; }
 
     // `begin` makes the coroutine, or throws what is wrong with what it was given.
     template <class T, class Begin>
-    void run(done<T> answer, Begin begin)
+    void run(std::string const& gid, done<T> answer, Begin begin)
     {
         try
         {
+            if (auto const wrong = remote_detail::wrong_gid(gid); !wrong.empty())
+                throw misuse(misuse::code::bad_gid, wrong);
             auto coroutine = begin();
             asio::co_spawn(executor_, std::move(coroutine), [answer = std::move(answer)](std::exception_ptr error, T value) mutable {
                 tell(*answer, error, std::move(value));

@@ -58,10 +58,15 @@ detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::s
     check_callback(callback);
     if (options.at_once == 0 || options.request_timeout.count() <= 0)
         throw misuse(misuse::code::wrong_call, "remote_options: at_once and request_timeout are positive");
-    if (!options.transport)
-        options.transport = make_http_transport();
     if (!options.engine.transport)
-        options.engine.transport = options.transport;
+        options.engine.transport = options.transport ? options.transport : make_http_transport();
+    if (!options.transport)
+    {
+        // A journal comes in one reply.
+        http_options all_of_it;
+        all_of_it.reply_limit = 256u << 20;
+        options.transport = make_http_transport(all_of_it);
+    }
     if (!options.engine.clock)
         options.engine.clock = system_clock();
 

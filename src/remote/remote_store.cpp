@@ -20,8 +20,10 @@ namespace remote_detail {
 
 namespace {
 
-constexpr std::size_t page = 1'000;
+constexpr std::size_t page = 200;
 constexpr std::size_t called_limit = 10'000;
+
+constexpr std::chrono::milliseconds once_more{500};
 
 std::string new_name()
 {
@@ -99,9 +101,10 @@ bool remote_store::beat(std::string const&, std::span<std::string const>)
     return !stood_still_;
 }
 
-void remote_store::enlist(std::string const&, std::span<std::string const> workflows)
+void remote_store::enlist(std::string const& engine, std::span<std::string const> workflows)
 {
     std::lock_guard lock(mutex_);
+    engine_ = engine;
     workflows_.assign(workflows.begin(), workflows.end());
     held_.clear();
     looked_for_own_ = stood_still_ = false;
@@ -138,13 +141,43 @@ remote_store::awaitable<coordinator_reply> remote_store::get(std::string verb, s
     co_return reply;
 }
 
+// Whether it answers questions at all: about a transaction that nobody has.
+remote_store::awaitable<bool> remote_store::is_well()
+{
+    std::vector<std::pair<std::string, std::string>> nobody{{"gid", "weft-is-the-coordinator-well"}};
+    auto const                                       reply = co_await get("query", std::move(nobody));
+    co_return reply.well();
+}
+
+// Errors: unreachable; store_error if it answers questions, but not about this transaction: whatever else waits need not wait for that.
+remote_store::awaitable<coordinator_reply> remote_store::query(std::string gid)
+{
+    std::string why;
+    for (unsigned times = 0; times < tries; ++times)
+    {
+        std::vector<std::pair<std::string, std::string>> which{{"gid", gid}};
+        try
+        {
+            auto reply = co_await get("query", std::move(which));
+            if (reply.well())
+                co_return reply;
+            why = reply.message();
+        }
+        catch (unreachable const& e)
+        {
+            why = e.what();
+        }
+        bool const well = co_await is_well();
+        if (!well)
+            throw unreachable(why);
+    }
+    throw store_error(describe() + " does not answer about this transaction: " + why, store_error::certainty::in_doubt);
+}
+
 remote_store::awaitable<std::optional<seen>> remote_store::ask(std::string gid)
 {
-    std::vector<std::pair<std::string, std::string>> query{{"gid", std::move(gid)}};
-    auto const                                       reply = co_await get("query", std::move(query));
-    if (!reply.well())
-        throw unreachable(reply.message());
-    auto s = seen_in(reply, "branches");
+    auto const reply = co_await query(std::move(gid));
+    auto       s = seen_in(reply, "branches");
     co_return s;
 }
 
@@ -177,10 +210,7 @@ bool remote_store::catch_up(held& h, boost::json::array const& branches)
 // False: it is not held here any more.
 remote_store::awaitable<bool> remote_store::look(held_ptr h)
 {
-    std::vector<std::pair<std::string, std::string>> query{{"gid", h->row.gid}};
-    auto const                                       reply = co_await get("query", std::move(query));
-    if (!reply.well())
-        throw unreachable(reply.message());
+    auto const        reply = co_await query(h->row.gid);
     auto const* const t = reply.object("transaction");
     auto const* const status = t ? t->if_contains("status") : nullptr;
     bool const        open = status && status->is_string() && status->get_string() == "prepared";
@@ -199,10 +229,10 @@ callback_answer remote_store::called(std::string_view target)
     auto            gid = detail::parameter_of(url, "gid");
     auto const      name = detail::parameter_of(url, "op");
     callback_answer a;
-    if (gid.empty() || name.empty())
+    if (name.empty() || !wrong_gid(gid).empty())
     {
         a.status = 400;
-        a.body = R"({"message":"a callback has gid and op in its query"})";
+        a.body = R"({"message":"a callback has a gid and an op in its query"})";
         return a;
     }
     std::lock_guard lock(mutex_);
@@ -254,27 +284,35 @@ remote_store::awaitable<void> remote_store::look_for_own()
 // The coordinator asks for it.
 remote_store::awaitable<void> remote_store::look_for(std::string gid)
 {
+    try
+    {
+        co_await see(gid);
+    }
+    catch (unreachable const&)
+    {
+        not_seen_.insert(gid);
+    }
+    catch (store_error const& e)
+    {
+        if (options_.logger)
+            options_.logger->error("gid={}: left alone: {}", gid, e.what());
+    }
+}
+
+remote_store::awaitable<void> remote_store::see(std::string gid)
+{
+    if (tokens_.contains(gid))
+        co_return;  // it is on its way from here
     if (auto h = find_held(gid))
     {
         co_await look(std::move(h));
         co_return;
     }
-    std::optional<seen> s;
-    std::string         unreadable;
-    try
-    {
-        s = co_await ask(gid);
-        if (s && !s->readable)
-            unreadable = "somebody has written to its journal what this version cannot read";
-    }
-    catch (store_error const& e)
-    {
-        unreadable = e.what();
-    }
-    if (!unreadable.empty() && options_.logger)
-        options_.logger->error("gid={}: left alone: {}", gid, unreadable);
-    if (!unreadable.empty() || !s || !s->is_weft() || is_final(s->row.status))
+    auto s = co_await ask(gid);
+    if (!s || !s->is_weft() || is_final(s->row.status) || s->row.gid != gid)
         co_return;
+    if (!s->readable)
+        throw store_error("somebody has written to its journal what this version cannot read");
     auto h = std::make_shared<held>();
     h->row = std::move(s->row);
     h->rows = s->rows;
@@ -301,9 +339,30 @@ remote_store::awaitable<void> remote_store::claim_one(held_ptr h, std::string en
 {
     if (!h->claimed)
     {
-        auto const step = co_await add(h, mine(deed::claim));
+        adding step;
+        try
+        {
+            step = co_await add(h, mine(deed::claim));
+        }
+        catch (unreachable const&)
+        {
+            not_seen_.insert(h->row.gid);
+            co_return;
+        }
+        catch (store_error const& e)
+        {
+            step.what = added::refused;
+            step.why = e.what();
+        }
+        if (step.what == added::refused)
+        {
+            // It will call again.
+            let_go(h->row.gid);
+            if (options_.logger)
+                options_.logger->error("gid={}: cannot be claimed: {}", h->row.gid, step.why);
+        }
         if (step.what != added::done)
-            co_return;  // it is another's, or the coordinator says no: it will call again
+            co_return;
     }
     std::lock_guard lock(mutex_);
     h->pieces.clear();
@@ -329,16 +388,7 @@ claimed remote_store::claim(std::string const& engine, std::span<std::string con
     std::vector<job> jobs;
     for (auto const& gid : called)
         jobs.emplace_back([this, gid] { return look_for(gid); });
-    try
-    {
-        run(jobs);
-    }
-    catch (...)
-    {
-        std::lock_guard lock(mutex_);
-        called_.merge(called);
-        throw;
-    }
+    run(jobs);
 
     claimed               c;
     std::vector<held_ptr> due;
@@ -366,6 +416,14 @@ claimed remote_store::claim(std::string const& engine, std::span<std::string con
     for (auto const& h : due)
         jobs.emplace_back([this, h, engine, &c] { return claim_one(h, engine, c); });
     run(jobs);
+    if (!not_seen_.empty())
+    {
+        // Once more, but not at once, and not in the way of those that could be claimed.
+        std::lock_guard lock(mutex_);
+        called_.merge(not_seen_);
+        not_seen_.clear();
+        c.next_due = std::min(c.next_due.value_or(once_more), once_more);
+    }
     return c;
 }
 

@@ -16,6 +16,8 @@ namespace weft {
 inline namespace v0 {
 namespace remote_detail {
 
+inline constexpr unsigned tries = 3;  // of what a coordinator refuses without saying that this is for good
+
 struct remote_store_options
 {
     std::string                     callback;
@@ -101,8 +103,11 @@ private:
     awaitable<adding>              add(held_ptr h, log_row row, bool commits = false);
     awaitable<adding>              end(held_ptr h, extend_write const& w);
     awaitable<bool>                look(held_ptr h);
+    awaitable<coordinator_reply>   query(std::string gid);
+    awaitable<bool>                is_well();
     awaitable<std::optional<seen>> ask(std::string gid);
     awaitable<void>                look_for(std::string gid);
+    awaitable<void>                see(std::string gid);
     awaitable<void>                look_for_own();
     awaitable<void>                claim_one(held_ptr h, std::string engine, claimed& c);
 
@@ -124,6 +129,7 @@ private:
     std::map<std::string, held_ptr>    held_;
     std::set<std::string>              called_;     // to be looked at
     std::vector<std::string>           workflows_;  // that run here
+    std::string                        engine_;     // the incarnation that is alive
     std::map<std::string, std::string> tokens_;     // gid → its creation's that is not known to have arrived
     std::chrono::nanoseconds           seen_alive_{0};
     bool                               stood_still_ = false;
@@ -132,7 +138,8 @@ private:
     // Of the store's own thread
     std::uint64_t                            creations_ = 0;
     bool                                     looked_for_own_ = false;
-    std::vector<std::optional<write_result>> done_;  // of the last batch, so far as it was done
+    std::set<std::string>                    not_seen_;  // called back for, and the coordinator could not be asked
+    std::vector<std::optional<write_result>> done_;      // of the last batch, so far as it was done
 };
 
 }  // namespace remote_detail

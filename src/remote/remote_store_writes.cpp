@@ -12,8 +12,6 @@ namespace remote_detail {
 
 namespace {
 
-constexpr unsigned tries = 3;  // of what a coordinator refuses without saying why that would be for ever
-
 std::string gid_of(write const& w)
 {
     auto const of = [](auto const& x) {
@@ -157,6 +155,17 @@ remote_store::awaitable<write_result> remote_store::apply_one(create_write const
         r.why = "transactions that are no workflows are submitted to the coordinator itself";
         co_return r;
     }
+    if (r.why = wrong_gid(w.gid); !r.why.empty())
+    {
+        r.what = written::refused;
+        co_return r;
+    }
+    if (!w.owner.empty() && w.owner != engine_)
+    {
+        // The incarnation that it was to belong to is gone.
+        r.what = written::fenced;
+        co_return r;
+    }
     if (auto const h = find_held(w.gid))
     {
         r.what = written::exists;
@@ -184,22 +193,29 @@ remote_store::awaitable<write_result> remote_store::apply_one(create_write const
     body["custom_data"] = text;
     if (options_.retry_interval.count() > 0)
         body["retry_interval"] = options_.retry_interval.count();
-    auto const          reply = co_await post("prepareWorkflow", std::move(body));
     std::optional<seen> s;
-    if (reply.well())
-        s = seen_in(reply, "progresses");
-    if (!s)
+    for (unsigned refused = 0; !s;)
     {
-        s = co_await ask(w.gid);
-        if (!s && (reply.well() || reply.status >= 500))
-            throw unreachable(reply.message());
+        auto const reply = co_await post("prepareWorkflow", body);
+        if (reply.well())
+            s = seen_in(reply, "progresses");
         if (!s)
+            s = co_await ask(w.gid);
+        bool const for_good = reply.status >= 400 && reply.status < 500;
+        if (!s && (for_good || ++refused == tries))
         {
             tokens_.erase(w.gid);
             r.what = written::refused;
             r.why = reply.message();
             co_return r;
         }
+    }
+    if (s->row.gid != w.gid)
+    {
+        tokens_.erase(w.gid);
+        r.what = written::refused;
+        r.why = "the coordinator has a transaction that it takes for this one, under another gid";
+        co_return r;
     }
     bool const ours = s->token == token && !is_final(s->row.status) && (s->by.empty() || s->by == me_);
     if (!ours)
@@ -301,8 +317,9 @@ remote_store::awaitable<remote_store::adding> remote_store::end(held_ptr h, exte
         }
         if (++refused == tries)
         {
-            result.what = added::refused;
-            result.why = reply.message();
+            // The decision stands: whoever goes on from here has to read it. The coordinator will call.
+            let_go(w.gid);
+            result.what = added::lost;
             co_return result;
         }
     }
@@ -352,7 +369,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(request_write cons
             r.what = written::too_late;
             co_return r;
         }
-        bool const needed = cancels ? !h->row.cancel_requested : !h->row.paused_reason.empty();
+        bool const needed = (cancels && !h->row.cancel_requested) || !h->row.paused_reason.empty();
         adding     step;
         if (needed && !is_final(h->row.status))
         {

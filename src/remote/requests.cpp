@@ -2,6 +2,7 @@
 
 #include "src/http/request.hpp"
 
+#include <weft/detail/codec.hpp>
 #include <weft/detail/completion.hpp>
 
 #include <boost/asio/co_spawn.hpp>
@@ -89,6 +90,19 @@ boost::json::array const& coordinator_reply::array(char const* name) const noexc
     static boost::json::array const none;
     auto const* const               found = body.if_contains(name);
     return found && found->is_array() ? found->get_array() : none;
+}
+
+std::string wrong_gid(std::string_view gid)
+{
+    if (gid.empty())
+        return "a gid cannot be empty";
+    if (gid.size() > 128)
+        return "a gid has at most 128 bytes";
+    if (!detail::is_utf8(gid))
+        return "a gid has to be UTF-8";
+    if (gid.find_first_of(std::string_view("\n\r;\0", 4)) != std::string_view::npos)
+        return "a gid for a coordinator has no line ends, semicolons and NULs";
+    return {};
 }
 
 dtm_api::dtm_api(std::string address, std::shared_ptr<transport> through, std::chrono::milliseconds timeout)

@@ -39,6 +39,10 @@ struct coordinator_reply
 // Sends a request once. Errors: unreachable.
 boost::asio::awaitable<http_reply> reply_of(transport& through, http_request r);
 
+// What is wrong with a gid for a coordinator elsewhere; "" if nothing. It takes some characters away, over HTTP, and a gid is what participants'
+// barriers go by.
+std::string wrong_gid(std::string_view gid);
+
 // dtm's interface at one address. Thread safety: any thread.
 class dtm_api
 {

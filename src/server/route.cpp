@@ -82,12 +82,19 @@ std::string api_of(std::string_view target)
     return name;
 }
 
+std::optional<answer> refused_entry(server_options const& options, std::string_view target, std::string_view authorization)
+{
+    auto const* const to = find(path_of(target));
+    auto const&       tokens = options.bearer_tokens;
+    if (!tokens.empty() && !(to && to->open) && !is_trusted(tokens, authorization))
+        return message(401, "a bearer token is needed");
+    return std::nullopt;
+}
+
 asio::awaitable<answer> answer_to(surroundings at, request r)
 {
     auto const* const to = find(path_of(r.target));
     auto const&       tokens = at.options.bearer_tokens;
-    if (!tokens.empty() && !(to && to->open) && !is_trusted(tokens, r.authorization))
-        co_return message(401, "a bearer token is needed");
     if (!to)
         co_return plain(404, "404 page not found");
     auto const by = to->changes && !tokens.empty() ? to->by & ~by_get : to->by;

@@ -21,7 +21,6 @@ struct request
     std::string method;  // GET, POST, …
     std::string target;  // path and query, as they came
     std::string body;
-    std::string authorization;
 };
 
 // A request that has found its route.
@@ -71,6 +70,10 @@ std::span<route const> dtm_routes();
 std::string api_of(std::string_view target);
 
 // Answers whatever comes, also when it goes wrong.
+// What to answer to whom has no business here, by the header alone; else nothing.
+std::optional<answer> refused_entry(server_options const& options, std::string_view target, std::string_view authorization);
+
+// The answer to a request that may enter.
 boost::asio::awaitable<answer> answer_to(surroundings at, request r);
 
 }  // namespace server_detail

@@ -76,30 +76,39 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
                 co_await self->acceptor.async_accept(asio::make_strand(self->outer), asio::redirect_error(asio::use_awaitable, failed));
             if (!self->acceptor.is_open())
                 co_return;
-            if (!failed)
-            {
-                self->welcome(std::move(socket));
+            // No more descriptors, most likely, or no more memory. Those who wait go on waiting.
+            auto const why = failed ? failed.message() : self->welcome(std::move(socket));
+            if (why.empty())
                 continue;
-            }
-            // No more descriptors, most likely. Those who wait go on waiting.
             if (self->options.logger)
-                self->options.logger->warn("no connection can be taken: {}", failed.message());
+                self->options.logger->warn("no connection can be taken: {}", why);
             self->pause.expires_after(std::chrono::milliseconds(100));
             co_await self->pause.async_wait(asio::redirect_error(asio::use_awaitable, failed));
         }
     }
 
-    void welcome(tcp::socket socket)
+    // Why it cannot be served, if so.
+    std::string welcome(tcp::socket socket)
     {
         std::shared_ptr<session> s;
+        try
         {
-            std::scoped_lock lock(mutex);
-            if (sessions.size() >= options.connections)
-                return;  // and it is closed
-            s = server_detail::make_session(std::move(socket), tls ? &*tls : nullptr, shared_from_this());
-            sessions.emplace(s.get(), s);
+            {
+                std::scoped_lock lock(mutex);
+                if (sessions.size() >= options.connections)
+                    return {};  // and it is closed
+                s = server_detail::make_session(std::move(socket), tls ? &*tls : nullptr, shared_from_this());
+                sessions.emplace(s.get(), s);
+            }
+            s->start();
         }
-        s->start();
+        catch (std::exception const& e)
+        {
+            if (s)
+                left(*s);
+            return e.what();
+        }
+        return {};
     }
 
     void left(session& who) noexcept override

@@ -112,12 +112,19 @@ private:
     void watch(std::chrono::milliseconds limit)
     {
         late_ = false;
+        give_up_in(limit, ++watch_);
+    }
+
+    // And again, until it has ended: a part of an operation that was done already goes on to the next part.
+    void give_up_in(std::chrono::milliseconds limit, std::uint64_t which)
+    {
         timer_.expires_after(limit);
-        timer_.async_wait([self = this->shared_from_this(), n = ++watch_](boost::system::error_code cancelled) {
-            if (cancelled || n != self->watch_)
+        timer_.async_wait([self = this->shared_from_this(), which](boost::system::error_code cancelled) {
+            if (cancelled || which != self->watch_)
                 return;
             self->late_ = true;
             self->give_up();
+            self->give_up_in(std::chrono::milliseconds(100), which);
         });
     }
     bool in_time()
@@ -152,9 +159,11 @@ private:
         boost::system::error_code failed;
         if constexpr (secure)
         {
+            busy_ = false;  // a server that stops need not wait for it
             watch(host_->options.request_timeout);
             co_await stream_.async_handshake(tls_stream::server, asio::redirect_error(use_awaitable, failed));
             in_time();
+            busy_ = true;
         }
         co_return !failed;
     }
@@ -199,6 +208,13 @@ private:
         watch(options.request_timeout);
         co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(use_awaitable, failed));
         auto const began = host_->time->since_boot();
+        if (!failed)
+            if (auto refusal = refusal_of(parser.get()))
+            {
+                in_time();
+                bool const keep = co_await refuse(std::move(*refusal), parser, began);
+                co_return keep;
+            }
         if (!failed && !parser.is_done() && boost::beast::iequals(parser.get()[http::field::expect], "100-continue"))
         {
             static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -222,23 +238,37 @@ private:
         co_return keep;
     }
 
+    // Said before the body is read: who may not ask shall not fill the memory either.
+    std::optional<answer> refusal_of(http::request<http::string_body> const& header)
+    {
+        if (!host_->limit.allows(client_))
+            return message(429, "too many requests");
+        return refused_entry(host_->options, std::string_view(header.target()), std::string_view(header[http::field::authorization]));
+    }
+
+    asio::awaitable<bool> refuse(answer a, request_parser const& parser, std::chrono::nanoseconds began)
+    {
+        auto const& header = parser.get();
+        bool const  whole = parser.is_done();
+        bool const  keep = whole && header.keep_alive() && !draining_;
+        tell(header.method_string(), header.target(), a.status, began);
+        bool const written = co_await write(std::move(a), header.version(), keep, header.method() == http::verb::head);
+        if (!whole)
+            co_await linger();
+        co_return written&& keep;
+    }
+
     asio::awaitable<bool> respond(http::request<http::string_body> from, std::chrono::nanoseconds began)
     {
         request r;
         r.method = std::string(from.method_string());
         r.target = std::string(from.target());
-        r.authorization = std::string(from[http::field::authorization]);
         r.body = std::move(from.body());
         auto const method = r.method;
         auto const target = r.target;
-        answer     a;
-        if (host_->limit.allows(client_))
-        {
-            surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
-            a = co_await answer_to(at, std::move(r));
-        }
-        else
-            a = message(429, "too many requests");
+
+        surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
+        answer             a = co_await answer_to(at, std::move(r));
         tell(method, target, a.status, began);
         bool const keep = from.keep_alive() && !draining_;
         bool const written = co_await write(std::move(a), from.version(), keep, method == "HEAD");

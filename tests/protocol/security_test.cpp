@@ -39,6 +39,15 @@ TEST(Tokens, AreAskedForByEachRequest)
     EXPECT_THAT(w.at.seen(), IsEmpty());
 }
 
+// Whoever may not ask is not listened to either.
+TEST(Tokens, AreAskedForBeforeTheBody)
+{
+    world      w("sqlite", with_tokens);
+    auto const answer =
+        send_raw(w.port(), "POST /api/dtmsvr/submit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n{", false);
+    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 401"));
+}
+
 // A link on somebody's page must change nothing.
 TEST(Tokens, NothingChangesByGet)
 {

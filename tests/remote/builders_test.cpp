@@ -175,6 +175,31 @@ TEST_P(Builders, SayHowASagaStandsAndNotThatItWasRefused)
     EXPECT_EQ(stuck.submit_and_wait(to(), weft::blocking).status, weft::status::submitted);
 }
 
+TEST_P(Builders, NeverAnswerWithWhatAnotherOfThatNameHasDone)
+{
+    weft::saga first("g1"), second("g1");
+    first.add(b.at("/out"), "", what).submit_and_wait(to(), weft::blocking);
+    try
+    {
+        second.add(b.at("/in"), "", what).submit_and_wait(to(), weft::blocking);
+        FAIL();
+    }
+    catch (weft::misuse const& e)
+    {
+        EXPECT_EQ(e.which(), weft::misuse::code::wrong_status);
+    }
+    EXPECT_EQ(b.heard().size(), 1u);
+}
+
+TEST_P(Builders, TakeNoGidThatWouldBeChanged)
+{
+    if (!remote())
+        return;
+    weft::saga pay("order;1");
+    EXPECT_THROW(pay.add(b.at("/out")).submit(to(), weft::blocking), weft::misuse);
+    EXPECT_THAT(b.heard(), IsEmpty());
+}
+
 TEST_P(Builders, OrderTheStepsOfAConcurrentSaga)
 {
     weft::saga pay("g1");

@@ -170,6 +170,19 @@ TEST(Log, KnowsPausesAndRequests)
     EXPECT_EQ(k.read().by, "me");  // a request goes on with nothing
 }
 
+TEST(Log, LetsARequestToCancelOutlastAPause)
+{
+    kept k(created());
+    k.add(simple(deed::cancel));
+    k.add(simple(deed::pause, "written at the same time"));
+    EXPECT_TRUE(k.read().row.cancel_requested);
+    EXPECT_EQ(k.read().row.paused_reason, "");
+    kept other(created());
+    other.add(simple(deed::pause, "for a person"));
+    other.add(extended("{\"n\":1}", 1));
+    EXPECT_EQ(other.read().row.paused_reason, "");  // somebody has gone on
+}
+
 TEST(Log, CutsWhatIsTooLongAtCharactersAndPutsItTogetherAgain)
 {
     std::string text;

@@ -583,6 +583,29 @@ TEST_F(RemoteEngine, AnswersACallbackAtOnceWhateverItIs)
     EXPECT_EQ(p.engine().called("?gid=").status, 400u);
 }
 
+TEST_F(RemoteEngine, ListensToCallbacksOfAnyLength)
+{
+    class exchange final : public weft::http_exchange
+    {
+    public:
+        void replied(weft::http_reply r) noexcept override { status.set_value(r.status); }
+        void failed(std::string) noexcept override { status.set_value(0); }
+
+        std::promise<unsigned> status;
+    };
+    process    p(at.address(), own_port, s, listening());
+    auto const through = weft::make_http_transport();
+    ASSERT_TRUE(eventually([&] { return p.engine().called("/weft?gid=g&op=place").status == 425; }));
+    for (auto const size : {0u, 1u, 3'000'000u})
+    {
+        auto const e = std::make_shared<exchange>();
+        e->request.url = p.engine().callback() + "?gid=g&op=place";
+        e->request.body = std::string(size, 'x');
+        through->send(e);
+        EXPECT_EQ(e->status.get_future().get(), 425u) << size;
+    }
+}
+
 TEST_F(RemoteEngine, RefusesAddressesThatAreNone)
 {
     asio::io_context io;

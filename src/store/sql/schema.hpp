@@ -24,6 +24,9 @@ void migrate_sqlite(soci::session& sql, std::string const& name);
 // The same on a server, where each name has a prefix.
 void migrate_server(detail::server_session& session, dialect const& dialect, std::string const& prefix, std::string const& name);
 
+// Whether the tables are there and need nothing. Errors: as of `migrate_server`.
+bool is_migrated(detail::server_session& session, dialect const& dialect, std::string const& prefix, std::string const& name);
+
 // A version 4 UUID: the store's own name, which its XA transactions will carry.
 std::string new_store_id();
 

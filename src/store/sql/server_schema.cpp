@@ -171,28 +171,33 @@ private:
     bool                    postgres_;
 };
 
+int checked_version(schema& s, std::string const& name)
+{
+    int const version = s.version();
+    if (int const min_reader = s.min_reader(); min_reader > schema_version)
+        throw made_by_a_newer_weft(name, version, min_reader);
+    return version;
+}
+
 }  // namespace
+
+bool is_migrated(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
+{
+    schema    s(session, d, prefix, name);
+    int const version = checked_version(s, name);
+    session.roll_back();
+    return version >= schema_version;
+}
 
 void migrate_server(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
 {
-    schema     s(session, d, prefix, name);
-    auto const check = [&] {
-        int const version = s.version();
-        if (int const min_reader = s.min_reader(); min_reader > schema_version)
-            throw made_by_a_newer_weft(name, version, min_reader);
-        return version;
-    };
-    if (check() < schema_version)
-    {
-        s.lock();
-        int const version = check();  // again: another process may have been quicker
-        for (auto const& m : migrations())
-            if (m.version > version)
-                s.run(m);
-        s.unlock();
-    }
-    else
-        session.roll_back();
+    schema s(session, d, prefix, name);
+    s.lock();
+    int const version = checked_version(s, name);  // another process may have been quicker
+    for (auto const& m : migrations())
+        if (m.version > version)
+            s.run(m);
+    s.unlock();
 }
 
 }  // namespace sql_store

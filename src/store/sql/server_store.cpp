@@ -61,15 +61,21 @@ struct ended_by_operation : std::runtime_error
 // A session and the statements on it.
 struct connection
 {
-    connection(server_store_options const& o, dialect const& d, table_names const& tables)
-        : session(o.url, o.session, detail::server_session::purpose::store)
+    connection(std::unique_ptr<detail::server_session> s, dialect const& d, table_names const& tables) : own(std::move(s)), session(*own)
     {
         writes.emplace(session, d, tables);
         session.roll_back();
     }
+    connection(server_store_options const& o, dialect const& d, table_names const& tables) : connection(session_for(o), d, tables) { }
 
-    detail::server_session       session;
-    std::optional<server_writes> writes;
+    static std::unique_ptr<detail::server_session> session_for(server_store_options const& o)
+    {
+        return std::make_unique<detail::server_session>(o.url, o.session, detail::server_session::purpose::store);
+    }
+
+    std::unique_ptr<detail::server_session> own;
+    detail::server_session&                 session;
+    std::optional<server_writes>            writes;
 };
 
 class server_store final : public store
@@ -82,8 +88,7 @@ public:
     {
         try
         {
-            migrate();
-            auto first = std::make_unique<connection>(options_, dialect_, tables_);
+            auto first = std::make_unique<connection>(migrated(), dialect_, tables_);
             first->session.sql() << dialect_.place(), soci::into(place_);
             first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
             id_ = detail::without_dashes(id_);
@@ -274,13 +279,20 @@ public:
     std::string describe() const override { return options_.url.describe(); }
 
 private:
-    // On a session of its own, which waits: changing the tables of years may take minutes.
-    void migrate()
+    // A session on tables that need nothing more. Changing the tables of years may take minutes, so that is done on one which waits; but not
+    // beside this one, nor if there is nothing to change: an account may have no more than a connection left.
+    std::unique_ptr<detail::server_session> migrated()
     {
+        auto session = connection::session_for(options_);
+        if (is_migrated(*session, dialect_, options_.table_prefix, options_.url.describe()))
+            return session;
+        session.reset();
         auto patient = options_.session;
         patient.statement_timeout = std::chrono::milliseconds(0);
-        detail::server_session session(options_.url, patient, detail::server_session::purpose::store);
-        migrate_server(session, dialect_, options_.table_prefix, options_.url.describe());
+        session = std::make_unique<detail::server_session>(options_.url, patient, detail::server_session::purpose::store);
+        migrate_server(*session, dialect_, options_.table_prefix, options_.url.describe());
+        session.reset();
+        return connection::session_for(options_);
     }
 
     // What every engine would stumble over is said at once: a server that takes no writes, a privilege that is missing. Changes nothing.
