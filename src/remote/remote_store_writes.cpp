@@ -262,14 +262,25 @@ remote_store::awaitable<write_result> remote_store::apply_one(extend_write const
         co_return r;
     }
     adding step;
-    if (w.entry_count > 0 || w.decide != extend_write::decision::none)
+    try
     {
-        auto row = mine(deed::extend);
-        row.extends = w;
-        step = co_await add(h, std::move(row), commits);
+        if (w.entry_count > 0 || w.decide != extend_write::decision::none)
+        {
+            auto row = mine(deed::extend);
+            row.extends = w;
+            step = co_await add(h, std::move(row), commits);
+        }
+        if (step.what == added::done && w.finish)
+            step = co_await end(h, w);
     }
-    if (step.what == added::done && w.finish)
-        step = co_await end(h, w);
+    catch (store_error const& e)
+    {
+        // The row may be there. What is known here is no longer enough to go on; who is called back reads all of it.
+        step.what = added::lost;
+        step.why = e.what();
+    }
+    if (step.what == added::lost)
+        let_go(w.gid);
     if (step.what != added::done)
     {
         r.what = step.what == added::cancelled ? written::cancel_requested
@@ -318,7 +329,6 @@ remote_store::awaitable<remote_store::adding> remote_store::end(held_ptr h, exte
         if (++refused == tries)
         {
             // The decision stands: whoever goes on from here has to read it. The coordinator will call.
-            let_go(w.gid);
             result.what = added::lost;
             co_return result;
         }
@@ -334,7 +344,15 @@ remote_store::awaitable<write_result> remote_store::apply_one(park_write const& 
         co_return r;
     if (!w.paused_reason.empty())
     {
-        auto const step = co_await add(h, mine(deed::pause, w.paused_reason));
+        adding step;
+        try
+        {
+            step = co_await add(h, mine(deed::pause, w.paused_reason));
+        }
+        catch (store_error const&)
+        {
+            step.what = added::refused;
+        }
         if (step.what == added::lost)
             co_return r;
         // Refused: it is paused here none the less; another process would find out for itself.

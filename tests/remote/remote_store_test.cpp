@@ -6,8 +6,12 @@
 #include <weft/errors.hpp>
 #include <weft/http.hpp>
 
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <mutex>
 
 namespace {
 
@@ -107,6 +111,55 @@ TEST_F(RemoteStore, LetsOneTransactionsTroubleBeItsOwn)
         return a;
     });
     EXPECT_NO_THROW(s->claim("e1", names, 10, false));
+}
+
+TEST_F(RemoteStore, DecidesNothingElseWhenTheEndIsRefused)
+{
+    // A coordinator whose disk is full when the transaction is to end.
+    http_server         full;
+    boost::json::object transaction;
+    boost::json::array  branches;
+    std::mutex          mutex;
+    auto const          well = [](boost::json::object o) {
+        http_server::answer a;
+        a.body = boost::json::serialize(o);
+        return a;
+    };
+    full.on("/api/prepareWorkflow", [&](http_server::request const& r) {
+        std::lock_guard lock(mutex);
+        transaction = boost::json::parse(r.body()).get_object();
+        transaction["status"] = "prepared";
+        return well({{"transaction", transaction}, {"progresses", branches}});
+    });
+    full.on("/api/registerBranch", [&](http_server::request const& r) {
+        std::lock_guard lock(mutex);
+        auto            b = boost::json::parse(r.body()).get_object();
+        b["bin_data"] = weft::remote_detail::to_base64(std::string(b["data"].as_string()));
+        branches.push_back(std::move(b));
+        return well({{"dtm_result", "SUCCESS"}});
+    });
+    full.on("/api/query", [&](http_server::request const&) {
+        std::lock_guard lock(mutex);
+        return well({{"transaction", transaction}, {"branches", branches}});
+    });
+    full.on("/api/submit", [&](http_server::request const&) {
+        http_server::answer a;
+        a.status = 500;
+        return a;
+    });
+    auto const s = at_address(full.url("/api"));
+    ASSERT_EQ(one(*s, creation("g1")).what, written::done);
+    weft::extend_write commits;
+    commits.gid = "g1";
+    commits.owner = "e1";
+    commits.decide = weft::extend_write::decision::commit;
+    commits.finish = commits.commits = true;
+    commits.text = "7";
+    EXPECT_EQ(one(*s, commits).what, written::fenced);  // what is known here is not what stands there
+    EXPECT_EQ(s->find("g1", false)->status, weft::status::submitted);
+    weft::request_write cancel;
+    cancel.gid = "g1";
+    EXPECT_EQ(one(*s, cancel).what, written::too_late);
 }
 
 TEST_F(RemoteStore, SaysThatNobodyKnowsIfTheCoordinatorIsAway)
