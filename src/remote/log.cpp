@@ -30,24 +30,12 @@ deed deed_of(std::string_view word)
     return static_cast<deed>(std::find(deeds.begin(), deeds.end(), word) - deeds.begin());  // `unknown` stands behind the last
 }
 
-std::string text_of(boost::json::object const& o, char const* name)
-{
-    auto const* const v = o.if_contains(name);
-    return v && v->is_string() ? std::string(v->get_string()) : std::string();
-}
-
 std::uint64_t number_of(boost::json::object const& o, char const* name)
 {
     auto const* const         v = o.if_contains(name);
     boost::system::error_code no_number;
     auto const                n = v ? v->to_number<std::uint64_t>(no_number) : 0;
     return no_number ? 0 : n;
-}
-
-std::string from_base64(std::string_view text)
-{
-    auto const all = detail::decode<bytes>(boost::json::value(text));
-    return std::string(reinterpret_cast<char const*>(all.data()), all.size());
 }
 
 boost::json::object parsed(std::string_view text)
@@ -231,13 +219,6 @@ log_row reader::read_row(boost::json::object const& head, std::string_view body)
 }
 
 }  // namespace
-
-std::string to_base64(std::string_view text)
-{
-    auto const* const first = reinterpret_cast<std::byte const*>(text.data());
-    auto const        v = boost::json::value_from(bytes(first, first + text.size()));
-    return std::string(v.get_string());
-}
 
 std::string row_name(std::uint64_t number) { return std::string(name_of_rows) + std::to_string(number); }
 

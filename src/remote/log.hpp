@@ -100,8 +100,6 @@ log_row read_row(std::string_view data);
 
 std::string row_name(std::uint64_t number);
 
-std::string to_base64(std::string_view text);
-
 }  // namespace remote_detail
 }  // namespace v0
 }  // namespace weft

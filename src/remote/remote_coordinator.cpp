@@ -18,12 +18,7 @@ namespace {
 namespace asio = boost::asio;
 using remote_detail::coordinator_reply;
 using remote_detail::dtm_api;
-
-std::string text_of(boost::json::object const& o, char const* name)
-{
-    auto const* const v = o.if_contains(name);
-    return v && v->is_string() ? std::string(v->get_string()) : std::string();
-}
+using remote_detail::text_of;
 
 boost::json::object body_of(global_transaction const& t)
 {
@@ -86,12 +81,6 @@ boost::json::object body_of(std::string const& gid, std::string const& trans_typ
     return o;
 }
 
-std::string from_base64(std::string const& text)
-{
-    auto const all = detail::decode<bytes>(boost::json::value(text));
-    return std::string(reinterpret_cast<char const*>(all.data()), all.size());
-}
-
 transaction transaction_of(boost::json::object const& t, boost::json::array const& branches)
 {
     transaction row;
@@ -113,7 +102,7 @@ transaction transaction_of(boost::json::object const& t, boost::json::array cons
             op.branch_id = text_of(*o, "branch_id");
             op.op = text_of(*o, "op");
             op.url = text_of(*o, "url");
-            op.data = from_base64(text_of(*o, "bin_data"));
+            op.data = remote_detail::from_base64(text_of(*o, "bin_data"));
             op.status = status_from(text_of(*o, "status")).value_or(status::prepared);
         }
     return row;

@@ -92,6 +92,25 @@ boost::json::array const& coordinator_reply::array(char const* name) const noexc
     return found && found->is_array() ? found->get_array() : none;
 }
 
+std::string text_of(boost::json::object const& o, char const* name)
+{
+    auto const* const v = o.if_contains(name);
+    return v && v->is_string() ? std::string(v->get_string()) : std::string();
+}
+
+std::string to_base64(std::string_view text)
+{
+    auto const* const first = reinterpret_cast<std::byte const*>(text.data());
+    auto const        v = boost::json::value_from(bytes(first, first + text.size()));
+    return std::string(v.get_string());
+}
+
+std::string from_base64(std::string_view text)
+{
+    auto const all = detail::decode<bytes>(boost::json::value(text));
+    return std::string(reinterpret_cast<char const*>(all.data()), all.size());
+}
+
 std::string wrong_gid(std::string_view gid)
 {
     if (gid.empty())

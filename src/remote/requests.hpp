@@ -65,6 +65,13 @@ private:
     std::chrono::milliseconds  timeout_;
 };
 
+// What dtm's JSON has under a name; "" if that is no text.
+std::string text_of(boost::json::object const& o, char const* name);
+
+// How bytes stand in it. Errors of `from_base64`: misuse(bad_value).
+std::string to_base64(std::string_view text);
+std::string from_base64(std::string_view text);
+
 using job = std::function<boost::asio::awaitable<void>()>;
 
 // Runs them on this thread, at most `at_once` at a time; returns when all have ended, and throws the first error then.

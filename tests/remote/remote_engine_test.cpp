@@ -409,6 +409,7 @@ TEST_F(RemoteEngine, StaysPausedOverARestartUntilSomebodyResumesIt)
     order const          o{"o1", 500};
     weft::remote_options pauses;
     pauses.engine.retry.attempts = 2;
+    pauses.engine.poll = 5ms;
     s.undecided = true;
     {
         process first(at.address(), callback, s, pauses, count);
@@ -420,8 +421,12 @@ TEST_F(RemoteEngine, StaysPausedOverARestartUntilSomebodyResumesIt)
     s.undecided = false;
     process second(at.address(), callback, s, pauses, count);
     lead_to(&second.engine());
+    auto const calls = callbacks.requests();
     at.manager().make_due("g1", weft::blocking);
-    std::this_thread::sleep_for(300ms);
+    ASSERT_TRUE(eventually([&] { return callbacks.requests() > calls; }));
+    // Many times as long as it takes to look for what is called back.
+    for (int i = 0; i < 20; ++i)
+        second.engine().execute<std::string>("echo", "after-" + std::to_string(i), std::string("x"), weft::blocking);
     EXPECT_EQ(s.done("g1 02/action"), sent);
     EXPECT_THAT(second.engine().query("g1", weft::blocking)->paused_reason, HasSubstr("charge"));
     second.engine().resume("g1", weft::blocking);
@@ -457,8 +462,18 @@ TEST_F(RemoteEngine, IsToldWhenItWasStoppedAtTheCoordinator)
 
 TEST_F(RemoteEngine, WaitsForACoordinatorThatIsAway)
 {
+    class troubles final : public weft::counters
+    {
+    public:
+        void count(event e, std::uint64_t n) noexcept override { errors += e == event::store_errors ? n : 0; }
+
+        std::atomic<std::uint64_t> errors{0};
+    };
+    auto const counted = std::make_shared<troubles>();
+    auto       options = listening();
+    options.engine.counters = counted;
     s.slow_ms = 300;
-    process           p(at.address(), own_port, s, listening());
+    process           p(at.address(), own_port, s, options);
     order const       o{"o1", 500};
     std::promise<int> ended;
     p.engine().execute<int>("place", "g1", o, [&](std::exception_ptr e, int cents) {
@@ -469,7 +484,7 @@ TEST_F(RemoteEngine, WaitsForACoordinatorThatIsAway)
     });
     ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") == 1; }));
     at.stop();
-    std::this_thread::sleep_for(600ms);  // its outcome cannot be recorded
+    ASSERT_TRUE(eventually([&] { return counted->errors > 1; }));  // its outcome cannot be recorded
     at.start();
     EXPECT_EQ(ended.get_future().get(), 500);
     EXPECT_EQ(s.done("g1 02/action"), 1);
