@@ -59,7 +59,8 @@ boost::asio::awaitable<void> run_live(coordinator& to, std::shared_ptr<transport
     std::exception_ptr error;
     try
     {
-        co_await std::invoke(body, pattern, std::move(args)...);
+        auto running = std::invoke(body, pattern, std::move(args)...);  // its arguments are made in a statement of their own
+        co_await std::move(running);
     }
     catch (...)
     {

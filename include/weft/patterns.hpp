@@ -65,7 +65,8 @@ public:
         return to.submit(data(), false, std::forward<Token>(token));
     }
 
-    /// Returns when its first attempt has ended: `status` says whether it is final.
+    /// Returns when its first attempt has ended: `status` says whether it is final. It is durable, and will end, either way.
+    /// Errors: as `coordinator::submit`; wrong_status if the gid has ended before, as whatever it was.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto submit_and_wait(coordinator& to, Token&& token = {}) const
     {
