@@ -69,7 +69,12 @@ function(weft_library)
         # each class for it. Inlines are hidden, which is most of what there is to gain.
         VISIBILITY_INLINES_HIDDEN ON
         WINDOWS_EXPORT_ALL_SYMBOLS ON
-        POSITION_INDEPENDENT_CODE ON)                                 # users link the static libraries into plugins
+        POSITION_INDEPENDENT_CODE ON                                  # users link the static libraries into plugins
+        UNITY_BUILD ${WEFT_UNITY}
+        UNITY_BUILD_BATCH_SIZE 10)
+    if(WEFT_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        target_compile_options(${target} PRIVATE -Wno-subobject-linkage)    # a file of the group is not a header
+    endif()
 
     # --- what a consumer has to find again. A static library's private links are links of the consumer, too. ---
     set(components "")

@@ -46,7 +46,7 @@ std::int64_t number_of(boost::json::object const& o, std::string_view key, std::
     return v->get_int64();
 }
 
-operation operation_from(std::string_view text)
+operation operation_in(std::string_view text)
 {
     for (auto op : {operation::action, operation::compensate, operation::try_, operation::confirm, operation::cancel, operation::commit,
                     operation::rollback})
@@ -107,7 +107,7 @@ private:
     void read_entry(boost::json::object const& o)
     {
         std::string const id(text_of(o, "id"));
-        auto const        op = operation_from(text_of(o, "op"));
+        auto const        op = operation_in(text_of(o, "op"));
         auto const        state = text_of(o, "status");
         auto const        known = index_.find(id);
         if (is_undo(op) || op == operation::confirm || op == operation::commit)

@@ -88,7 +88,7 @@ public:
         w_.at.serve("/xa", [this](services::heard const& c) {
             auto const xid = "'" + c.query.at("gid") + '-' + c.query.at("branch_id") + "'";
             bool const commit = c.query.at("op") == "commit";
-            if (database_.kind() == "mysql")
+            if (database_.mysql())
                 database_.execute((commit ? "XA COMMIT " : "XA ROLLBACK ") + xid);
             else
                 database_.execute((commit ? "COMMIT PREPARED " : "ROLLBACK PREPARED ") + xid);
@@ -100,7 +100,7 @@ public:
     {
         auto const id = "0" + std::to_string(account);
         auto const xid = "'" + gid + '-' + id + "'";
-        bool const mysql = database_.kind() == "mysql";
+        bool const mysql = database_.mysql();
         using weft::detail::server_session;
         server_session s(weft::detail::parse_server_url(database_.url()), {}, server_session::purpose::participant);
         s.execute(mysql ? "XA START " + xid : "BEGIN");

@@ -62,7 +62,8 @@ protected:
     std::unique_ptr<weft::store> store = weft::make_memory_store();
 };
 
-INSTANTIATE_TEST_SUITE_P(, FewConnections, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
+INSTANTIATE_TEST_SUITE_P(, FewConnections, testing::Values("postgres", "mysql plain"),
+                         [](auto const& i) { return i.param.starts_with("mysql") ? "mysql" : i.param; });
 
 TEST_P(FewConnections, AreEnoughForADatabase)
 {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Private database servers for a test run: PostgreSQL and MariaDB, in a temporary directory, on free loopback ports; and a second, plain
-PostgreSQL, with that server's own defaults: without prepared transactions, and a test may crash it.
+one of each, with that server's own defaults (PostgreSQL: without prepared transactions), which a test may crash, or change for everybody.
 
     servers.py start DIR     starts them and returns; DIR/addresses then says where they are (WEFT_POSTGRES=…, WEFT_POSTGRES_PLAIN=…,
-                             WEFT_MYSQL=…)
+                             WEFT_MYSQL=…, WEFT_MYSQL_PLAIN=…)
     servers.py stop DIR      stops them and removes what they wrote
     servers.py run [--durable] COMMAND…
                              starts them, runs the command with those addresses in its environment, stops them; durable: each commit
@@ -149,6 +149,21 @@ class Mariadb:
         await_port(self.port, self.process, self.log)
 
 
+class PlainMariadb(Mariadb):
+    """Settings that belong to the whole server are changed here, where nobody else minds."""
+    settings = ["--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-buffer-pool-size=32M", "--character-set-server=utf8mb4",
+                "--performance-schema=off"]
+
+    def __init__(self, directory, port, like):
+        super().__init__(directory, port, like.password, False)
+        self.like, self.directory = like, directory / "mariadb-plain"
+
+    def create(self):
+        """A copy of one that was created and has not been started."""
+        self.log = open(self.directory.parent / "mariadb-plain.log", "ab")
+        run(["cp", "-a", str(self.like.directory), str(self.directory)], self.log)
+
+
 def end(server):
     process = getattr(server, "process", None)
     if process is None or process.poll() is not None:
@@ -169,14 +184,15 @@ class Servers:
         self.directory.chmod(0o755)
         password = secrets.token_hex(8)
         postgres = Postgres(self.directory, free_port(), password, durable)
-        self.all = [postgres, PlainPostgres(self.directory, free_port(), postgres), Mariadb(self.directory, free_port(), password, durable)]
+        mariadb = Mariadb(self.directory, free_port(), password, durable)
+        self.all = [postgres, PlainPostgres(self.directory, free_port(), postgres), mariadb, PlainMariadb(self.directory, free_port(), mariadb)]
 
     def start(self):
         for server in self.all:
             server.create()
         for server in self.all:
             server.start()
-        return dict(zip(["WEFT_POSTGRES", "WEFT_POSTGRES_PLAIN", "WEFT_MYSQL"], [server.url for server in self.all]))
+        return dict(zip(["WEFT_POSTGRES", "WEFT_POSTGRES_PLAIN", "WEFT_MYSQL", "WEFT_MYSQL_PLAIN"], [server.url for server in self.all]))
 
     def stop(self):
         for server in self.all:

@@ -18,7 +18,7 @@ class server_session;
 class server_database
 {
 public:
-    // "postgres", "mysql" or "postgres plain". Throws, saying how to get one, if the run has no such server.
+    // "postgres", "mysql", "postgres plain" or "mysql plain". Throws, saying how to get one, if the run has no such server.
     explicit server_database(std::string const& kind);
     ~server_database();
     server_database(server_database const&) = delete;
@@ -28,7 +28,7 @@ public:
     std::string url(std::string const& options = "") const { return url_ + options; }
 
     std::string const& name() const { return name_; }
-    std::string const& kind() const { return kind_; }
+    bool               mysql() const { return kind_.starts_with("mysql"); }
 
     // One statement, by the server's owner, in this database.
     void        execute(std::string const& sql) const;
@@ -39,7 +39,8 @@ private:
 };
 
 // An account of its own for one database, which may do nothing there until it is told that it may. Dropped at the end, before the database.
-// On MySQL only one test of all that run at the same time has such accounts: what befalls them is a setting of the whole server.
+// On MySQL such accounts live on "mysql plain" only, and only one test of all that run at the same time has them: what befalls them is a
+// setting of the whole server.
 class server_account
 {
 public:
@@ -60,7 +61,7 @@ public:
     // So many connections at the same time; those that it has now do not count.
     void limit(unsigned connections) const;
 
-    // Kills all its sessions; and waits until they are gone.
+    // Kills all its sessions; and waits until those that it had are gone: new ones may begin meanwhile.
     void kill_sessions() const;
     void end_sessions() const;
 
@@ -72,11 +73,9 @@ private:
     std::unique_ptr<weft::detail::server_session> alone_;
 };
 
-// The server's own URL: postgres://user:password@127.0.0.1:port/postgres. "postgres plain": the one with that server's own defaults.
+// The server's own URL: postgres://user:password@127.0.0.1:port/postgres. "… plain": the one with that server's own defaults, which a test
+// may crash or change for everybody.
 std::string server_address(std::string const& kind);
-
-// One statement in the server's own database.
-void execute_on_server(std::string const& kind, std::string const& sql);
 
 // Asks until it is so, but no longer than 20 s. False: it is not so.
 template <class F>

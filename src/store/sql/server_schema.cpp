@@ -17,7 +17,7 @@ extern char const* const mysql_dtm;
 
 namespace {
 
-struct migration
+struct server_migration
 {
     int         version;
     int         min_reader;
@@ -25,7 +25,7 @@ struct migration
     char const* mysql;
 };
 
-std::array<migration, 1> migrations() { return {{{1, 1, postgres_001, mysql_001}}}; }
+std::array<server_migration, 1> server_migrations() { return {{{1, 1, postgres_001, mysql_001}}}; }
 
 std::string replaced(std::string text, std::string_view what, std::string_view by)
 {
@@ -65,7 +65,7 @@ public:
     int version() { return has_tables() ? std::atoi(setting("schema", "version").c_str()) : 0; }
     int min_reader() { return has_tables() ? std::atoi(setting("schema", "min_reader").c_str()) : 0; }
 
-    void run(migration const& m)
+    void run(server_migration const& m)
     {
         if (m.version != 1 || !take_over())
             run(postgres_ ? m.postgres : m.mysql);
@@ -194,7 +194,7 @@ void migrate_server(detail::server_session& session, dialect const& d, std::stri
     schema s(session, d, prefix, name);
     s.lock();
     int const version = checked_version(s, name);  // another process may have been quicker
-    for (auto const& m : migrations())
+    for (auto const& m : server_migrations())
         if (m.version > version)
             s.run(m);
     s.unlock();

@@ -23,8 +23,6 @@ namespace sql_store {
 
 namespace {
 
-constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
 // How long a writer stands aside when another process waits for its turn.
 constexpr useconds_t stand_aside_us = 1'500;
 

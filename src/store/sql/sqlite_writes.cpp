@@ -6,15 +6,11 @@
 
 #include <boost/json/serialize.hpp>
 
-#include <limits>
-
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
 
 namespace {
-
-constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 constexpr char const* extended = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || ']}', "
                                  "position = :after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";

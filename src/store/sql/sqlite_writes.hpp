@@ -9,9 +9,13 @@
 
 #include <weft/store.hpp>
 
+#include <limits>
+
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
+
+inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();  // a due time
 
 class sqlite_writes final : private record_writer
 {
