@@ -189,7 +189,23 @@ void engine_core::ended(attempt& a, ended_as how)
     check_stopped();
 }
 
-void engine_core::operation_orphaned(std::string const& gid) { ++orphans_[gid]; }
+// No time-out of an attempt bounds it any more: it is asked to stop, or its transaction might wait for it here for ever.
+void engine_core::orphan(class send& s) noexcept
+{
+    s.waiting = nullptr;
+    ++orphans_[s.where.gid];
+    if (abandoned())
+        return;  // this may be any thread, and operations belong to the strand
+    boost::intrusive_ptr<class send> const keep(&s);
+    try
+    {
+        s.cancel.emit(boost::asio::cancellation_type::terminal);
+    }
+    catch (...)
+    {
+        // Then it returns when it likes.
+    }
+}
 
 void engine_core::operation_returned(std::string const& gid, bool orphan)
 {
@@ -199,8 +215,8 @@ void engine_core::operation_returned(std::string const& gid, bool orphan)
     if (auto const o = orphans_.find(gid); o != orphans_.end() && --o->second == 0)
     {
         orphans_.erase(o);
-        if (auto p = parked_.extract(gid))
-            begin(std::move(p.mapped()));
+        if (parked_.erase(gid) > 0)
+            take_up(gid);
     }
 }
 

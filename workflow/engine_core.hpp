@@ -109,9 +109,10 @@ public:
     void decided(attempt& a);
     void ended(attempt& a, ended_as how);
 
-    // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it.
+    // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it. Until an
+    // orphan has returned its transaction is not attempted again here.
     void operation_began() noexcept { operations_in_flight_.fetch_add(1, std::memory_order_relaxed); }
-    void operation_orphaned(std::string const& gid);
+    void orphan(class send& s) noexcept;
     void operation_returned(std::string const& gid, bool orphan);
 
     // Whether a participant's database is the store's own: answers at once if known, else calls `a.go_on()` later.
@@ -192,6 +193,7 @@ private:
     void          claim_in(std::chrono::milliseconds delay);
     void          claimed_rows(claimed c);
     void          begin(transaction row);
+    void          take_up(std::string const& gid);
     void          look_for_cancels();
     void          look_for_watched();
     void          look_for_late_cancel(std::string const& gid);
@@ -277,7 +279,7 @@ private:
     std::unordered_map<std::string, std::vector<waiter>>                waiters_;  // gid → who waits for its end
     std::unordered_set<std::string>                                     watched_;  // those of them that do not run here
     std::unordered_map<std::string, unsigned>                           orphans_;  // gid → sends that have not returned
-    std::unordered_map<std::string, transaction>                        parked_;   // claimed, but an orphan has not returned
+    std::unordered_set<std::string>                                     parked_;   // claimed, but an orphan has not returned
     std::vector<boost::intrusive_ptr<attempt>>                          held_;     // wait for a beat
     std::vector<xa_participant*>                                        resources_;
     bool                                                                sweeping_ = false;

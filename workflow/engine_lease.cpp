@@ -133,7 +133,7 @@ void engine_core::lost_incarnation()
         a->abandon();
     }
     transactions_in_memory_.store(0, std::memory_order_relaxed);
-    for (auto const& [gid, row] : std::exchange(parked_, {}))
+    for (auto const& gid : std::exchange(parked_, {}))
         if (waiters_.contains(gid))
             watch(gid);
     for (auto& [gid, waiting] : std::exchange(passes_, {}))
@@ -220,13 +220,11 @@ void engine_core::claimed_rows(claimed c)
     count(counters::event::claimed, c.rows.size());
     for (auto& row : c.rows)
     {
+        if (running_.contains(row.gid))
+            continue;  // a claim in doubt brings also what runs here
         watched_.erase(row.gid);
         if (orphans_.contains(row.gid))
-        {
-            // An operation of it that this engine sent earlier has not returned: not a second time beside it.
-            auto gid = row.gid;
-            parked_.insert_or_assign(std::move(gid), std::move(row));
-        }
+            parked_.insert(row.gid);  // an operation of it that this engine sent earlier has not returned: not a second time beside it
         else
             begin(std::move(row));
     }
@@ -260,6 +258,12 @@ void engine_core::reload(attempt& a)
 {
     auto const gid = a.gid();
     forget(a);
+    take_up(gid);
+}
+
+// Leased, as far as this engine knows, and not running: goes on from what the store has, if it still is.
+void engine_core::take_up(std::string const& gid)
+{
     on_store([this, gid] { return store_.find(gid, true); },
              [this, gid](std::exception_ptr error, std::optional<transaction> row) {
                  if (error)

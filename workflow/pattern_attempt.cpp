@@ -78,15 +78,9 @@ void pattern_attempt::abandon() noexcept
     timer::cancel();
     for (auto& s : states_)
         if (auto const sent = std::exchange(s.sent, nullptr); sent && sent->waiting)
-        {
-            sent->waiting = nullptr;
-            engine_.operation_orphaned(gid_);
-        }
+            engine_.orphan(*sent);
     if (auto const sent = std::exchange(question_.sent, nullptr); sent && sent->waiting)
-    {
-        sent->waiting = nullptr;
-        engine_.operation_orphaned(gid_);
-    }
+        engine_.orphan(*sent);
 }
 
 void pattern_attempt::stop()

@@ -111,12 +111,8 @@ void workflow_attempt::drop_body() noexcept
 
 void workflow_attempt::orphan_send() noexcept
 {
-    if (send_ && send_->waiting)
-    {
-        send_->waiting = nullptr;
-        engine_.operation_orphaned(gid_);
-    }
-    send_ = nullptr;
+    if (auto const sent = std::exchange(send_, nullptr); sent && sent->waiting)
+        engine_.orphan(*sent);
 }
 
 void workflow_attempt::abandon() noexcept

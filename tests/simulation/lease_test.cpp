@@ -90,6 +90,66 @@ TEST(Lease, AnEngineThatIsTakenForDeadStartsAnew)
     EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "saga-2/action"), 2) << "sent again by the new incarnation";
 }
 
+// What it had sent does not end by itself, and no attempt is left whose time-out would end it.
+TEST(Lease, AnEngineThatIsTakenForDeadStopsWhatItHasSent)
+{
+    weft::testing::environment_options options;
+    options.patience = std::chrono::hours(1);
+    bank        b;
+    environment env(options);
+    b.watch(env.store());
+    env.add("two", &two, std::ref(b));
+    env.on("saga-2").never_answers().runs();
+    env.submit("two", "g1");
+    env.settle();
+    EXPECT_EQ(env.store().release_dead(0ms), 1u);
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_THAT(b.audit(env), IsEmpty());
+    EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "saga-2/action"), 2) << "sent again by the new incarnation";
+}
+
+weft::workflow<std::int64_t> reserving(weft::context& wf, bank& b)
+{
+    request const r{"ann", 100};
+    co_return co_await wf.tcc("tcc-1", weft::with(b, &reserve), weft::with(b, &confirm), weft::with(b, &release), r);
+}
+
+// A claim whose answer was lost is repeated for what the engine owns already. That brings what it is running, too, as it was: taken up
+// from there once more, when the operation that has not returned at last returns, it would send without a lease.
+TEST(Lease, AClaimInDoubtTakesUpNothingThatRunsAlready)
+{
+    weft::testing::environment_options options;
+    options.engine.operation_timeout = 1s;
+    options.engine.retry.initial = 20s;
+    bank        b;
+    environment env(options);
+    b.watch(env.store());
+    env.add("two", &two, std::ref(b));
+    env.add("reserving", &reserving, std::ref(b));
+    env.on("tcc-1").answers_after(10s);  // no time-out can stop it
+    env.on("tcc-1", weft::operation::cancel).never_answers().runs();
+    env.submit("reserving", "g1");
+    env.advance(500ms);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.advance(700ms);  // the try was given up, and the cancel has been sent
+    env.plant_crash(1, environment::crash_mode::answer_lost);
+    weft::create_write g2;
+    g2.gid = "g2";
+    g2.workflow = "two";
+    std::array<weft::write, 1> const writes{g2};
+    env.store().apply(writes, false);  // is claimed, and the answer lost
+    env.advance(2s);
+    EXPECT_EQ(env.crashes(), 1u);
+    EXPECT_EQ(env.query("g1")->owner, "") << "parked until it is due again";
+    env.advance(10s);
+    EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "tcc-1/cancel"), 1) << "it was not due yet";
+    env.finish();
+    EXPECT_THAT(b.audit(env), IsEmpty());
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+}
+
 // It hears of its death from a write before the next beat tells it.
 TEST(Lease, ATransactionForAnEngineThatIsTakenForDeadIsMadeByItsNextIncarnation)
 {

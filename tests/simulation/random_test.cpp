@@ -186,7 +186,11 @@ void simulate(std::uint64_t seed, backend const& on, tally& t)
     env.engine();
     env.settle();
     for (auto n = d.below(5); n > 0; --n)
-        env.plant_crash(1 + d.below(50), static_cast<weft::testing::environment::crash_mode>(1 + d.below(4)));
+    {
+        // Two statements: the order in which arguments are evaluated differs between compilers.
+        auto const mode = static_cast<environment::crash_mode>(1 + d.below(4));
+        env.plant_crash(1 + d.below(50), mode);
+    }
 
     auto const transactions = 1 + d.below(4);
     for (std::uint64_t g = 1; g <= transactions; ++g)
