@@ -264,6 +264,8 @@ void engine_core::reload(attempt& a)
 // Leased, as far as this engine knows, and not running: goes on from what the store has, if it still is.
 void engine_core::take_up(std::string const& gid)
 {
+    if (waiters_.contains(gid))
+        watch(gid);  // should it be somebody else's meanwhile
     on_store([this, gid] { return store_.find(gid, true); },
              [this, gid](std::exception_ptr error, std::optional<transaction> row) {
                  if (error)
@@ -271,8 +273,10 @@ void engine_core::take_up(std::string const& gid)
                      claim_in_doubt_ = true;  // it is leased, and nobody runs it
                      return claim_in(store_retry);
                  }
-                 if (row && row->owner == incarnation_)
-                     begin(std::move(*row));
+                 if (!row || row->owner != incarnation_)
+                     return;
+                 watched_.erase(gid);
+                 begin(std::move(*row));
              });
 }
 
