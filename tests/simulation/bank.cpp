@@ -245,6 +245,8 @@ std::vector<std::string> bank::audit(weft::testing::environment& env) const
     std::int64_t spent = 0;
     for (auto const& listed : env.list({.limit = std::numeric_limits<std::int32_t>::max()}))
     {
+        if (listed.workflow.empty())
+            continue;  // not this bank's
         auto const row = *env.query(listed.gid);
         auto const told_branches = read(row);
         auto&      branches = by_branch[row.gid];
