@@ -40,7 +40,16 @@ enum class sql_dialect : std::uint8_t
     mysql  ///< MySQL and MariaDB
 };
 
-/// What the barrier needs from a connection to a participant's database: two functions.
+/// What a connection knows of the local transaction on it.
+enum class local_transaction : std::uint8_t
+{
+    unknown,  ///< it cannot tell
+    open,
+    none,    ///< none is open: each statement would be committed by itself
+    fragile  ///< one is open while autocommit is on (MySQL): a deadlock would end it, and what comes after would be committed by itself
+};
+
+/// What the barrier needs from a connection to a participant's database: two functions, and better a third.
 ///
 /// Lifetimes: refers to a connection that somebody else owns; every call happens inside the local transaction that is open on it.
 /// Thread safety: as the connection's own; the barrier uses it from the calling thread only.
@@ -58,6 +67,10 @@ public:
     barrier_connection& operator=(barrier_connection const&) = delete;
 
     virtual sql_dialect dialect() const noexcept = 0;
+
+    /// What is known without asking the server. The barrier refuses (misuse) what is none and what is fragile: its row would not go with the
+    /// business.
+    virtual local_transaction transaction() const noexcept { return local_transaction::unknown; }
 
     /// Executes a statement and returns how many rows it inserted, updated or deleted.
     virtual std::int64_t execute(std::string_view sql, std::span<std::string_view const> parameters) = 0;
@@ -91,7 +104,9 @@ struct barrier_entry
 ///
 /// Thread safety: one thread at a time.
 /// Durability: the caller owns the local transaction. Nothing is kept until it commits, and the barrier's rows go with the business:
-/// rolled back together, they leave no trace and the operation can be sent again.
+/// rolled back together, they leave no trace and the operation can be sent again. On MySQL and MariaDB the session must have autocommit off
+/// (`SET autocommit = 0`): a deadlock rolls the whole transaction back there, and business that went on after it would be committed without
+/// the barrier's row.
 class barrier
 {
 public:
@@ -111,7 +126,8 @@ public:
 
     /// Runs `business` if this is the first time, and returns its result; else returns what it returned then.
     ///
-    /// Errors: failure if the branch was already undone; whatever `business` throws. The caller rolls back in any case.
+    /// Errors: failure if the branch was already undone; misuse if no local transaction is open, or only a fragile one (`local_transaction`);
+    /// std::runtime_error if the business ended the local transaction; whatever `business` throws. The caller rolls back in any case.
     /// Shape: the result is void or anything that <weft/detail/codec.hpp> converts; it is kept as JSON in the barrier's row. An
     /// undo that is skipped returns a default-constructed one.
     template <class F>
@@ -122,7 +138,10 @@ public:
         if constexpr (std::is_void_v<R>)
         {
             if (entry.first)
+            {
                 std::forward<F>(business)();
+                leave(connection);
+            }
         }
         else
         {
@@ -136,11 +155,15 @@ public:
 
     // What `call` is made of, for adapters and for business that is no single function.
 
-    /// Takes the next barrier id and asks whether the business is to run. Errors: failure if the branch was already undone.
+    /// Takes the next barrier id and asks whether the business is to run. Errors: as `call`.
     barrier_entry enter(barrier_connection&);
 
-    /// Keeps the result of the business that `enter` asked for. Not needed for void.
+    /// Keeps the result of the business that `enter` asked for. Errors: std::runtime_error if the barrier's row is gone.
     void record(barrier_connection&, std::string_view json);
+
+    /// In place of `record` where there is no result: finds out whether the barrier's row is there still. It goes if the business had a deadlock
+    /// on MySQL or MariaDB and went on; elsewhere nothing is asked. Errors: std::runtime_error if it is gone: roll back.
+    void leave(barrier_connection&);
 
     /// The result to give for an entry that is not the first.
     template <class R>
@@ -182,6 +205,7 @@ public:
 
 private:
     bool              insert(barrier_connection&, operation which);
+    [[noreturn]] void throw_row_gone() const;
     [[noreturn]] void throw_nothing_recorded() const;
 
     std::string     gid_;

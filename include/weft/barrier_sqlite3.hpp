@@ -25,7 +25,11 @@ class sqlite3_connection final : public barrier_connection
 public:
     explicit sqlite3_connection(sqlite3* db) noexcept : db_(db) { }
 
-    sql_dialect dialect() const noexcept override { return sql_dialect::sqlite; }
+    sql_dialect       dialect() const noexcept override { return sql_dialect::sqlite; }
+    local_transaction transaction() const noexcept override
+    {
+        return sqlite3_get_autocommit(db_) ? local_transaction::none : local_transaction::open;
+    }
 
     std::int64_t execute(std::string_view sql, std::span<std::string_view const> parameters) override
     {

@@ -68,8 +68,9 @@ public:
     /// creates the barrier's table there.
     ///
     ///     ?connections=16&lock_timeout=2s&statement_timeout=10s&connect_timeout=3s&same_database=off
-    ///     &schema=shop&sslmode=verify-full&sslrootcert=/etc/ca.pem      PostgreSQL: and libpq's other ssl…, host=/socket/directory
-    ///     &sslca=/etc/ca.pem&unix_socket=/run/mysqld/mysqld.sock        MySQL: and sslcert, sslkey
+    ///     &schema=shop&sslmode=verify-full&sslrootcert=/etc/ca.pem      PostgreSQL: and libpq's other ssl…, host=/socket/directory,
+    ///                                                                   target_session_attrs=…, pooler=session
+    ///     &sslca=/etc/ca.pem&unix_socket=/run/mysqld/mysqld.sock        MySQL: and sslcert, sslkey, sslmode=require
     ///
     /// Errors: misuse if the URL is none of these; std::runtime_error naming the file or server and why it cannot be used. Passwords
     /// appear in none of them.

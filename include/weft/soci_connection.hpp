@@ -27,6 +27,7 @@ public:
     soci::session& session() const noexcept { return session_; }
 
     sql_dialect        dialect() const noexcept override { return dialect_; }
+    local_transaction  transaction() const noexcept override;
     std::int64_t       execute(std::string_view sql, std::span<std::string_view const> parameters) override;
     std::optional<row> query_row(std::string_view sql, std::span<std::string_view const> parameters, std::size_t columns) override;
 

@@ -58,6 +58,7 @@ bool barrier::insert(barrier_connection& c, operation which)
 
 barrier_entry barrier::enter(barrier_connection& c)
 {
+    detail::require_transaction(c);
     ++calls_;
     barrier_id_ = (calls_ < 10 ? "0" : "") + std::to_string(calls_);
 
@@ -85,7 +86,24 @@ void barrier::record(barrier_connection& c, std::string_view json)
     auto const op = to_string(op_);
     if (c.execute(detail::record_statement(c.dialect(), options_.table),
                   std::array<std::string_view, 5>{json, gid_, branch_id_, op, barrier_id_}) != 1)
-        throw std::runtime_error("the barrier's row of this " + std::string(op) + " is gone: the business must not delete it");
+        throw_row_gone();
+}
+
+void barrier::leave(barrier_connection& c)
+{
+    if (c.dialect() != sql_dialect::mysql)
+        return;
+    auto const op = to_string(op_);
+    if (!c.query_row(detail::read_statement(c.dialect(), options_.table),
+                     std::array<std::string_view, 4>{gid_, branch_id_, op, barrier_id_}, 2))
+        throw_row_gone();
+}
+
+void barrier::throw_row_gone() const
+{
+    throw std::runtime_error(
+        "the barrier's row of this " + std::string(to_string(op_)) +
+        " is gone: the business must not delete it, nor end the local transaction, nor go on after a deadlock, which ends it");
 }
 
 void barrier::throw_nothing_recorded() const

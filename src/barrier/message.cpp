@@ -16,6 +16,7 @@ constexpr std::string_view branch_id = "00", op = "msg", barrier_id = "01", give
 
 bool leave_mark(barrier_connection& c, std::string const& table, std::string const& gid, std::string_view reason)
 {
+    detail::require_transaction(c);
     detail::check_table_name(table);
     if (gid.empty() || gid.size() > 128)
         throw misuse(misuse::code::bad_gid, "a message has a gid of 1 to 128 bytes");

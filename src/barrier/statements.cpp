@@ -35,13 +35,43 @@ bool is_identifier(std::string_view s)
            std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || digit(c); });
 }
 
+// "orders" or `orders`, as PostgreSQL and MySQL quote.
+bool is_quoted(std::string_view s)
+{
+    auto const plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
+    return s.size() > 2 && (s.front() == '"' || s.front() == '`') && s.back() == s.front() &&
+           std::all_of(s.begin() + 1, s.end() - 1, plain);
+}
+
 }  // namespace
+
+void require_transaction(barrier_connection const& c)
+{
+    switch (c.transaction())
+    {
+    case local_transaction::unknown:
+    case local_transaction::open:
+        return;
+    case local_transaction::none:
+        throw misuse(
+            misuse::code::wrong_call,
+            "no local transaction is open on the connection: the barrier's row would be committed by itself, and would stay when the "
+            "business fails" +
+                std::string(c.dialect() == sql_dialect::mysql ? ". On MySQL and MariaDB: SET autocommit = 0" : ""));
+    case local_transaction::fragile:
+        throw misuse(
+            misuse::code::wrong_call,
+            "the connection has autocommit on: after a deadlock, which rolls back the whole transaction, the barrier's row too, the "
+            "business could go on and be committed alone. SET autocommit = 0 on the session, and then COMMIT or ROLLBACK");
+    }
+}
 
 void check_table_name(std::string_view name)
 {
     auto const dot = name.find('.');
-    bool const good =
-        dot == std::string_view::npos ? is_identifier(name) : is_identifier(name.substr(0, dot)) && is_identifier(name.substr(dot + 1));
+    auto const schema = name.substr(0, dot == std::string_view::npos ? 0 : dot);
+    bool const good = dot == std::string_view::npos ? is_identifier(name)
+                                                    : (is_identifier(schema) || is_quoted(schema)) && is_identifier(name.substr(dot + 1));
     if (!good)
         throw misuse(misuse::code::wrong_call,
                      "the barrier's table must be named by letters, digits and underscores, with at most one dot");

@@ -7,8 +7,11 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-/// Throws misuse unless `name` is an identifier, or two joined by a dot: it becomes part of statements.
+/// Throws misuse unless `name` is an identifier, or two joined by a dot, of which the first may be quoted: it becomes part of statements.
 void check_table_name(std::string_view name);
+
+/// Throws misuse if the connection knows that no local transaction is open on it, or none that holds.
+void require_transaction(barrier_connection const&);
 
 /// Inserts (trans_type, gid, branch_id, op, barrier_id, reason), or does nothing if a row of that identity is there.
 std::string insert_statement(sql_dialect, std::string const& table);

@@ -20,7 +20,13 @@ struct table_name
         schema = dot == std::string::npos ? "" : whole.substr(0, dot + 1);
         name = dot == std::string::npos ? whole : whole.substr(dot + 1);
     }
-    std::string schema_alone() const { return schema.substr(0, schema.empty() ? 0 : schema.size() - 1); }
+    std::string schema_alone() const
+    {
+        auto alone = schema.substr(0, schema.empty() ? 0 : schema.size() - 1);
+        if (!alone.empty() && (alone.front() == '"' || alone.front() == '`'))
+            alone = alone.substr(1, alone.size() - 2);
+        return alone;
+    }
 };
 
 constexpr char const* columns = "trans_type varchar(45) default '', gid varchar(128) default '', branch_id varchar(128) default '', "

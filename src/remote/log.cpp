@@ -1,6 +1,6 @@
 #include "src/remote/log.hpp"
 
-#include "src/store/row.hpp"
+#include "src/store/rules/row.hpp"
 
 #include <weft/detail/codec.hpp>
 #include <weft/errors.hpp>
@@ -123,7 +123,7 @@ private:
     void request(deed does)
     {
         auto const what = does == deed::cancel ? request_write::kind::cancel : request_write::kind::resume;
-        row_rules::request(s_.row, {s_.row.gid, what}, s_.row.due);
+        row_rules::request(s_.row, {s_.row.gid, what}, false, s_.row.due);
     }
 
     // Parts that nobody has ended are as if they were not there: somebody else has gone on.

@@ -1,7 +1,7 @@
 #include "src/remote/remote_store.hpp"
 
 #include "src/http/request.hpp"
-#include "src/store/row.hpp"
+#include "src/store/rules/row.hpp"
 
 #include <weft/detail/machine_seed.hpp>
 #include <weft/errors.hpp>
@@ -197,7 +197,7 @@ bool remote_store::catch_up(held& h, boost::json::array const& branches)
         else if (row.does == deed::cancel || row.does == deed::resume)
         {
             auto const what = row.does == deed::cancel ? request_write::kind::cancel : request_write::kind::resume;
-            row_rules::request(h.row, {h.row.gid, what}, options_.time->now());
+            row_rules::request(h.row, {h.row.gid, what}, false, options_.time->now());
             ++events_;
         }
         else if (row.by != me_ || (row.does != deed::claim && row.does != deed::part))

@@ -1,6 +1,6 @@
 // What goes to the coordinator, and what its answers mean.
 #include "src/remote/remote_store.hpp"
-#include "src/store/row.hpp"
+#include "src/store/rules/row.hpp"
 
 #include <weft/errors.hpp>
 
@@ -399,7 +399,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(request_write cons
         {
             std::lock_guard lock(mutex_);
             h->pieces.clear();
-            r = row_rules::request(h->row, w, options_.time->now());
+            r = row_rules::request(h->row, w, false, options_.time->now());
             ++events_;
             co_return r;
         }

@@ -53,7 +53,10 @@ group_committer::ended group_committer::attempt(std::span<std::unique_ptr<sql_jo
                 throw std::runtime_error("its local transaction was ended while it ran: nothing that was done there counts");
         committing = true;
         commit_();
-        return ended::committed;
+        if (!session_.has_moved())
+            return ended::committed;
+        why = "the file was removed or replaced while it was open: what was done there is in neither";
+        return ended::in_doubt;
     }
     catch (std::exception const& e)
     {

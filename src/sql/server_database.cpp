@@ -42,35 +42,37 @@ public:
         if (!begin(why))
             return job.lost(why);
         bool const keep = job.run(connection());
-        switch (session().where())
-        {
-        case detail::server_session::transaction::open:
-            break;
-        case detail::server_session::transaction::failed:
-            // A function that goes on after an error, as if nothing had been: the server would make a rollback of our commit.
-            if (keep)
+        if (keep && session().kind() == server_kind::postgres)
+            switch (session().where())
+            {
+            case detail::server_session::transaction::open:
+                break;
+            case detail::server_session::transaction::failed:
+                // A function that goes on after an error, as if nothing had been: the server would make a rollback of our commit.
                 why = "its local transaction had failed before it returned: nothing that was done there counts";
-            break;
-        default:
-            // Set-up code may well end it: MySQL commits at every CREATE or ALTER.
-            if (keep && job.alone() && session().kind() == server_kind::mysql)
-                return job.done();
-            if (keep)
-                why = "its local transaction was ended while it ran: what it had done by then may count, and it is not recorded";
-        }
+                break;
+            default:
+                why = ended_by_itself;
+            }
         if (!keep || !why.empty())
         {
             bool const of_no_use = !reads_only_ && session().takes_no_writes();
-            if (!session().roll_back() || of_no_use)
+            if (!session().roll_back() || of_no_use || !session().is_as_it_was())
                 close();
             return why.empty() ? job.done() : job.lost(why);
         }
         try
         {
-            session().execute("COMMIT");
+            commit(job.alone());
         }
         catch (std::exception const& e)
         {
+            if (detail::says_no_savepoint(e))
+            {
+                if (!session().roll_back() || !session().is_as_it_was())
+                    close();
+                return job.lost(ended_by_itself);
+            }
             // A server that lives and says no has committed nothing.
             bool const certain = detail::fault_of(e) != detail::server_fault::trouble;
             why = (certain ? "the commit was refused: " : "in doubt: the commit failed: ") + detail::server_message(e);
@@ -78,10 +80,32 @@ public:
                 close();
             return job.lost(why);
         }
+        // What a function has set there is not for the next one.
+        if (!session().is_as_it_was())
+            close();
         job.done();
     }
 
 private:
+    static constexpr char const* ended_by_itself = "its local transaction was ended while it ran, by a statement that commits or by a "
+                                                   "deadlock: what it had done by then may count, and is "
+                                                   "not recorded; what it did after that does not";
+
+    // Set-up code may well end it: MySQL commits at every CREATE or ALTER.
+    void commit(bool set_up)
+    {
+        try
+        {
+            session().commit();
+        }
+        catch (std::exception const& e)
+        {
+            if (!set_up || !detail::says_no_savepoint(e))
+                throw;
+            session().execute("COMMIT");
+        }
+    }
+
     // Twice: an idle session may have been closed by the server, and nothing has been done on it.
     bool begin(std::string& why) noexcept
     {
@@ -90,7 +114,7 @@ private:
             {
                 open();
                 again = again && !held_->fresh;
-                session().execute(reads_only_ ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
+                session().begin(reads_only_);
                 why.clear();
                 return true;
             }
@@ -199,8 +223,7 @@ private:
         try
         {
             barrier::create_table(first.connection(), options.barrier);
-            if (first.session().where() != detail::server_session::transaction::none)
-                first.session().execute("COMMIT");
+            first.session().execute("COMMIT");
         }
         catch (std::exception const& e)
         {
@@ -210,6 +233,8 @@ private:
                 throw std::runtime_error(name + ": the barrier's table " + options.barrier.table +
                                          " cannot be created: " + detail::server_message(e));
         }
+        options.barrier.table = first.session().qualified(options.barrier.table);
+        first.session().roll_back();
         first.rest();
     }
 

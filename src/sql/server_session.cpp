@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
 
 namespace weft {
 inline namespace v0 {
@@ -15,25 +18,32 @@ namespace detail {
 
 namespace {
 
-// SOCI and libpq both read key='value' pairs in which a backslash takes the next character as it is.
-std::string quoted(std::string_view value)
+// SOCI's MySQL reads key='value' pairs in which a backslash takes the next character as it is.
+void add(std::string& to, std::string_view key, std::string_view value)
 {
-    std::string out = "'";
+    (to += to.empty() ? "" : " ") += key;
+    to += "='";
     for (char const c : value)
     {
         if (c == '\'' || c == '\\')
-            out += '\\';
-        out += c;
+            to += '\\';
+        to += c;
     }
-    return out += '\'';
+    to += '\'';
 }
 
-void add(std::string& to, std::string_view key, std::string_view value)
+// libpq's URL, every character of a value written as its code: SOCI takes the string apart at spaces and quotation marks, and joins it again
+// not quite as it was.
+void add_parameter(std::string& to, std::string_view key, std::string_view value)
 {
-    if (!to.empty())
-        to += ' ';
-    (to += key) += '=';
-    to += quoted(value);
+    constexpr char digits[] = "0123456789ABCDEF";
+    (to += to.empty() ? "postgresql:///?" : "&") += key;
+    to += '=';
+    for (unsigned char const c : value)
+        if (std::isalnum(c))
+            to += static_cast<char>(c);
+        else
+            ((to += '%') += digits[c >> 4]) += digits[c & 15];
 }
 
 std::string whole_seconds(std::chrono::milliseconds t)
@@ -62,8 +72,10 @@ constexpr std::chrono::seconds xa_silence{30};
 
 std::string postgres_connect_string(server_url const& url, server_options const& options, server_session::purpose why)
 {
-    std::string text, host = url.host;
-    std::string settings;
+    std::string text, host = url.hosts();
+    bool        chooses = false;
+    // A backslash in a literal is a backslash, whatever the server, the database and the account say.
+    std::string settings = setting("standard_conforming_strings", "on");
     if (options.statement_timeout.count() > 0)
         settings += setting("statement_timeout", std::to_string(options.statement_timeout.count()));
     if (options.lock_timeout.count() > 0)
@@ -74,51 +86,113 @@ std::string postgres_connect_string(server_url const& url, server_options const&
         settings += setting("timezone", "UTC") + setting("idle_in_transaction_session_timeout", "5000") +
                     setting("synchronous_commit", "on") + setting("enable_seqscan", "off");
     if (why == server_session::purpose::xa)
-        settings += setting("idle_in_transaction_session_timeout", std::to_string(xa_silence.count() * 1'000)) +
-                    setting("standard_conforming_strings", "on");
+        settings += setting("idle_in_transaction_session_timeout", std::to_string(xa_silence.count() * 1'000));
     std::string application = "weft";
     for (auto const& [name, value] : url.options)
         if (name == "host")
             host = value;
         else if (name == "application_name")
             application = value;
-        else if (name.starts_with("ssl"))
-            add(text, name, value);
+        else if (name.starts_with("ssl") || name == "target_session_attrs")
+        {
+            add_parameter(text, name, value);
+            chooses = chooses || name == "target_session_attrs";
+        }
+        else if (name == "pooler" && value == "session")
+            continue;
         else
-            refuse_option(name,
-                          "connect_timeout, statement_timeout, lock_timeout, schema, host (a socket's directory), application_name and "
-                          "libpq's sslmode, sslrootcert, sslcert, sslkey, …");
-    add(text, "host", host);
-    add(text, "port", std::to_string(url.port));
+            refuse_option(name, "connect_timeout, statement_timeout, lock_timeout, schema, host (a socket's directory), application_name, "
+                                "pooler=session and "
+                                "libpq's target_session_attrs, sslmode, sslrootcert, sslcert, sslkey, …");
+    // Of several, one that takes writes: the others are its replicas.
+    if (!url.others.empty() && !chooses)
+        add_parameter(text, "target_session_attrs", "read-write");
+    add_parameter(text, "host", host);
+    add_parameter(text, "port", url.ports());
     if (!url.user.empty())
-        add(text, "user", url.user);
+        add_parameter(text, "user", url.user);
     if (!url.password.empty())
-        add(text, "password", url.password);
-    add(text, "dbname", url.database);
-    add(text, "connect_timeout", whole_seconds(options.connect_timeout));
-    add(text, "application_name", application);
-    add(text, "client_encoding", "UTF8");
+        add_parameter(text, "password", url.password);
+    add_parameter(text, "dbname", url.database);
+    add_parameter(text, "connect_timeout", whole_seconds(options.connect_timeout));
+    add_parameter(text, "application_name", application);
+    add_parameter(text, "client_encoding", "UTF8");
     // A server that went away without a word is noticed: what was sent is not acknowledged, or nothing comes for long.
-    add(text, "keepalives_idle", "10");
-    add(text, "keepalives_interval", "5");
-    add(text, "keepalives_count", "3");
-    add(text, "tcp_user_timeout", std::to_string(std::max<long long>(10'000, options.statement_timeout.count())));
-    add(text, "options", settings);
+    add_parameter(text, "keepalives_idle", "10");
+    add_parameter(text, "keepalives_interval", "5");
+    add_parameter(text, "keepalives_count", "3");
+    add_parameter(text, "tcp_user_timeout", std::to_string(std::max<long long>(10'000, options.statement_timeout.count())));
+    add_parameter(text, "options", settings);
     return text;
+}
+
+bool is_certificate(std::string_view name) { return name == "sslca" || name == "sslcert" || name == "sslkey"; }
+
+// The client library passes over a file that is not there, and connects without.
+void check_readable(std::string const& name, std::string const& file)
+{
+    if (file.empty() || ::access(file.c_str(), R_OK) != 0)
+        throw misuse(misuse::code::wrong_call, name + " in a database URL names a file that cannot be read: " + file + ": " +
+                                                   std::strerror(file.empty() ? ENOENT : errno));
+}
+
+std::string authorities_of_the_machine()
+{
+    for (auto const* file :
+         {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"})
+        if (::access(file, R_OK) == 0)
+            return file;
+    throw misuse(misuse::code::wrong_call, "this machine keeps no list of certificate authorities: say sslca=FILE in the database URL");
+}
+
+enum class ssl_mode
+{
+    unsaid,
+    disable,
+    require
+};
+
+// What is said of MySQL; PostgreSQL's client knows for itself.
+ssl_mode mysql_ssl_mode(server_url const& url)
+{
+    auto said = ssl_mode::unsaid;
+    for (auto const& [name, value] : url.options)
+        if (is_certificate(name))
+            said = ssl_mode::require;
+    for (auto const& [name, value] : url.options)
+        if (name == "sslmode")
+        {
+            if (value != "require" && value != "disable")
+                throw misuse(misuse::code::wrong_call, "sslmode in a mysql:// URL is require or disable");
+            if (value == "disable" && said == ssl_mode::require)
+                throw misuse(misuse::code::wrong_call, "sslmode=disable in a database URL, and certificates beside it");
+            said = value == "require" ? ssl_mode::require : ssl_mode::disable;
+        }
+    return said;
 }
 
 std::string mysql_connect_string(server_url const& url, server_options const& options)
 {
     std::string text;
-    bool        socket = false;
+    bool        socket = false, files = false, trusts = false;
     for (auto const& [name, value] : url.options)
-        if (name == "unix_socket" || name == "sslca" || name == "sslcert" || name == "sslkey")
+        if (name == "unix_socket")
         {
             add(text, name, value);
-            socket = socket || name == "unix_socket";
+            socket = true;
         }
-        else
-            refuse_option(name, "connect_timeout, statement_timeout, lock_timeout, unix_socket, sslca, sslcert and sslkey");
+        else if (is_certificate(name))
+        {
+            check_readable(name, value);
+            add(text, name, value);
+            trusts = trusts || name == "sslca";
+            files = true;
+        }
+        else if (name != "sslmode")
+            refuse_option(name, "connect_timeout, statement_timeout, lock_timeout, unix_socket, sslmode, sslca, sslcert and sslkey");
+    // SOCI has the client library ask for encryption if it is given this one.
+    if ((files || mysql_ssl_mode(url) == ssl_mode::require) && !trusts)
+        add(text, "sslca", authorities_of_the_machine());
     // The client library takes "localhost" for its socket, wherever that is.
     if (!socket)
     {
@@ -147,6 +221,16 @@ soci::connection_parameters parameters(server_url const& url, server_options con
     if (url.kind == server_kind::postgres)
         return {soci::postgresql, postgres_connect_string(url, options, why)};
     return {soci::mysql, mysql_connect_string(url, options)};
+}
+
+// As the server has reported them by itself.
+std::string parameters_of(PGconn* c, std::initializer_list<char const*> names)
+{
+    std::string text;
+    for (auto const* name : names)
+        if (auto const* value = PQparameterStatus(c, name))
+            (text += value) += '|';
+    return text;
 }
 
 PGconn* postgres_of(soci::session& sql) { return static_cast<soci::postgresql_session_backend*>(sql.get_backend())->conn_; }
@@ -278,11 +362,16 @@ try : kind_(url.kind), sql_(parameters(url, options, why))
         // Not by a connection option: quotes and spaces do not survive the way there.
         if (!options.schema.empty())
             execute("SET search_path TO " + quoted_identifier(options.schema));
+        refuse_pooler(url);
+        settings_ = settings();
+        reading_ = reading();
         return;
     }
-    std::string version;
-    sql_ << "SELECT version()", soci::into(version);
+    check_encryption(url);
+    std::string version, mode;
+    sql_ << "SELECT version(), @@sql_mode", soci::into(version), soci::into(mode);
     mariadb_ = version.find("MariaDB") != std::string::npos;
+    blocks_ = mariadb_ && (why == purpose::store || mode.find("ORACLE") == std::string::npos);
     std::string set = "SET ";
     if (options.lock_timeout.count() > 0)
         set += "innodb_lock_wait_timeout = " + whole_seconds(options.lock_timeout) + ", ";
@@ -297,12 +386,17 @@ try : kind_(url.kind), sql_(parameters(url, options, why))
         set += "idle_transaction_timeout = 5, ";
     if (why == purpose::store)
         set += "time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 0, ";
-    execute(set.substr(0, set.size() - 2));
+    if (why == purpose::participant)
+        set += "autocommit = 0, ";
+    if (set.size() > 4)
+        execute(set.substr(0, set.size() - 2));
     if (why == purpose::store)
     {
         execute(std::string("SET NAMES utf8mb4 COLLATE ") + (mariadb_ ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin"));
         execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
     }
+    settings_ = settings();
+    reading_ = reading();
 }
 catch (misuse const&)
 {
@@ -320,6 +414,75 @@ void server_session::execute(std::string const& text)
     s.prepare(text, soci::details::st_one_time_query);
     s.define_and_bind();
     s.execute(true);
+}
+
+void server_session::begin(bool reads_only)
+{
+    saves_point_ = kind_ == server_kind::mysql && !reads_only;
+    execute(saves_point_ ? "SAVEPOINT weft_operation" : reads_only ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
+}
+
+void server_session::commit()
+{
+    if (saves_point_ && blocks_)
+        return execute("BEGIN NOT ATOMIC RELEASE SAVEPOINT weft_operation; COMMIT; END");
+    if (saves_point_)
+        execute("RELEASE SAVEPOINT weft_operation");
+    execute("COMMIT");
+}
+
+bool server_session::is_as_it_was() noexcept { return settings() == settings_; }
+
+bool server_session::reads_as_before() noexcept { return reading() == reading_; }
+
+std::string server_session::reading() noexcept
+{
+    if (kind_ == server_kind::postgres)
+        return parameters_of(postgres_of(sql_), {"standard_conforming_strings", "client_encoding"});
+    auto* const    c = mysql_of(sql_);
+    constexpr auto flags = SERVER_STATUS_AUTOCOMMIT | SERVER_STATUS_NO_BACKSLASH_ESCAPES;
+    return std::to_string(c->server_status & flags) + mysql_character_set_name(c);
+}
+
+std::string server_session::settings() noexcept
+{
+    if (kind_ == server_kind::mysql)
+        return reading() + (mysql_of(sql_)->db ? mysql_of(sql_)->db : "");
+    return reading() + parameters_of(postgres_of(sql_), {"TimeZone", "DateStyle", "IntervalStyle", "session_authorization",
+                                                         "search_path"});  // the last one since PostgreSQL 18
+}
+
+// Behind a pooler the next statement may come to another session of the server, which knows nothing of our settings and statements. It gives its
+// clients a number of its own to cancel by, in place of the server's.
+void server_session::refuse_pooler(server_url const& url)
+{
+    if (std::find(url.options.begin(), url.options.end(), std::pair<std::string, std::string>("pooler", "session")) != url.options.end())
+        return;
+    int pid = 0;
+    sql_ << "SELECT pg_backend_pid()", soci::into(pid);
+    if (pid != PQbackendPID(postgres_of(sql_)))
+        throw std::runtime_error("there is a connection pooler before the server (PgBouncer or the like), which may give each transaction "
+                                 "another session: connect to the server itself, or, if the pooler keeps a session for each connection "
+                                 "(pool_mode = session), say ?pooler=session");
+}
+
+std::string server_session::qualified(std::string const& table)
+{
+    std::string     schema;
+    soci::indicator there = soci::i_null;
+    sql_ << (kind_ == server_kind::postgres ? "SELECT current_schema()" : "SELECT DATABASE()"), soci::into(schema, there);
+    bool const plain =
+        !schema.empty() && std::all_of(schema.begin(), schema.end(), [](unsigned char c) { return c == '_' || std::isalnum(c); });
+    if (there != soci::i_ok || !plain || table.find('.') != std::string::npos)
+        return table;
+    char const quote = kind_ == server_kind::postgres ? '"' : '`';
+    return quote + schema + quote + '.' + table;
+}
+
+void server_session::check_encryption(server_url const& url)
+{
+    if (mysql_ssl_mode(url) == ssl_mode::require && !mysql_get_ssl_cipher(mysql_of(sql_)))
+        throw std::runtime_error("the connection is not encrypted, as the URL wants it to be: the server offers no TLS");
 }
 
 server_session::transaction server_session::where() noexcept
@@ -364,6 +527,19 @@ bool server_session::roll_back() noexcept
     {
         return false;
     }
+}
+
+std::string postgres_literal(std::string_view text)
+{
+    bool const  escapes = text.find('\\') != std::string_view::npos;
+    std::string literal = escapes ? " E'" : "'";
+    for (char const c : text)
+    {
+        if (c == '\'' || c == '\\')
+            literal += c;
+        literal += c;
+    }
+    return literal += '\'';
 }
 
 void append_mysql_literal(std::string& to, std::string_view text)

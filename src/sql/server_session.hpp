@@ -51,8 +51,8 @@ public:
     enum class purpose
     {
         store,        // UTC, READ COMMITTED, strict mode, a character set and collation of ours
-        participant,  // the user's own settings, but for time-outs and the character set
-        xa            // the same, and the server ends the session if it says nothing for long: what it holds must not stay held
+        participant,  // the user's own settings, but for time-outs and the character set; on MySQL without autocommit
+        xa  // the same with autocommit, and the server ends the session if it says nothing for long: what it holds must not stay held
     };
 
     // Connects. Errors: std::runtime_error saying which server and why; never the password.
@@ -64,6 +64,25 @@ public:
 
     // One statement without parameters and without a result, in one round trip.
     void execute(std::string const& text);
+
+    // A local transaction for somebody else's statements. On MySQL a deadlock ends a transaction in silence, and what comes after it would be
+    // committed alone: there a savepoint is set, which goes with the transaction that it was set in, and nothing is committed without it.
+    void begin(bool reads_only);
+
+    // Commits what `begin` began. Errors: what the server says; the transaction is open still, or the session is lost. If it is not the one
+    // that `begin` began, `says_no_savepoint` is true of the error, and nothing was committed by this.
+    void commit();
+
+    // False if somebody has changed what names and literals mean there, or when statements are committed, as far as that can be seen without
+    // asking: the schema (MySQL), autocommit, the modes of literals, the character set, the time zone, the user.
+    bool is_as_it_was() noexcept;
+
+    // Only of how our own statements are read: character set, backslashes in literals, autocommit.
+    bool reads_as_before() noexcept;
+
+    // A table's name with the schema that it leads to now, so that it leads there whatever becomes of the search path. (Unless it has one
+    // already, or the schema's name is an odd one.)
+    std::string qualified(std::string const& table);
 
     enum class transaction
     {
@@ -81,10 +100,21 @@ public:
     bool roll_back() noexcept;
 
 private:
+    std::string settings() noexcept;
+    std::string reading() noexcept;
+    void        check_encryption(server_url const&);
+    void        refuse_pooler(server_url const&);
+
     server_kind   kind_;
     bool          mariadb_ = false;
+    bool          saves_point_ = false;  // `begin` has set one
+    bool          blocks_ = false;       // it takes BEGIN NOT ATOMIC … END: two statements in one round trip
+    std::string   settings_, reading_;   // as they were after connecting
     soci::session sql_;
 };
+
+// A text as a literal of PostgreSQL's, whatever standard_conforming_strings is. (Only one of the first kind is the same with it off.)
+std::string postgres_literal(std::string_view text);
 
 // A text as a literal of MySQL's, in a session without NO_BACKSLASH_ESCAPES; appended.
 void append_mysql_literal(std::string& to, std::string_view text);

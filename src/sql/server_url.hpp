@@ -20,7 +20,12 @@ struct server_url
     server_kind                                      kind = server_kind::postgres;
     std::string                                      user, password, host, database;
     unsigned                                         port = 0;
+    std::vector<std::pair<std::string, unsigned>>    others;   // PostgreSQL: where else the database may be, in order
     std::vector<std::pair<std::string, std::string>> options;  // percent-decoded, in order
+
+    // As libpq wants them: joined by commas.
+    std::string hosts() const;
+    std::string ports() const;
 
     // "postgres shop@db.example:5432/orders"; never the password.
     std::string describe() const;

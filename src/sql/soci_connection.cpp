@@ -5,7 +5,10 @@
 #include <weft/errors.hpp>
 #include <weft/sql.hpp>
 
+#include <soci/mysql/soci-mysql.h>
+#include <soci/postgresql/soci-postgresql.h>
 #include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
 
 #include <unordered_map>
 
@@ -93,6 +96,32 @@ soci_connection::soci_connection(soci::session& session)
 { }
 
 soci_connection::~soci_connection() = default;
+
+// What the client library has heard with the last answer.
+local_transaction soci_connection::transaction() const noexcept
+{
+    switch (dialect_)
+    {
+    case sql_dialect::sqlite:
+    {
+        auto* const db = static_cast<soci::sqlite3_session_backend*>(session_.get_backend())->conn_;
+        return sqlite_api::sqlite3_get_autocommit(db) ? local_transaction::none : local_transaction::open;
+    }
+    case sql_dialect::postgres:
+    {
+        auto* const db = static_cast<soci::postgresql_session_backend*>(session_.get_backend())->conn_;
+        return PQtransactionStatus(db) == PQTRANS_IDLE ? local_transaction::none : local_transaction::open;
+    }
+    case sql_dialect::mysql:
+    {
+        auto const status = static_cast<soci::mysql_session_backend*>(session_.get_backend())->conn_->server_status;
+        if ((status & SERVER_STATUS_AUTOCOMMIT) == 0)
+            return local_transaction::open;  // from the first statement on
+        return (status & SERVER_STATUS_IN_TRANS) != 0 ? local_transaction::fragile : local_transaction::none;
+    }
+    }
+    return local_transaction::unknown;
+}
 
 std::int64_t soci_connection::execute(std::string_view sql, std::span<std::string_view const> parameters)
 {

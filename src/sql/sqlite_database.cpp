@@ -6,6 +6,7 @@
 #include <weft/errors.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 namespace weft {
@@ -51,19 +52,15 @@ public:
         name = "sqlite " + file.string();
 
         // Opened here, where errors can be thrown; each is then used by its own thread only.
-        writer = std::make_unique<detail::sqlite_session>(file, options.busy_timeout);
-        writer->make_durable();
-        writer->create_barrier_table(options.barrier);
-        if (options.foreign_keys)
-            writer->execute(*options.foreign_keys ? "pragma foreign_keys = on" : "pragma foreign_keys = off");
+        writer = writing_session();
         for (std::size_t i = 0; i < options.readers; ++i)
-            readers.emplace_back(std::make_unique<detail::sqlite_session>(file, options.busy_timeout))->only_read();
+            readers.push_back(reading_session());
 
         try
         {
             threads.emplace_back([this] { work(); });
             for (auto& r : readers)
-                threads.emplace_back([this, &session = *r] { work(session); });
+                threads.emplace_back([this, &session = r] { work(session); });
         }
         catch (...)
         {
@@ -104,16 +101,62 @@ private:
         threads.clear();
     }
 
+    std::unique_ptr<detail::sqlite_session> writing_session()
+    {
+        auto s = std::make_unique<detail::sqlite_session>(file, options.busy_timeout);
+        s->make_durable();
+        s->create_barrier_table(options.barrier);
+        if (options.foreign_keys)
+            s->execute(*options.foreign_keys ? "pragma foreign_keys = on" : "pragma foreign_keys = off");
+        return s;
+    }
+
+    std::unique_ptr<detail::sqlite_session> reading_session()
+    {
+        auto s = std::make_unique<detail::sqlite_session>(file, options.busy_timeout);
+        s->only_read();
+        return s;
+    }
+
+    // Another file may have taken the place of the one that is open (a backup that was restored): then it goes on in that. What an operation did
+    // in a file that nobody finds again would be lost in silence.
+    template <class Open>
+    void renew(std::unique_ptr<detail::sqlite_session>& session, Open open)
+    {
+        session.reset();
+        std::error_code ignored;
+        if (!std::filesystem::exists(file, ignored))
+            throw std::runtime_error(name + ": the file was removed while it was open");
+        session = open();
+    }
+    static bool is_lost(std::unique_ptr<detail::sqlite_session> const& session) { return !session || session->has_moved(); }
+
     void work() noexcept
     {
-        detail::group_committer committer(*writer);
-        unsigned                without_pause = 0;
+        std::optional<detail::group_committer> committer;
+        unsigned                               without_pause = 0;
         for (;;)
         {
             auto const group = writes.take(options.group_limit);
             if (group.empty())
                 return;
-            committer.apply(group);
+            try
+            {
+                if (is_lost(writer))
+                {
+                    committer.reset();
+                    renew(writer, [&] { return writing_session(); });
+                }
+                if (!committer)
+                    committer.emplace(*writer);
+            }
+            catch (std::exception const& e)
+            {
+                for (auto const& job : group)
+                    job->lost(e.what());
+                continue;
+            }
+            committer->apply(group);
 
             // Between commit and begin there is too little time for a writer of another process, and it would starve.
             without_pause = writes.empty() ? 0 : without_pause + 1;
@@ -122,7 +165,7 @@ private:
         }
     }
 
-    void work(detail::sqlite_session& session) noexcept
+    void work(std::unique_ptr<detail::sqlite_session>& session) noexcept
     {
         for (;;)
         {
@@ -132,10 +175,12 @@ private:
             auto& job = *next.front();
             try
             {
-                session.execute("begin");
-                job.run(session.connection());
-                if (!session.idle())
-                    session.execute("rollback");
+                if (is_lost(session))
+                    renew(session, [&] { return reading_session(); });
+                session->execute("begin");
+                job.run(session->connection());
+                if (!session->idle())
+                    session->execute("rollback");
             }
             catch (std::exception const& e)
             {

@@ -1,5 +1,7 @@
 #include "src/sql/sqlite_session.hpp"
 
+#include "src/sql/wal_watch.hpp"
+
 #include <weft/errors.hpp>
 
 namespace weft {
@@ -51,6 +53,14 @@ sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::m
     connection_ = std::make_unique<soci_connection>(session_);
 }
 
+// The last session on a file that is no more at its path would take the other file's log, which is at the path of its own, for its own, and
+// remove it.
+sqlite_session::~sqlite_session()
+{
+    if (has_moved())
+        sqlite_api::sqlite3_db_config(raw_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
 void sqlite_session::make_durable()
 {
     std::string mode;
@@ -69,6 +79,7 @@ void sqlite_session::make_durable()
     if (mode != "wal")
         refuse("it cannot be switched to write-ahead logging (its journal mode stays \"" + mode + "\")");
     execute("pragma synchronous = full");
+    execute(wal_size_limit);
 }
 
 void sqlite_session::create_barrier_table(barrier_options const& options)
@@ -86,6 +97,12 @@ void sqlite_session::create_barrier_table(barrier_options const& options)
     {
         refuse(e.what());
     }
+}
+
+bool sqlite_session::has_moved() const noexcept
+{
+    int moved = 0;
+    return sqlite_api::sqlite3_file_control(raw_, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
 void sqlite_session::only_read() { execute("pragma query_only = on"); }

@@ -32,6 +32,7 @@ class sqlite_session
 public:
     /// Opens the file, creating it if it is not there. Errors: std::runtime_error naming the file and why.
     sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout);
+    ~sqlite_session();
     sqlite_session(sqlite_session const&) = delete;
     sqlite_session& operator=(sqlite_session const&) = delete;
 
@@ -43,6 +44,9 @@ public:
 
     /// Creates the barrier's table unless it is there.
     void create_barrier_table(barrier_options const&);
+
+    /// True if the path no longer leads to the file that is open: SQLite would go on in a file that nobody finds again.
+    bool has_moved() const noexcept;
 
     /// From now on this session can only read.
     void only_read();

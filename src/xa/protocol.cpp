@@ -42,10 +42,7 @@ std::string xa_protocol::name(xid const& x) const
 {
     if (!postgres_)
         return hexadecimal(x.gtrid) + ',' + hexadecimal(x.bqual);
-    std::string text = "'";
-    for (char const c : x.text())
-        (text += c) += c == '\'' ? "'" : "";
-    return text += '\'';
+    return postgres_literal(x.text());
 }
 
 void xa_protocol::start(xid const& x) { session_.execute(postgres_ ? "BEGIN" : "XA START " + name(x)); }

@@ -43,6 +43,25 @@ struct refusal : std::runtime_error
     using std::runtime_error::runtime_error;
 };
 
+// A session on which a transaction of ours is under way. What holds it together is not for the barrier to see: XA, or that nothing but the barrier
+// uses it.
+class held_together final : public barrier_connection
+{
+public:
+    explicit held_together(soci_connection& c) : connection_(c) { }
+
+    sql_dialect       dialect() const noexcept override { return connection_.dialect(); }
+    local_transaction transaction() const noexcept override { return local_transaction::open; }
+    std::int64_t execute(std::string_view sql, std::span<std::string_view const> with) override { return connection_.execute(sql, with); }
+    std::optional<row> query_row(std::string_view sql, std::span<std::string_view const> with, std::size_t columns) override
+    {
+        return connection_.query_row(sql, with, columns);
+    }
+
+private:
+    soci_connection& connection_;
+};
+
 // What one thread does, on a session that it has for so long; which is dropped after trouble, and on MariaDB after each prepare.
 class worker
 {
@@ -62,7 +81,13 @@ public:
             held_ = sessions_.take(rank_);
     }
     void close() noexcept { sessions_.drop(std::exchange(held_, nullptr)); }
-    void rest() noexcept { sessions_.give_back(std::exchange(held_, nullptr)); }
+    void rest() noexcept
+    {
+        // What an action has set there is not for the next one.
+        if (held_ && !held_->session.is_as_it_was())
+            return close();
+        sessions_.give_back(std::exchange(held_, nullptr));
+    }
 
     server_session&     session() noexcept { return held_->session; }
     soci_connection&    connection() noexcept { return held_->connection; }
@@ -108,8 +133,9 @@ public:
         bool prepared = false;
         try
         {
+            held_together inside(connection());
             weft::barrier once(where, barrier_);
-            if (!once.enter(connection()).first)
+            if (!once.enter(inside).first)
             {
                 permanent = true;
                 throw std::runtime_error("this branch is committed here, though its workflow has not decided: the journal is older than "
@@ -174,8 +200,9 @@ public:
         session().execute("START TRANSACTION");
         try
         {
+            held_together inside(connection());
             weft::barrier once(where, barrier_);
-            if (once.enter(connection()).first)
+            if (once.enter(inside).first)
                 throw refusal("it cannot be rolled back: the XA transaction of this branch is committed");
             session().execute("COMMIT");
         }
@@ -303,6 +330,7 @@ struct xa_resource::impl
             detail::check_xa(first.session());
             if (!barrier::has_table(first.connection(), options.barrier))
                 barrier::create_table(first.connection(), options.barrier);
+            options.barrier.table = first.session().qualified(options.barrier.table);
         }
         catch (std::exception const& e)
         {

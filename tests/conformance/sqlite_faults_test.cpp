@@ -436,4 +436,46 @@ TEST_F(SqliteFaults, AMissingPartOfAJournalPausesItsTransaction)
     EXPECT_THAT(store->find("g1", false)->paused_reason, HasSubstr("parts"));
 }
 
+// Somebody reads for long: a backup, a transaction that was forgotten. The log cannot be emptied, and that is said; then it is cut.
+TEST_F(SqliteFaults, ALogThatGrowsUnderAReaderIsSpokenOfAndCutAfterwards)
+{
+    std::vector<std::string> warnings;
+    weft::store_options      options;
+    options.on_warning = [&](std::string const& what) { warnings.push_back(what); };
+    options.warn_above_log_bytes = 8 << 20;
+    auto const                     store = weft::open_store(url(), std::move(options));
+    std::vector<std::string> const names{"w"};
+    store->enlist("engine-a", names);
+    int        created = 0;
+    auto const write_megabytes = [&](int n) {
+        for (int i = 0; i < n; ++i)
+        {
+            weft::create_write c;
+            c.gid = "g" + std::to_string(++created);
+            c.workflow = "w";
+            c.input = '"' + std::string(1 << 20, 'x') + '"';
+            c.owner = "engine-a";
+            weft::write const w(c);
+            ASSERT_EQ(store->apply(std::span(&w, 1), false).front().what, weft::written::done);
+        }
+    };
+    write_megabytes(20);
+    EXPECT_TRUE(warnings.empty()) << warnings.front();
+    {
+        soci::session reader(soci::sqlite3, "dbname=" + file());
+        int           n = 0;
+        reader << "BEGIN";
+        reader << "SELECT count(*) FROM trans_global", soci::into(n);
+        write_megabytes(72);
+        ASSERT_FALSE(warnings.empty());
+        EXPECT_THAT(warnings.front(), AllOf(HasSubstr(file()), HasSubstr("MiB"), HasSubstr("reading")));
+        EXPECT_LE(warnings.size(), 4u) << "when it has doubled, not each time";
+        EXPECT_GT(std::filesystem::file_size(file() + "-wal"), 70u << 20);
+        reader << "ROLLBACK";
+    }
+    write_megabytes(2);
+    write_megabytes(2);
+    EXPECT_LE(std::filesystem::file_size(file() + "-wal"), 64u << 20);
+}
+
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <weft/open_store.hpp>
 
+#include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
+
 namespace conformance {
 
 std::vector<std::string> const& kinds()
@@ -29,6 +32,14 @@ void fresh_store::reopen()
     }
     store_.reset();
     store_ = weft::open_store(directory_ ? directory_->url("weft.db") : database_->url(), {.clock = clock_});
+}
+
+void fresh_store::by_hand(std::string const& sql)
+{
+    if (database_)
+        return database_->execute(sql);
+    soci::session s(soci::sqlite3, "dbname=" + directory_->file("weft.db"));
+    s << sql;
 }
 
 }  // namespace conformance

@@ -29,6 +29,9 @@ public:
     // Closes the store and opens it again, as another process would find it. Memory just stays.
     void reopen();
 
+    // One statement in its database, as a person's. Not for memory.
+    void by_hand(std::string const& sql);
+
 private:
     std::string                                   kind_;
     std::optional<temporary_directory>            directory_;

@@ -101,6 +101,7 @@ TEST(BarrierDocument, RunsItsSnippets)
     for (int i = 0; i < 2; ++i)
     {
         //[barrier_call
+        sql << "SET autocommit = 0";            // MySQL, MariaDB: once for each session
         weft::soci_connection connection(sql);  // worth keeping as long as the session
         soci::transaction     transaction(sql);
         int const             left = weft::barrier(where).call(connection, [&] { return deduct(sql); });

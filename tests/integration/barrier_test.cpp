@@ -240,6 +240,17 @@ TYPED_TEST(Barrier, LeavesNoRowOfBusinessThatFails)
     EXPECT_EQ(this->guarded(operation::action, "now"), "now");
 }
 
+// Its row would be committed by itself, and stay when the business fails.
+TYPED_TEST(Barrier, RefusesAConnectionWithoutALocalTransaction)
+{
+    bool called = false;
+    EXPECT_THROW(barrier(this->where(operation::action)).call(this->sql.connection, [&] { called = true; }), weft::misuse);
+    EXPECT_THROW(barrier::mean_message(this->sql.connection, "g1"), weft::misuse);
+    EXPECT_THROW(barrier::message_was_meant(this->sql.connection, "g1"), weft::misuse);
+    EXPECT_FALSE(called);
+    EXPECT_EQ(this->rows(), "0");
+}
+
 TYPED_TEST(Barrier, LeavesNoRowOfBusinessThatBreaks)
 {
     this->guarded(operation::action);

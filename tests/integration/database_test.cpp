@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <latch>
@@ -317,6 +318,61 @@ TEST_F(Database, FindsTheMarkOfAStoreInTheSameFile)
     EXPECT_TRUE(asked.holds("n1"));
     EXPECT_FALSE(asked.holds("n2"));
     EXPECT_FALSE(asked.holds("' or 1=1 --"));
+}
+
+// Restored from a backup, say, while the program runs: nothing that is reported done goes into a file that nobody finds again.
+TEST_F(Database, GoesOnInTheFileThatTookThePlaceOfItsOwn)
+{
+    weft::database db(url);
+    auto const     insert = [&] { db.run([](soci::session& sql) { sql << "insert into t values (1)"; }); };
+    auto const     rows = [&] { return db.read([](soci::session& sql) { return count(sql); }); };
+    db.run([](soci::session& sql) { sql << "create table t (n int)"; });
+    insert();
+    EXPECT_EQ(rows(), 1);
+    {
+        plain_sqlite backup(directory.file("backup.db"));
+        backup("create table t (n int); insert into t values (7); insert into t values (8)");
+    }
+    std::filesystem::rename(directory.file("backup.db"), file);
+    for (auto const* left : {"-wal", "-shm"})
+        std::filesystem::remove(file + left);
+    insert();
+    EXPECT_EQ(rows(), 3);
+    EXPECT_EQ(plain_sqlite(file)("select count(*) from t"), "3");
+    EXPECT_EQ(plain_sqlite(file)("select count(*) from barrier"), "0") << "and it has made its table there";
+}
+
+TEST_F(Database, SaysThatItsFileIsGone)
+{
+    weft::database db(url);
+    db.run([](soci::session& sql) { sql << "create table t (n int)"; });
+    auto const insert = [&] { db.run([](soci::session& sql) { sql << "insert into t values (1)"; }); };
+    auto const what = [](auto f) {
+        try
+        {
+            f();
+            return std::string("done");
+        }
+        catch (std::exception const& e)
+        {
+            return std::string(e.what());
+        }
+    };
+    for (auto const* part : {"", "-wal", "-shm"})
+        std::filesystem::remove(file + part);
+    EXPECT_THAT(what(insert), AllOf(HasSubstr("removed"), HasSubstr(file)));
+    EXPECT_THAT(what([&] { db.read([](soci::session& sql) { return count(sql); }); }), HasSubstr("removed"));
+    EXPECT_FALSE(std::filesystem::exists(file)) << "an empty one would look like a database";
+    plain_sqlite(file)("create table t (n int)");
+    EXPECT_EQ(what(insert), "done");
+    // While it works: what was committed went to the file that is no more.
+    auto const said = what([&] {
+        db.run([&](soci::session& sql) {
+            sql << "insert into t values (2)";
+            std::filesystem::rename(file, file + ".old");
+        });
+    });
+    EXPECT_THAT(said, AllOf(HasSubstr("removed or replaced"), HasSubstr("neither")));
 }
 
 }  // namespace

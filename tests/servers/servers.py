@@ -3,7 +3,8 @@
 one of each, with that server's own defaults (PostgreSQL: without prepared transactions), which a test may crash, or change for everybody.
 
     servers.py start DIR     starts them and returns; DIR/addresses then says where they are (WEFT_POSTGRES=…, WEFT_POSTGRES_PLAIN=…,
-                             WEFT_MYSQL=…, WEFT_MYSQL_PLAIN=…)
+                             WEFT_MYSQL=…, WEFT_MYSQL_PLAIN=…, WEFT_TLS_CA=…: who signed the certificates of WEFT_MYSQL and
+                             WEFT_POSTGRES_PLAIN, WEFT_TLS_STRANGER=…: who did not)
     servers.py stop DIR      stops them and removes what they wrote
     servers.py run [--durable] COMMAND…
                              starts them, runs the command with those addresses in its environment, stops them; durable: each commit
@@ -68,6 +69,33 @@ def await_port(port, server, log):
     raise SystemExit(f"servers: {server.args[0]} does not answer, see {log.name}")
 
 
+class Certificates:
+    """An authority, and a certificate of it for 127.0.0.1: made anew for each run."""
+
+    def __init__(self, directory):
+        self.authority, self.certificate, self.key = directory / "ca.pem", directory / "server.pem", directory / "server.key"
+        self.stranger = directory / "stranger.pem"  # an authority that has signed nothing
+
+    def create(self, log):
+        def key(name):
+            return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(name)]
+        ca_key, request, names = (self.key.with_name(n) for n in ("ca.key", "server.csr", "names"))
+        for authority, its_key in ((self.authority, ca_key), (self.stranger, self.key.with_name("stranger.key"))):
+            run(["openssl", "req", "-x509", "-days", "2", *key(its_key), "-out", str(authority), "-subj", f"/CN=weft {authority.stem}"], log)
+        run(["openssl", "req", *key(self.key), "-out", str(request), "-subj", "/CN=127.0.0.1"], log)
+        names.write_text("subjectAltName=IP:127.0.0.1\n")
+        run(["openssl", "x509", "-req", "-days", "2", "-in", str(request), "-CA", str(self.authority), "-CAkey", str(ca_key), "-CAcreateserial",
+             "-extfile", str(names), "-out", str(self.certificate)], log)
+
+    def key_for(self, user):
+        """The server's key, as that user's own."""
+        copy = self.key.with_name(f"{user}.key")
+        shutil.copy(self.key, copy)
+        copy.chmod(0o600)
+        own(copy, user)
+        return copy
+
+
 class Postgres:
     # max_prepared_transactions: for XA.
     name, stop_signal = "postgres", signal.SIGINT
@@ -105,17 +133,19 @@ class Postgres:
 
 
 class PlainPostgres(Postgres):
-    """With the server's own defaults: it prepares no transactions."""
+    """With the server's own defaults, and TLS: it prepares no transactions."""
     settings = ["listen_addresses=127.0.0.1", "logging_collector=off"]
 
-    def __init__(self, directory, port, like):
+    def __init__(self, directory, port, like, certificates):
         super().__init__(directory, port, like.password, False)
-        self.like, self.directory = like, directory / "postgres-plain"
+        self.like, self.directory, self.certificates = like, directory / "postgres-plain", certificates
 
     def create(self):
         """A copy of one that was created and has not been started: quicker than another initdb."""
         self.log = open(self.directory.parent / "postgres-plain.log", "ab")
         run(["cp", "-a", str(self.like.directory), str(self.directory)], self.log)
+        key = self.certificates.key_for("postgres")
+        self.settings = [*self.settings, "ssl=on", f"ssl_cert_file={self.certificates.certificate}", f"ssl_key_file={key}"]
 
 
 class Mariadb:
@@ -125,8 +155,9 @@ class Mariadb:
                 "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=64M", "--character-set-server=utf8mb4", "--performance-schema=off",
                 "--max-allowed-packet=64M"]
 
-    def __init__(self, directory, port, password, durable):
+    def __init__(self, directory, port, password, durable, certificates):
         self.directory, self.port, self.password, self.log = directory / "mariadb", port, password, None
+        self.certificates = certificates
         self.settings = [*self.settings, *([] if durable else self.quick)]
         self.url = f"mysql://weft:{password}@127.0.0.1:{port}/mysql"
 
@@ -142,9 +173,11 @@ class Mariadb:
         first.write_text(f"CREATE USER IF NOT EXISTS 'weft'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
                          "GRANT ALL PRIVILEGES ON *.* TO 'weft'@'127.0.0.1' WITH GRANT OPTION;\n")
         own(first, "mysql")
+        tls = [f"--ssl-ca={self.certificates.authority}", f"--ssl-cert={self.certificates.certificate}",
+               f"--ssl-key={self.certificates.key_for('mysql')}"]
         self.process = subprocess.Popen(
             ["mariadbd", "--no-defaults", f"--datadir={self.directory}/data", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid",
-             f"--port={self.port}", f"--init-file={first}", *self.settings], cwd="/",
+             f"--port={self.port}", f"--init-file={first}", *tls, *self.settings], cwd="/",
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **as_user("mysql"))
         await_port(self.port, self.process, self.log)
 
@@ -155,7 +188,7 @@ class PlainMariadb(Mariadb):
                 "--performance-schema=off"]
 
     def __init__(self, directory, port, like):
-        super().__init__(directory, port, like.password, False)
+        super().__init__(directory, port, like.password, False, like.certificates)
         self.like, self.directory = like, directory / "mariadb-plain"
 
     def create(self):
@@ -184,15 +217,21 @@ class Servers:
         self.directory.chmod(0o755)
         password = secrets.token_hex(8)
         postgres = Postgres(self.directory, free_port(), password, durable)
-        mariadb = Mariadb(self.directory, free_port(), password, durable)
-        self.all = [postgres, PlainPostgres(self.directory, free_port(), postgres), mariadb, PlainMariadb(self.directory, free_port(), mariadb)]
+        self.certificates = Certificates(self.directory)
+        mariadb = Mariadb(self.directory, free_port(), password, durable, self.certificates)
+        self.all = [postgres, PlainPostgres(self.directory, free_port(), postgres, self.certificates), mariadb,
+                    PlainMariadb(self.directory, free_port(), mariadb)]
 
     def start(self):
+        with open(self.directory / "certificates.log", "ab") as log:
+            self.certificates.create(log)
         for server in self.all:
             server.create()
         for server in self.all:
             server.start()
-        return dict(zip(["WEFT_POSTGRES", "WEFT_POSTGRES_PLAIN", "WEFT_MYSQL", "WEFT_MYSQL_PLAIN"], [server.url for server in self.all]))
+        names = ["WEFT_POSTGRES", "WEFT_POSTGRES_PLAIN", "WEFT_MYSQL", "WEFT_MYSQL_PLAIN"]
+        return {**dict(zip(names, [server.url for server in self.all])),
+                "WEFT_TLS_CA": str(self.certificates.authority), "WEFT_TLS_STRANGER": str(self.certificates.stranger)}
 
     def stop(self):
         for server in self.all:

@@ -48,6 +48,8 @@ private:
         server_.async_read_some(boost::asio::buffer(down_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
             if (e || self->cut_at_answer_)
                 return self->close();
+            if (self->proxy_.rewrite_)
+                self->proxy_.rewrite_(self->down_.data(), n);
             boost::asio::async_write(
                 self->client_, boost::asio::buffer(self->down_, n),
                 [self](boost::system::error_code failed, std::size_t) { failed ? self->close() : self->from_server(); });

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,6 +42,9 @@ public:
     };
     std::vector<message> heard() const;
 
+    // What the server says, before the client hears it. From the next connection on.
+    void rewrite(std::function<void(char* data, std::size_t size)> f) { rewrite_ = std::move(f); }
+
     // Connections since the beginning.
     unsigned connections() const { return connections_; }
 
@@ -49,16 +53,17 @@ private:
     void accept();
     void hear(unsigned connection, std::string_view bytes);
 
-    boost::asio::io_context        io_{1};
-    boost::asio::ip::tcp::acceptor acceptor_{io_, {boost::asio::ip::address_v4::loopback(), 0}};
-    unsigned short                 port_ = acceptor_.local_endpoint().port();
-    unsigned short                 server_port_;
-    std::atomic<unsigned>          seen_{0}, at_{0};
-    std::atomic<unsigned>          connections_{0};
-    std::atomic<cut>               how_{cut::before};
-    mutable std::mutex             mutex_;
-    std::vector<message>           heard_;
-    std::thread                    thread_;
+    boost::asio::io_context                 io_{1};
+    boost::asio::ip::tcp::acceptor          acceptor_{io_, {boost::asio::ip::address_v4::loopback(), 0}};
+    unsigned short                          port_ = acceptor_.local_endpoint().port();
+    unsigned short                          server_port_;
+    std::atomic<unsigned>                   seen_{0}, at_{0};
+    std::atomic<unsigned>                   connections_{0};
+    std::atomic<cut>                        how_{cut::before};
+    std::function<void(char*, std::size_t)> rewrite_;
+    mutable std::mutex                      mutex_;
+    std::vector<message>                    heard_;
+    std::thread                             thread_;
 };
 
 // The URL with the proxy's port instead of the server's.

@@ -22,18 +22,17 @@ std::string run(std::string const& url, std::string const& sql)
     if (asks)
         session.sql() << sql, soci::into(text, there);
     else
+    {
         session.execute(sql);
+        if (session.kind() == weft::detail::server_kind::mysql)
+            session.execute("COMMIT");
+    }
     return there == soci::i_ok ? text : "";
 }
 
-std::string with_database(std::string url, std::string const& name) { return url.substr(0, url.rfind('/') + 1) + name; }
-
-}  // namespace
-
-std::string server_address(std::string const& kind)
+// From the environment, or from the file that the run has left.
+std::string setting(std::string const& name)
 {
-    std::string const name =
-        std::string(kind.starts_with("mysql") ? "WEFT_MYSQL" : "WEFT_POSTGRES") + (kind.ends_with(" plain") ? "_PLAIN" : "");
     if (auto const* here = std::getenv(name.c_str()))
         return here;
     if (auto const* place = std::getenv("WEFT_SERVERS"))
@@ -43,8 +42,20 @@ std::string server_address(std::string const& kind)
             if (line.starts_with(name + "="))
                 return line.substr(name.size() + 1);
     }
-    throw std::runtime_error("this test needs a " + kind + " server: run it by ctest, or as  tests/servers/servers.py run <this program>");
+    throw std::runtime_error("this test needs " + name + ": run it by ctest, or as  tests/servers/servers.py run <this program>");
 }
+
+std::string with_database(std::string url, std::string const& name) { return url.substr(0, url.rfind('/') + 1) + name; }
+
+}  // namespace
+
+std::string server_address(std::string const& kind)
+{
+    return setting(std::string(kind.starts_with("mysql") ? "WEFT_MYSQL" : "WEFT_POSTGRES") + (kind.ends_with(" plain") ? "_PLAIN" : ""));
+}
+
+std::string authority_of_the_servers() { return setting("WEFT_TLS_CA"); }
+std::string authority_of_strangers() { return setting("WEFT_TLS_STRANGER"); }
 
 server_database::server_database(std::string const& kind) : kind_(kind)
 {
@@ -65,6 +76,8 @@ server_database::~server_database()
         // It goes with the server.
     }
 }
+
+void execute_on_server(std::string const& kind, std::string const& sql) { run(server_address(kind), sql); }
 
 void server_database::execute(std::string const& sql) const { run(url_, sql); }
 

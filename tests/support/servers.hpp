@@ -77,6 +77,13 @@ private:
 // may crash or change for everybody.
 std::string server_address(std::string const& kind);
 
+// Files: the authority that has signed the certificates of "mysql" and "postgres plain", and one that has not.
+std::string authority_of_the_servers();
+std::string authority_of_strangers();
+
+// One statement in the server's own database.
+void execute_on_server(std::string const& kind, std::string const& sql);
+
 // Asks until it is so, but no longer than 20 s. False: it is not so.
 template <class F>
 bool eventually(F is_so)

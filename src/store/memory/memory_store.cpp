@@ -1,7 +1,7 @@
 // Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
-#include "src/store/row.hpp"
+#include "src/store/rules/judge.hpp"
+#include "src/store/rules/row.hpp"
 
-#include <weft/detail/fault.hpp>
 #include <weft/detail/machine_seed.hpp>
 #include <weft/detail/own_category.hpp>
 #include <weft/errors.hpp>
@@ -31,7 +31,10 @@ public:
         std::vector<write_result> results;
         results.reserve(writes.size());
         for (auto const& w : writes)
-            results.push_back(std::visit([&](auto const& x) { return apply_one(x, repeated); }, w));
+            if (auto why = row_rules::unstorable(w); !why.empty())
+                results.push_back({written::refused, std::move(why), {}});
+            else
+                results.push_back(std::visit([&](auto const& x) { return apply_one(x, repeated); }, w));
         ++version_;
         return results;
     }
@@ -309,31 +312,43 @@ private:
         return released;
     }
 
-    write_result apply_one(create_write const& w, bool repeated)
+    // Of patterns, and creations: what becomes of the row is written down here.
+    template <class Write>
+    write_result apply_one(Write const& w, bool repeated)
     {
-        if (!w.owner.empty() && !engines_.contains(w.owner))
-            return {written::fenced, {}, {}};
-        if (auto const there = rows_.find(w.gid); there != rows_.end())
-        {
-            auto const& row = there->second;
-            bool const  ours = repeated && !w.owner.empty() && row.owner == w.owner && row.position == 0 && row.workflow == w.workflow &&
-                              row.trans_type == w.trans_type &&
-                              (w.workflow.empty() ? row.custom_data == w.custom_data : row.input == w.input);
-            return {ours ? written::done : written::exists, {}, row.created};
-        }
-        std::vector<branch_op> ops;
-        for (auto const& op : w.ops)
-            if (find_op(ops, op) != ops.end())
-                return {written::refused, "two operations of a branch have the same name", {}};
-            else
-                ops.push_back(op);
+        auto const found = rows_.find(w.gid);
+        auto const row = found == rows_.end() ? std::nullopt : std::optional(row_rules::view_of(found->second));
+        auto       judged = row_rules::judge(w, row ? &*row : nullptr, lives(w), repeated);
+        if (!judged.accepted)
+            return judged.result;
+        if constexpr (std::is_same_v<Write, create_write>)
+            judged.result.created = create(w);
+        else if constexpr (std::is_same_v<Write, register_write>)
+            add(found->second, judged.news);
+        else
+            change(found->second, w);
+        return judged.result;
+    }
+    write_result apply_one(local_write const&, bool) { return {written::refused, "memory has no connection to share", {}}; }
+
+    template <class Write>
+    bool lives(Write const& w) const
+    {
+        if constexpr (std::is_same_v<Write, create_write> || std::is_same_v<Write, decide_write>)
+            return w.owner.empty() || engines_.contains(w.owner);
+        else
+            return true;
+    }
+
+    time_point create(create_write const& w)
+    {
         auto& row = rows_[w.gid] = row_rules::created(w, clock_->now());
         row.id = ++last_id_;
-        row.ops = std::move(ops);
+        row.ops = w.ops;
         for (auto& op : row.ops)
             set_created(op, row.created);
         index(row, row.due);
-        return {written::done, {}, row.created};
+        return row.created;
     }
 
     template <class Op>
@@ -348,16 +363,17 @@ private:
         op.ended = op.status == status::prepared ? time_point() : now;
     }
 
-    write_result apply_one(record_write const& w, bool repeated)
+    void add(transaction& row, std::vector<branch_op> const& news)
     {
-        auto const found = rows_.find(w.gid);
-        if (found == rows_.end())
-            return {written::unknown_gid, {}, {}};
-        auto&      row = found->second;
-        bool const owns = row.owner == w.owner || detail::fault(detail::planted::owner_check);
-        bool const next = row.position == w.position || detail::fault(detail::planted::position_check);
-        if (!owns || !next || is_final(row.status))
-            return {repeated && row.owner == w.owner && row.position == w.position_after() ? written::done : written::fenced, {}, {}};
+        auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
+        for (auto const& op : news)
+            set_created(row.ops.emplace_back(op), now);
+        row.position += static_cast<std::int64_t>(news.size());
+        row.updated = now;
+    }
+
+    void change(transaction& row, record_write const& w)
+    {
         auto const now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
         for (auto const& e : w.entries)
             if (auto const op = find_op(row.ops, e); op != row.ops.end())
@@ -376,48 +392,10 @@ private:
                 row.reason = w.reason;
             set_due(row, row.due);
         }
-        return {};
     }
 
-    write_result apply_one(register_write const& w, bool)
+    void change(transaction& row, decide_write const& w)
     {
-        auto const found = rows_.find(w.gid);
-        if (found == rows_.end())
-            return {written::unknown_gid, {}, {}};
-        auto& row = found->second;
-        if (auto wrong = type_mismatch(w.trans_type, row.trans_type, row.workflow); !wrong.empty())
-            return {written::wrong_type, std::move(wrong), {}};
-        if (row.status != status::prepared)
-            return {written::too_late, std::string(to_string(row.status)), {}};
-        auto const  now = std::chrono::floor<std::chrono::milliseconds>(clock_->now());
-        auto        ops = row.ops;
-        std::size_t before = ops.size();
-        for (auto const& op : w.ops)
-            if (auto const there = find_op(ops, op); there == ops.end())
-                set_created(ops.emplace_back(op), now);
-            else if (there->url != op.url || there->data != op.data || there->status != op.status)
-                return {written::exists, {}, {}};
-        row.ops = std::move(ops);
-        row.position += static_cast<std::int64_t>(row.ops.size() - before);
-        row.updated = now;
-        return {};
-    }
-
-    write_result apply_one(decide_write const& w, bool repeated)
-    {
-        auto const found = rows_.find(w.gid);
-        if (found == rows_.end())
-            return {written::unknown_gid, {}, {}};
-        auto& row = found->second;
-        if (auto wrong = type_mismatch(w.trans_type, row.trans_type, row.workflow); !wrong.empty())
-            return {written::wrong_type, std::move(wrong), {}};
-        if (!w.owner.empty() && !engines_.contains(w.owner))
-            return {written::fenced, {}, {}};
-        if (std::find(w.from.begin(), w.from.end(), row.status) == w.from.end())
-        {
-            bool const ours = repeated && row.status == w.to && (is_final(w.to) || row.owner == w.owner);
-            return {ours ? written::done : written::too_late, ours ? std::string() : std::string(to_string(row.status)), {}};
-        }
         due_.erase({row.due, row.gid});
         row.owner = is_final(w.to) ? std::string() : w.owner;
         ++row.position;
@@ -435,34 +413,23 @@ private:
         if (w.custom_data && row.workflow.empty())
             row.custom_data = *w.custom_data;
         set_due(row, row.updated);
-        return {};
     }
 
     // Of workflows: what becomes of the row is written down in row.cpp.
     template <class Write, class Rule>
-    write_result change(Write const& w, Rule rule)
+    write_result by(Rule rule, Write const& w, bool repeated)
     {
         auto const found = rows_.find(w.gid);
         if (found == rows_.end())
             return {written::unknown_gid, {}, {}};
         auto const due = found->second.due;
-        auto const result = rule(found->second);
+        auto const result = rule(found->second, w, repeated, clock_->now());
         index(found->second, due);
         return result;
     }
-    write_result apply_one(extend_write const& w, bool repeated)
-    {
-        return change(w, [&](transaction& row) { return row_rules::extend(row, w, repeated, clock_->now()); });
-    }
-    write_result apply_one(park_write const& w, bool repeated)
-    {
-        return change(w, [&](transaction& row) { return row_rules::park(row, w, repeated, clock_->now()); });
-    }
-    write_result apply_one(request_write const& w, bool)
-    {
-        return change(w, [&](transaction& row) { return row_rules::request(row, w, clock_->now()); });
-    }
-    write_result apply_one(local_write const&, bool) { return {written::refused, "memory has no connection to share", {}}; }
+    write_result apply_one(extend_write const& w, bool repeated) { return by(&row_rules::extend, w, repeated); }
+    write_result apply_one(park_write const& w, bool repeated) { return by(&row_rules::park, w, repeated); }
+    write_result apply_one(request_write const& w, bool repeated) { return by(&row_rules::request, w, repeated); }
 
     static std::string new_id()
     {

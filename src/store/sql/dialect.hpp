@@ -115,7 +115,12 @@ public:
 
     // Around somebody else's statements on the store's connection: what was set for the store's own is not for them.
     virtual char const* begin_operation() const = 0;
+
     virtual char const* end_operation() const = 0;
+
+    // An expression: the session's settings that would matter to whoever has it next (schema, isolation, modes, time zone, time-outs), and its
+    // temporary tables, as one text.
+    virtual std::string settings(detail::server_session&) const = 0;
 };
 
 dialect const& postgres() noexcept;

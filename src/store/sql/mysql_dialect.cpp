@@ -188,6 +188,14 @@ public:
     char const* or_nothing() const override { return ""; }
     char const* begin_operation() const override { return "SAVEPOINT weft_operation"; }
     char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation"; }
+    std::string settings(detail::server_session& session) const override
+    {
+        return std::string("CONCAT_WS('|', COALESCE(DATABASE(), '-'), @@autocommit, @@sql_mode, @@time_zone, ") +
+               (session.is_mariadb() ? "@@tx_isolation, @@tx_read_only" : "@@transaction_isolation, @@transaction_read_only") +
+               ", @@character_set_client, @@character_set_connection, @@collation_connection, @@character_set_results, "
+               "@@innodb_lock_wait_timeout, @@foreign_key_checks, @@unique_checks, @@sql_safe_updates, @@sql_select_limit, "
+               "@@lock_wait_timeout)";
+    }
     // Generated columns: there are no partial indexes.
     std::string unfinished_rows() const override { return "unfinished_owner IS NOT NULL"; }
     // Found, sorted and read one after the other. MariaDB 10.11 loses rows when it sorts what it reads by the index of a generated column

@@ -12,6 +12,13 @@ inline namespace v0 {
 
 namespace {
 
+relocation relocation_from(std::string const& text)
+{
+    if (text != "moved" && text != "cloned")
+        throw misuse(misuse::code::wrong_call, "store in a store's URL is moved or cloned");
+    return text == "moved" ? relocation::moved : relocation::cloned;
+}
+
 std::unique_ptr<store> open_on_server(std::string const& url, store_options options)
 {
     sql_store::server_store_options server;
@@ -19,10 +26,14 @@ std::unique_ptr<store> open_on_server(std::string const& url, store_options opti
     server.session.lock_timeout = options.busy_timeout;
     server.session.take(server.url);
     server.clock = std::move(options.clock);
+    server.relocated = options.relocated;
     std::erase_if(server.url.options, [&](auto const& option) {
-        if (option.first != "table_prefix")
+        if (option.first == "table_prefix")
+            server.table_prefix = option.second;
+        else if (option.first == "store")
+            server.relocated = relocation_from(option.second);
+        else
             return false;
-        server.table_prefix = option.second;
         return true;
     });
     auto const letter = [](unsigned char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); };
@@ -48,9 +59,15 @@ std::unique_ptr<store> open_store(std::string const& url, store_options options)
     for (auto const& [name, value] : parsed.options)
         if (name == "busy_timeout")
             options.busy_timeout = detail::parse_duration(name, value);
+        else if (name == "store")
+            options.relocated = relocation_from(value);
         else
-            throw misuse(misuse::code::wrong_call, "a store has no option \"" + name + "\": busy_timeout is one");
-    return sql_store::open_sqlite({parsed.path, options.busy_timeout, std::move(options.clock)});
+            throw misuse(misuse::code::wrong_call, "a store has no option \"" + name + "\": busy_timeout and store are some");
+    return sql_store::open_sqlite({parsed.path,
+                                   options.busy_timeout,
+                                   std::move(options.clock),
+                                   {std::move(options.on_warning), options.warn_above_log_bytes},
+                                   options.relocated});
 }
 
 }  // namespace v0

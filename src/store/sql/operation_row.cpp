@@ -2,8 +2,6 @@
 
 #include "src/store/sql/transaction_row.hpp"
 
-#include <set>
-
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
@@ -27,15 +25,6 @@ void append_hex(std::string& to, std::string_view bytes)
     constexpr char digits[] = "0123456789abcdef";
     for (auto const c : bytes)
         (to += digits[static_cast<unsigned char>(c) >> 4]) += digits[static_cast<unsigned char>(c) & 15];
-}
-
-bool names_one_twice(std::span<branch_op const> ops)
-{
-    std::set<std::pair<std::string_view, std::string_view>> seen;
-    for (auto const& op : ops)
-        if (!seen.emplace(op.branch_id, op.op).second)
-            return true;
-    return false;
 }
 
 std::string operation_row::selection(sql_words const& words, std::string const& table, std::string const& gids)
@@ -90,8 +79,13 @@ by_gid::by_gid(std::span<transaction* const> rows)
 
 void by_gid::operator()(operation_row const& row)
 {
-    if (auto const t = rows_.find(row.gid); t != rows_.end())
-        t->second->ops.push_back(row.as_operation());
+    auto const found = rows_.find(row.gid);
+    if (found == rows_.end())
+        return;
+    auto& t = *found->second;
+    t.ops.push_back(row.as_operation());
+    if (t.paused_reason.empty() && !status_from(row.status))
+        t.paused_reason = unknown_status("operation " + row.op + " of branch " + row.branch_id + ": its", row.status);
 }
 
 }  // namespace sql_store

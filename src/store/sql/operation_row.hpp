@@ -1,6 +1,7 @@
 // The operations of patterns: rows of trans_branch_op as the SQL stores read them.
 #pragma once
 
+#include "src/store/rules/judge.hpp"
 #include "src/store/sql/sql_words.hpp"
 
 #include <weft/store.hpp>
@@ -16,11 +17,8 @@ namespace weft {
 inline namespace v0 {
 namespace sql_store {
 
-// Two operations of one branch by the same name: no table takes them, and no store.
-bool                         names_one_twice(std::span<branch_op const> ops);
-inline constexpr char const* named_twice = "two operations of a branch have the same name";
-
-inline bool same_content(branch_op const& a, branch_op const& b) { return a.url == b.url && a.data == b.data && a.status == b.status; }
+using row_rules::named_twice;
+using row_rules::names_one_twice;
 
 // Bytes as hexadecimal digits, which come through every client library as they are.
 void append_hex(std::string& to, std::string_view bytes);

@@ -125,13 +125,7 @@ public:
     }
     std::size_t size_of(std::string_view text) const override { return text.size(); }
     std::size_t statement_limit(detail::server_session&) const override { return 0; }
-    void        append_literal(std::string& to, std::string_view text) const override
-    {
-        to += '\'';
-        for (char const c : text)
-            (to += c) += c == '\'' ? "'" : "";
-        to += '\'';
-    }
+    void        append_literal(std::string& to, std::string_view text) const override { to += detail::postgres_literal(text); }
     std::string time_of(std::string const& ms) const override { return "to_timestamp(CAST(" + ms + " AS bigint) / 1000.0)"; }
     std::string milliseconds_of(std::string const& time) const override
     {
@@ -167,6 +161,16 @@ public:
     char const* or_nothing() const override { return " ON CONFLICT DO NOTHING"; }
     char const* begin_operation() const override { return "SAVEPOINT weft_operation; SET LOCAL enable_seqscan = on"; }
     char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation; SET LOCAL enable_seqscan = off"; }
+    // Advisory locks of the session stay as well. They are not looked for: the table of locks is dear.
+    std::string settings(detail::server_session&) const override
+    {
+        std::string text = "concat_ws('|', current_user, pg_my_temp_schema()";
+        for (auto const* name : {"search_path", "TimeZone", "standard_conforming_strings", "client_encoding", "DateStyle", "IntervalStyle",
+                                 "default_transaction_isolation", "default_transaction_read_only", "statement_timeout", "lock_timeout",
+                                 "idle_in_transaction_session_timeout", "synchronous_commit", "session_replication_role", "row_security"})
+            ((text += ", current_setting('") += name) += "')";
+        return text + ')';
+    }
     std::string unfinished_rows() const override { return unfinished; }
     std::string unfinished_of(std::string const& owner) const override { return "owner = " + owner + " AND " + unfinished; }
     std::string cancelled_of(std::string const& owner) const override

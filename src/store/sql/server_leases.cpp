@@ -94,6 +94,19 @@ bool server_leases::hold(std::string const& engine)
                 .empty();
 }
 
+// A row that is due is not paused: a reason to pause comes from reading it.
+void server_leases::pause_unreadable(std::vector<transaction>& rows)
+{
+    std::erase_if(rows, [&](transaction const& t) {
+        if (t.paused_reason.empty())
+            return false;
+        auto const why = literal(t.paused_reason);
+        change(sql_, "UPDATE " + tables_.global + " SET owner = '', paused_reason = " + why + ", last_error = " + why +
+                         ", next_cron_time = " + dialect_.time(end_of_time) + " WHERE gid = " + literal(t.gid));
+        return true;
+    });
+}
+
 void server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit)
 {
     auto const wanted = dialect_.unfinished_of(literal(owned ? engine : "")) + " AND workflow = " + literal(workflow) +
@@ -102,6 +115,7 @@ void server_leases::take(claimed& into, std::string const& engine, std::string c
                       (owned ? dialect_.for_update() : dialect_.rows_at_hand());
     auto rows = reads_.rows(wanted, tail);
     reads_.complete(rows);
+    pause_unreadable(rows);
     if (!owned && !rows.empty())
     {
         std::vector<std::string_view> gids;

@@ -50,6 +50,8 @@ public:
     void take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit);
 
 private:
+    void pause_unreadable(std::vector<transaction>& rows);
+
     std::string literal(std::string_view text) const { return dialect_.literal(text); }
     std::string now() const { return dialect_.time(now_); }
 

@@ -10,6 +10,8 @@ namespace sql_store {
 
 std::optional<transaction> server_reads::find(std::string_view gid, bool with_journal)
 {
+    if (!row_rules::is_storable(gid))
+        return std::nullopt;  // nor can it be asked for
     auto found = rows("gid = " + dialect_.literal(gid));
     if (found.empty())
         return std::nullopt;

@@ -3,6 +3,7 @@
 #include "src/sql/caller_session.hpp"
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/kv_table.hpp"
+#include "src/store/sql/place.hpp"
 #include "src/store/sql/schema.hpp"
 #include "src/store/sql/server_creation.hpp"
 #include "src/store/sql/server_leases.hpp"
@@ -64,6 +65,7 @@ struct connection
     connection(std::unique_ptr<detail::server_session> s, dialect const& d, table_names const& tables) : own(std::move(s)), session(*own)
     {
         writes.emplace(session, d, tables);
+        session.sql() << "SELECT " + d.settings(session), soci::into(settings);
         session.roll_back();
     }
     connection(server_store_options const& o, dialect const& d, table_names const& tables) : connection(session_for(o), d, tables) { }
@@ -76,6 +78,10 @@ struct connection
     std::unique_ptr<detail::server_session> own;
     detail::server_session&                 session;
     std::optional<server_writes>            writes;
+
+    // What an operation in this database may change, as it was at first; and whether one has had the session since this was last looked at.
+    std::string settings;
+    bool        lent = false;
 };
 
 class server_store final : public store
@@ -88,12 +94,19 @@ public:
     {
         try
         {
-            auto first = std::make_unique<connection>(migrated(), dialect_, tables_);
-            first->session.sql() << dialect_.place(), soci::into(place_);
+            auto session = migrated();
+            // Qualified: an operation in this database may have set another schema for the session.
+            std::string place;
+            session->sql() << dialect_.place(), soci::into(place);
+            for (auto* name : {&tables_.global, &tables_.branch, &tables_.kv})
+                *name = dialect_.qualified(place, *name);
+            session->roll_back();
+            auto first = std::make_unique<connection>(std::move(session), dialect_, tables_);
+            try_out(first->session);
+            first->session.roll_back();
+            live_here(first->session);
             first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
             id_ = detail::without_dashes(id_);
-            first->session.roll_back();
-            try_out(first->session);
             first->session.roll_back();
             idle_.push_back(std::move(first));
         }
@@ -112,7 +125,10 @@ public:
         std::vector<write_result> results(writes.size());
         std::vector<std::size_t>  local, others;
         for (std::size_t i = 0; i < writes.size(); ++i)
-            (std::holds_alternative<local_write>(writes[i]) ? local : others).push_back(i);
+            if (auto why = row_rules::unstorable(writes[i]); !why.empty())
+                results[i] = {written::refused, std::move(why), {}};
+            else
+                (std::holds_alternative<local_write>(writes[i]) ? local : others).push_back(i);
         bool some = false;
         try
         {
@@ -259,19 +275,16 @@ public:
 
     std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
     {
-        bool const on_postgres = options_.url.kind == detail::server_kind::postgres;
-        auto&      sql = detail::caller_session(connection, on_postgres ? "postgresql" : "mysql", describe());
-        auto       qualified = tables_;
-        for (auto* name : {&qualified.global, &qualified.branch, &qualified.kv})
-            *name = dialect_.qualified(place_, *name);
+        bool const  on_postgres = options_.url.kind == detail::server_kind::postgres;
+        auto&       sql = detail::caller_session(connection, on_postgres ? "postgresql" : "mysql", describe());
         int         tables = 0;
         std::string there;
-        sql << dialect_.table_exists(qualified.kv), soci::into(tables);
+        sql << dialect_.table_exists(tables_.kv), soci::into(tables);
         if (tables > 0)
-            sql << "SELECT v FROM " + qualified.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
+            sql << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
         if (detail::without_dashes(there) != id_)
             throw detail::leads_elsewhere(describe(), w.gid);
-        return create_on(sql, dialect_, options_.url.kind, qualified, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
+        return create_on(sql, dialect_, options_.url.kind, tables_, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
     }
 
     std::string id() override { return id_; }
@@ -295,6 +308,21 @@ private:
         return connection::session_for(options_);
     }
 
+    void live_here(detail::server_session& session)
+    {
+        auto const here = place_of_database(session, options_.table_prefix);
+        bool const settled = is_settled(session.sql(), tables_, here);
+        session.roll_back();
+        if (settled)
+            return;
+        bool const on_postgres = session.kind() == detail::server_kind::postgres;
+        if (on_postgres)
+            session.execute("BEGIN");
+        settle(session.sql(), dialect_, tables_, on_postgres ? "INSERT INTO" : "INSERT IGNORE INTO", here, options_.relocated,
+               options_.url.describe());
+        session.execute("COMMIT");
+    }
+
     // What every engine would stumble over is said at once: a server that takes no writes, a privilege that is missing. Changes nothing.
     void try_out(detail::server_session& session)
     {
@@ -313,8 +341,8 @@ private:
         {
             std::string     sequence;
             soci::indicator denied = soci::i_null;
-            session.sql() << "SELECT s FROM pg_get_serial_sequence('" + table +
-                                 "', 'id') AS s WHERE NOT has_sequence_privilege(s, 'USAGE')",
+            session.sql() << "SELECT s FROM pg_get_serial_sequence(" + dialect_.literal(table) +
+                                 ", 'id') AS s WHERE NOT has_sequence_privilege(s, 'USAGE')",
                 soci::into(sequence, denied);
             if (session.sql().got_data() && denied == soci::i_ok)
                 throw std::runtime_error("permission denied for sequence " + sequence + ": USAGE is needed");
@@ -357,10 +385,20 @@ private:
             }
             auto         c = connect();
             std::int64_t now = 0;
+            std::string  settings;
             try
             {
                 query(
-                    c->session.sql(), dialect_.begin_with_time(), [&](soci::statement& s) { s.exchange(soci::into(now)); }, [] {});
+                    c->session.sql(), dialect_.begin_with_time() + (c->lent ? ", " + dialect_.settings(c->session) : ""),
+                    [&](soci::statement& s) {
+                        s.exchange(soci::into(now));
+                        if (c->lent)
+                            s.exchange(soci::into(settings));
+                    },
+                    [] {});
+                // An operation has left the session in another state: that is for nobody else.
+                if (std::exchange(c->lent, false) && settings != c->settings)
+                    continue;
                 return {std::move(c), options_.clock ? clock_ms() : now};
             }
             catch (std::exception const& e)
@@ -523,6 +561,7 @@ private:
         local_writer(sql_store::connection& c, dialect const& d, std::int64_t now) : connection_(c), dialect_(d), now_(now)
         {
             connection_.session.execute(dialect_.begin_operation());
+            connection_.lent = true;
         }
 
         std::any connection() override { return &connection_.session.sql(); }
@@ -540,6 +579,9 @@ private:
             try
             {
                 connection_.session.execute(dialect_.end_operation());
+                if (!connection_.session.reads_as_before())
+                    throw std::runtime_error("it has changed how the session that it shares with its journal entry is read (character set, "
+                                             "backslashes in literals, autocommit): nothing that was done there counts");
             }
             catch (std::exception const& e)
             {
@@ -623,7 +665,7 @@ private:
     server_store_options                     options_;
     dialect const&                           dialect_;
     table_names                              tables_;
-    std::string                              place_, id_;
+    std::string                              id_;
     std::atomic<std::uint64_t>               looks_{0};
     std::mutex                               mutex_;
     std::vector<std::unique_ptr<connection>> idle_;

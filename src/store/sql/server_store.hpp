@@ -3,7 +3,7 @@
 
 #include "src/sql/server_session.hpp"
 
-#include <weft/store.hpp>
+#include <weft/open_store.hpp>
 
 namespace weft {
 inline namespace v0 {
@@ -15,6 +15,7 @@ struct server_store_options
     detail::server_options       session;
     std::string                  table_prefix;
     std::shared_ptr<weft::clock> clock;  // null: the server's own
+    relocation                   relocated = relocation::unsaid;
 };
 
 // Connects, and creates or upgrades the tables. Errors: store_error naming the server and what is wrong.

@@ -1,6 +1,7 @@
 // A batch of writes on a database server, in a handful of statements however many writes it has.
 #pragma once
 
+#include "src/store/rules/row.hpp"
 #include "src/store/sql/dialect.hpp"
 #include "src/store/sql/operation_row.hpp"
 #include "src/store/sql/transaction_row.hpp"
@@ -53,20 +54,17 @@ public:
 private:
     struct head
     {
-        std::string  owner, status, trans_type, workflow, custom_data, ext_data;
-        std::int64_t position = 0, created = 0;
-        bool         cancel_requested = false;
+        std::string status;  // as stored
+        transaction row;
 
-        std::vector<branch_op> ops;  // only for registrations
+        row_rules::row_view view() const
+        {
+            auto v = row_rules::view_of(row);
+            v.status = status;
+            return v;
+        }
     };
     using heads = std::map<std::string, head, std::less<>>;
-    struct judgement
-    {
-        bool         accepted = false;
-        write_result result;
-
-        std::vector<branch_op> news{};  // of a registration: what is not there already
-    };
 
     using phase = std::vector<std::size_t>;
     static std::string const& gid_of(write const& w);
@@ -87,16 +85,11 @@ private:
     bool        send(multi_row& rows);
 
     heads                 lock(std::span<write const> writes, phase const& of);
-    std::set<std::string> read_operations(std::span<write const> writes, phase const& of, heads& rows);
+    std::set<std::string> read_operations(std::span<write const> writes, phase const& of, heads& rows, bool repeated);
     std::set<std::string> alive(std::span<write const> writes, phase const& of, bool creations);
 
-    judgement        judge(create_write const& w, head const* row, std::set<std::string> const& alive, bool repeated) const;
-    static judgement judge(extend_write const& w, head const* row, bool repeated);
-    static judgement judge(park_write const& w, head const* row, bool repeated);
-    static judgement judge(record_write const& w, head const* row, bool repeated);
-    static judgement judge(register_write const& w, head const* row);
-    static judgement judge(decide_write const& w, head const* row, std::set<std::string> const& alive, bool repeated);
-    static judgement judge(request_write const& w, head const* row);
+    template <class Write>
+    static row_rules::verdict judge(Write const& w, head const* row, std::set<std::string> const& living, bool repeated);
 
     // In the order in which they are sent: rows before what belongs to them, parts before the extension that empties what they hold.
     std::array<std::unique_ptr<multi_row>*, 13> all() noexcept
@@ -104,8 +97,6 @@ private:
         return {&create_, &create_owned_, &operations_, &seal_,   &extend_, &conclude_, &park_,
                 &record_, &outcomes_,     &register_,   &decide_, &cancel_, &resume_};
     }
-
-    static bool shows(head const& row, extend_write const& w);
 
     detail::server_session&    session_;
     dialect const&             dialect_;

@@ -17,10 +17,12 @@ constexpr useconds_t busy_look_us = 500;
 
 }  // namespace
 
-sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milliseconds busy_timeout, bool create)
+sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milliseconds busy_timeout, bool create,
+                                     detail::wal_warning warning)
     : file_(file)
     , busy_timeout_(busy_timeout)
     , turn_(file)
+    , wal_(file, std::move(warning))
 {
     try
     {
@@ -29,8 +31,10 @@ sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milli
         sql_ = std::make_unique<soci::session>(soci::sqlite3, detail::sqlite_connect_string(file));
         sqlite_api::sqlite3_busy_handler(handle(*sql_), &wait_busy, this);
         sqlite_api::sqlite3_commit_hook(handle(*sql_), &before_commit, this);
+        wal_.watch(handle(*sql_));
         execute(*sql_, "PRAGMA journal_mode = WAL");
         execute(*sql_, "PRAGMA synchronous = FULL");
+        execute(*sql_, detail::wal_size_limit);
         execute(*sql_, "PRAGMA temp_store = MEMORY");
         execute(*sql_, "PRAGMA cache_size = -16384");
     }
@@ -54,10 +58,23 @@ int sqlite_connection::wait_busy(void* self, int tries)
     return 1;
 }
 
-void sqlite_connection::check_file() const
+// The last connection to a file that is no more at its path would take the other file's log, which is at the path of its own, for its own, and
+// remove it.
+sqlite_connection::~sqlite_connection()
+{
+    if (has_moved())
+        sqlite_api::sqlite3_db_config(handle(*sql_), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+bool sqlite_connection::has_moved() const noexcept
 {
     int moved = 0;
-    if (sqlite_api::sqlite3_file_control(handle(*sql_), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+    return sqlite_api::sqlite3_file_control(handle(*sql_), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+}
+
+void sqlite_connection::check_file() const
+{
+    if (has_moved())
         throw store_error("sqlite " + file_ + ": the file was removed or replaced while it was open");
 }
 

@@ -1,6 +1,7 @@
 // One connection to a SQLite file, and what has to be known about the file behind it.
 #pragma once
 
+#include "src/sql/wal_watch.hpp"
 #include "src/store/sql/engine_lock.hpp"
 #include "src/store/sql/sqlite_statements.hpp"
 
@@ -19,7 +20,9 @@ class sqlite_connection
 {
 public:
     // `create`: the file may be made. Errors: store_error.
-    sqlite_connection(std::string const& file, std::chrono::milliseconds busy_timeout, bool create);
+    sqlite_connection(std::string const& file, std::chrono::milliseconds busy_timeout, bool create, detail::wal_warning warning = {});
+
+    ~sqlite_connection();
 
     soci::session& sql() noexcept { return *sql_; }
 
@@ -33,6 +36,7 @@ public:
     writers_turn& turn() noexcept { return turn_; }
 
 private:
+    bool       has_moved() const noexcept;
     static int before_commit(void* self) { return static_cast<sqlite_connection*>(self)->refuses_commits_; }
     static int wait_busy(void* self, int tries);
 
@@ -40,6 +44,7 @@ private:
     std::chrono::milliseconds      busy_timeout_;
     writers_turn                   turn_;
     bool                           refuses_commits_ = false;
+    detail::wal_watch              wal_;
     std::unique_ptr<soci::session> sql_;
 };
 

@@ -18,20 +18,22 @@ std::string mine()
 }
 
 sqlite_heads::sqlite_heads(soci::session& sql)
-    : find_((sql.prepare << "SELECT owner, status, position, cancel_requested, ext_data, create_time, trans_type, workflow, custom_data "
-                            "FROM trans_global WHERE gid = :gid",
-             soci::use(gid_), soci::into(head_.owner), soci::into(head_.status), soci::into(head_.position),
-             soci::into(head_.cancel_requested), soci::into(head_.ext_data, ext_ind_), soci::into(head_.created),
-             soci::into(head_.trans_type), soci::into(head_.workflow), soci::into(head_.custom_data)))
+    : find_(sql)
     , find_engine_((sql.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :engine", soci::use(engine_), soci::into(count_)))
-{ }
+{
+    find_.exchange(soci::use(gid_));
+    row_.into(find_);
+    find_.alloc();
+    find_.prepare("SELECT " + transaction_row::columns(sqlite()) + " FROM trans_global WHERE gid = :gid");
+    find_.define_and_bind();
+}
 
 std::optional<sqlite_heads::head> sqlite_heads::find(std::string const& gid)
 {
     gid_ = gid;
     if (!one_row(find_))
         return std::nullopt;
-    return head_;
+    return head{row_.status, row_.as_transaction(0)};
 }
 
 bool sqlite_heads::is_alive(std::string const& engine)

@@ -32,16 +32,16 @@ void sqlite_operations::insert(std::string const& gid, branch_op const& op, std:
     insert_.execute(true);
 }
 
-std::optional<branch_op> sqlite_operations::find(std::string const& gid, branch_op const& named)
+std::optional<branch_op> sqlite_operations::find(std::string const& gid, std::string const& branch_id, std::string const& name)
 {
     gid_ = gid;
-    branch_id_ = named.branch_id;
-    op_ = named.op;
+    branch_id_ = branch_id;
+    op_ = name;
     if (!one_row(find_))
         return std::nullopt;
     branch_op op;
-    op.branch_id = named.branch_id;
-    op.op = named.op;
+    op.branch_id = branch_id;
+    op.op = name;
     op.url = url_;
     op.data = data_ind_ == soci::i_ok ? data_ : std::string();
     op.status = status_from(status_).value_or(status::prepared);

@@ -20,12 +20,22 @@ public:
 
     void insert(std::string const& gid, branch_op const& op, std::int64_t now);
 
-    // What is there under this name.
-    std::optional<branch_op> find(std::string const& gid, branch_op const& named);
+    // What is there under these names: of `branch_op` or `record_write::entry`.
+    template <class Named>
+    std::vector<branch_op> find(std::string const& gid, std::vector<Named> const& named)
+    {
+        std::vector<branch_op> found;
+        for (auto const& n : named)
+            if (auto op = find(gid, n.branch_id, n.op))
+                found.push_back(std::move(*op));
+        return found;
+    }
 
     void end(std::string const& gid, record_write::entry const& e, std::int64_t now);
 
 private:
+    std::optional<branch_op> find(std::string const& gid, std::string const& branch_id, std::string const& op);
+
     std::string     gid_, branch_id_, op_, url_, data_, status_;
     std::int64_t    now_ = 0;
     soci::indicator ended_ind_ = soci::i_null, data_ind_ = soci::i_null;

@@ -2,8 +2,6 @@
 
 #include "src/store/sql/transaction_row.hpp"
 
-#include <algorithm>
-
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
@@ -74,37 +72,20 @@ write_result sqlite_pattern_writes::apply(record_write const& w, std::int64_t no
             operations_.end(w.gid, e, now);
         return {};
     }
-    auto const row = heads_.find(w.gid);
-    if (!row)
-        return {written::unknown_gid, {}, {}};
-    return {repeated && row->owner == w.owner && row->position == w.position_after() ? written::done : written::fenced, {}, {}};
+    return refusal_of(w, heads_, repeated, true, [&] { return operations_.find(w.gid, w.entries); });
 }
 
-write_result sqlite_pattern_writes::apply(register_write const& w, std::int64_t now)
+write_result sqlite_pattern_writes::apply(register_write const& w, std::int64_t now, bool repeated)
 {
-    auto const row = heads_.find(w.gid);
-    if (!row)
-        return {written::unknown_gid, {}, {}};
-    if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
-        return {written::wrong_type, std::move(wrong), {}};
-    if (row->status != to_string(status::prepared))
-        return {written::too_late, row->status, {}};
     // All of them are looked at before any is written.
-    std::vector<branch_op const*> news;
-    for (auto const& op : w.ops)
-    {
-        auto const same_name = [&](branch_op const* o) { return o->branch_id == op.branch_id && o->op == op.op; };
-        auto const there = operations_.find(w.gid, op);
-        auto const twice = std::find_if(news.begin(), news.end(), same_name);
-        if (there ? !same_content(*there, op) : twice != news.end() && !same_content(**twice, op))
-            return {written::exists, {}, {}};
-        if (!there && twice == news.end())
-            news.push_back(&op);
-    }
-    for (auto const* op : news)
-        operations_.insert(w.gid, *op, now);
+    auto       row = heads_.find(w.gid);
+    auto const judged = judge(w, row, repeated, true, [&] { return operations_.find(w.gid, w.ops); });
+    if (!judged.accepted)
+        return judged.result;
+    for (auto const& op : judged.news)
+        operations_.insert(w.gid, op, now);
     gid_ = w.gid;
-    after_ = static_cast<std::int64_t>(news.size());
+    after_ = static_cast<std::int64_t>(judged.news.size());
     now_ = now;
     register_.execute(true);
     return {};
@@ -113,7 +94,8 @@ write_result sqlite_pattern_writes::apply(register_write const& w, std::int64_t 
 write_result sqlite_pattern_writes::apply(decide_write const& w, std::int64_t now, bool repeated)
 {
     bool const leases = !w.owner.empty() && !is_final(w.to);
-    if (w.owner.empty() || heads_.is_alive(w.owner))
+    bool const alive = w.owner.empty() || heads_.is_alive(w.owner);
+    if (alive)
     {
         gid_ = w.gid;
         type_ = w.trans_type;
@@ -128,16 +110,7 @@ write_result sqlite_pattern_writes::apply(decide_write const& w, std::int64_t no
         if (decide_.get_affected_rows() > 0)
             return {};
     }
-    auto const row = heads_.find(w.gid);
-    if (!row)
-        return {written::unknown_gid, {}, {}};
-    if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
-        return {written::wrong_type, std::move(wrong), {}};
-    if (!w.owner.empty() && !heads_.is_alive(w.owner))
-        return {written::fenced, {}, {}};
-    if (repeated && row->status == to_string(w.to) && (is_final(w.to) || row->owner == w.owner))
-        return {};
-    return {written::too_late, row->status, {}};
+    return refusal_of(w, heads_, repeated, alive);
 }
 
 }  // namespace sql_store

@@ -18,7 +18,7 @@ public:
 
     // As sqlite_writes::apply.
     write_result apply(record_write const& w, std::int64_t now, bool repeated);
-    write_result apply(register_write const& w, std::int64_t now);
+    write_result apply(register_write const& w, std::int64_t now, bool repeated);
     write_result apply(decide_write const& w, std::int64_t now, bool repeated);
 
 private:

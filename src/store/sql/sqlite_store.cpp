@@ -4,6 +4,7 @@
 #include "src/store/sql/engine_lock.hpp"
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/kv_table.hpp"
+#include "src/store/sql/place.hpp"
 #include "src/store/sql/schema.hpp"
 #include "src/store/sql/sqlite_connection.hpp"
 #include "src/store/sql/sqlite_reads.hpp"
@@ -269,12 +270,34 @@ public:
 private:
     struct connections
     {
-        connections(sqlite_options const& o, bool create) : write(o.file, o.busy_timeout, create), read(o.file, o.busy_timeout, false)
+        connections(sqlite_options const& o, bool create)
+            : write(o.file, o.busy_timeout, create, o.warning)
+            , read(o.file, o.busy_timeout, false)
         {
             migrate_sqlite(write.sql(), "sqlite " + o.file);
+            live_here(o);
             writes.emplace(write);
             reads.emplace(read.sql());
             operations.emplace(write.sql());
+        }
+
+        void live_here(sqlite_options const& o)
+        {
+            auto&      sql = write.sql();
+            auto const here = place_of_file(o.file);
+            if (is_settled(sql, sqlite_tables(), here))
+                return;
+            execute(sql, "BEGIN IMMEDIATE");
+            try
+            {
+                settle(sql, sqlite(), sqlite_tables(), "INSERT OR IGNORE INTO", here, o.relocated, "sqlite " + o.file);
+                execute(sql, "COMMIT");
+            }
+            catch (...)
+            {
+                sqlite_api::sqlite3_exec(handle(sql), "ROLLBACK", nullptr, nullptr, nullptr);
+                throw;
+            }
         }
 
         sqlite_connection            write, read;
@@ -391,6 +414,8 @@ private:
 
     write_result apply_one(connections& c, write const& w, bool repeated)
     {
+        if (auto why = row_rules::unstorable(w); !why.empty())
+            return {written::refused, std::move(why), {}};
         auto const now = now_ms();
         return std::visit([&](auto const& x) { return c.writes->apply(x, now, repeated); }, w);
     }
@@ -449,6 +474,17 @@ private:
         for (bool more = s.execute(true); more; more = s.fetch())
             into.rows.push_back(row.as_transaction(now));
         c.operations->add_to(std::span(into.rows).subspan(first));
+        // A row that is due is not paused: a reason to pause comes from reading it.
+        for (auto i = first; i < into.rows.size();)
+            if (auto const& t = into.rows[i]; t.paused_reason.empty())
+                ++i;
+            else
+            {
+                sql << "UPDATE trans_global SET owner = '', paused_reason = :why, last_error = :why2, next_cron_time = :never WHERE gid = "
+                       ":gid",
+                    soci::use(t.paused_reason), soci::use(t.paused_reason), soci::use(never), soci::use(t.gid);
+                into.rows.erase(into.rows.begin() + static_cast<std::ptrdiff_t>(i));
+            }
         std::string     gid;
         soci::statement lease = (sql.prepare << "UPDATE trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
                                  soci::use(engine), soci::use(gid));

@@ -78,17 +78,10 @@ sqlite_writes::~sqlite_writes() = default;
 
 write_result sqlite_writes::apply(create_write const& w, std::int64_t now, bool repeated)
 {
-    if (!w.owner.empty() && !heads_.is_alive(w.owner))
-        return {written::fenced, {}, {}};
-    auto const at = [](std::int64_t ms) { return std::chrono::system_clock::time_point(std::chrono::milliseconds(ms)); };
-    if (names_one_twice(w.ops) && !heads_.find(w.gid))
-        return {written::refused, named_twice, {}};
-    if (creation_.apply(w, now))
-        return {written::done, {}, at(now)};
-    auto const row = heads_.find(w.gid);
-    bool const ours = repeated && !w.owner.empty() && row && row->owner == w.owner && row->position == 0 && row->workflow == w.workflow &&
-                      row->trans_type == w.trans_type && row->custom_data == custom_data_of(w);
-    return {ours ? written::done : written::exists, {}, at(row ? row->created : 0)};
+    bool const alive = w.owner.empty() || heads_.is_alive(w.owner);
+    if (alive && !names_one_twice(w.ops) && creation_.apply(w, now))
+        return {written::done, {}, std::chrono::system_clock::time_point(std::chrono::milliseconds(now))};
+    return refusal_of(w, heads_, repeated, alive, [&] { return operations_.find(w.gid, w.ops); });
 }
 
 bool sqlite_writes::seal(extend_write const& w, std::int64_t now)
@@ -111,7 +104,7 @@ bool sqlite_writes::execute(extend_write const& w, std::int64_t now)
 {
     // All or nothing: what would refuse the extension itself must refuse the sealing before it.
     if (w.seal_part > 0 && w.decide == extend_write::decision::commit)
-        if (auto const row = heads_.find(w.gid); !row || row->cancel_requested)
+        if (auto const row = heads_.find(w.gid); !row || row->row.cancel_requested)
             return false;
     if (w.seal_part > 0 && !seal(w, now))
         return false;
@@ -139,23 +132,17 @@ bool sqlite_writes::execute(extend_write const& w, std::int64_t now)
 
 bool sqlite_writes::applied(extend_write const& w)
 {
-    auto const row = heads_.find(w.gid);
-    return row && row->owner == w.owner && row->position == w.position_after() && row->ext_data.size() >= 2 &&
-           std::string_view(row->ext_data).substr(0, row->ext_data.size() - 2).ends_with(w.entries);
+    auto const found = heads_.find(w.gid);
+    if (!found)
+        return false;
+    auto view = row_rules::view_of(found->row);
+    view.status = found->status;
+    return row_rules::shows(view, w);
 }
 
 write_result sqlite_writes::apply(extend_write const& w, std::int64_t now, bool repeated)
 {
-    if (execute(w, now))
-        return {};
-    if (repeated && applied(w))
-        return {};
-    auto const row = heads_.find(w.gid);
-    if (!row)
-        return {written::unknown_gid, {}, {}};
-    if (w.decide == extend_write::decision::commit && row->cancel_requested && row->owner == w.owner && row->position == w.position)
-        return {written::cancel_requested, {}, {}};
-    return {written::fenced, {}, {}};
+    return execute(w, now) ? write_result() : refusal_of(w, heads_, repeated, true);
 }
 
 write_result sqlite_writes::apply(park_write const& w, std::int64_t now, bool repeated)
@@ -174,23 +161,16 @@ write_result sqlite_writes::apply(park_write const& w, std::int64_t now, bool re
     statement.execute(true);
     if (statement.get_affected_rows() > 0)
         return {};
-    auto const row = heads_.find(w.gid);
-    if (!row)
-        return {written::unknown_gid, {}, {}};
-    return {repeated && row->owner.empty() && row->position == w.position ? written::done : written::fenced, {}, {}};
+    return refusal_of(w, heads_, repeated, true);
 }
 
-write_result sqlite_writes::apply(request_write const& w, std::int64_t now, bool)
+write_result sqlite_writes::apply(request_write const& w, std::int64_t now, bool repeated)
 {
     gid_ = w.gid;
     now_ = now;
     auto& statement = w.what == request_write::kind::cancel ? cancel_ : resume_;
     statement.execute(true);
-    if (statement.get_affected_rows() > 0)
-        return {};
-    if (!heads_.find(w.gid))
-        return {written::unknown_gid, {}, {}};
-    return {w.what == request_write::kind::cancel ? written::too_late : written::done, {}, {}};
+    return statement.get_affected_rows() > 0 ? write_result() : refusal_of(w, heads_, repeated, true);
 }
 
 bool sqlite_writes::record(extend_write const& w) { return execute(w, now_); }

@@ -28,7 +28,7 @@ public:
     write_result apply(extend_write const& w, std::int64_t now, bool repeated);
     write_result apply(park_write const& w, std::int64_t now, bool repeated);
     write_result apply(record_write const& w, std::int64_t now, bool repeated) { return patterns_.apply(w, now, repeated); }
-    write_result apply(register_write const& w, std::int64_t now, bool) { return patterns_.apply(w, now); }
+    write_result apply(register_write const& w, std::int64_t now, bool repeated) { return patterns_.apply(w, now, repeated); }
     write_result apply(decide_write const& w, std::int64_t now, bool repeated) { return patterns_.apply(w, now, repeated); }
     write_result apply(request_write const& w, std::int64_t now, bool repeated);
     write_result apply(local_write const& w, std::int64_t now, bool repeated);

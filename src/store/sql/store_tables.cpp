@@ -49,7 +49,7 @@ void on_session(std::string const& url, work const& f)
     std::erase_if(server.options, [&](auto const& option) {
         if (option.first == "table_prefix")
             prefix = option.second;
-        return option.first == "table_prefix";
+        return option.first == "table_prefix" || option.first == "store";
     });
     detail::server_session session(server, options, detail::server_session::purpose::store);
     try

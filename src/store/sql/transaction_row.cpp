@@ -71,6 +71,11 @@ std::int64_t seconds_of(std::chrono::milliseconds interval)
     return std::min<std::int64_t>(std::numeric_limits<std::int32_t>::max(), std::chrono::ceil<std::chrono::seconds>(interval).count());
 }
 
+std::string unknown_status(std::string const& where, std::string const& status)
+{
+    return where + " status is \"" + status + "\", which this version does not know: a newer one may, or a person who corrects it";
+}
+
 std::string transaction_row::columns(sql_words const& words)
 {
     auto const time = [&](char const* column) { return words.milliseconds_of(column); };
@@ -122,7 +127,8 @@ transaction transaction_row::as_transaction(std::int64_t now) const
     t.trans_type = trans_type;
     t.workflow = workflow;
     (workflow.empty() ? t.custom_data : t.input) = workflow.empty() ? custom_data : input_from(workflow, custom_data);
-    t.status = status_from(status).value_or(status::prepared);
+    auto const known = status_from(status);
+    t.status = known.value_or(status::prepared);
     t.owner = owner;
     t.position = position;
     t.attempts = static_cast<std::uint32_t>(attempts);
@@ -131,6 +137,8 @@ transaction transaction_row::as_transaction(std::int64_t now) const
     t.reason = text(reason, reason_ind);
     t.last_error = text(last_error, last_error_ind);
     t.paused_reason = text(paused_reason, paused_ind);
+    if (!known && t.paused_reason.empty())
+        t.paused_reason = unknown_status("its", status);
     t.cancel_requested = cancel_requested != 0;
     t.created = time(created, created_ind);
     t.updated = time(updated, updated_ind);

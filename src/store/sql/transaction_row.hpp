@@ -27,6 +27,10 @@ std::chrono::system_clock::time_point time_from(std::int64_t ms);
 // What the column next_cron_interval holds: whole seconds.
 std::int64_t seconds_of(std::chrono::milliseconds interval);
 
+// Why a transaction waits for a person whose row, or an operation of whose, has a status that this version does not know: a newer one's, or a slip of
+// somebody's hand. Nothing is done by guessing.
+std::string unknown_status(std::string const& where, std::string const& status);
+
 // A row of `columns()`: the variables that a statement writes into, in this order.
 struct transaction_row
 {
@@ -40,7 +44,9 @@ struct transaction_row
 
     static std::string columns(sql_words const& words);
 
-    void        into(soci::statement& s);
+    void into(soci::statement& s);
+
+    // An unknown status becomes `prepared`, with a reason to pause.
     transaction as_transaction(std::int64_t now) const;
 };
 

@@ -389,14 +389,14 @@ class TakingOver:
                           "INSERT INTO trans_branch_op (gid, url, branch_id, op, status) VALUES ('of-dtm', '', '01', 'compensate', 'prepared') " +
                           ("ON CONFLICT ON CONSTRAINT gid_branch_uniq DO UPDATE SET status = excluded.status" if postgres else
                            "ON DUPLICATE KEY UPDATE status = VALUES(status)"))
-        store = self.database.rows("SELECT v FROM kv WHERE cat = 'store'")
+        store = self.database.rows("SELECT v FROM kv WHERE cat = 'store' AND k = 'id'")
         self.database.run("DELETE FROM kv WHERE cat = 'schema'")
         process = self.start()
         self.ends("of-dtm", "succeed")
         self.assertEqual(self.participants.of("of-dtm"), [("/of-dtm", "action", "01", "{}")])
         self.stop(process)
         self.assertEqual(self.snapshot("done-%"), before)
-        self.assertEqual(self.database.rows("SELECT v FROM kv WHERE cat = 'store'"), store)
+        self.assertEqual(self.database.rows("SELECT v FROM kv WHERE cat = 'store' AND k = 'id'"), store)
 
     def refused(self, *reasons):
         self.fill()

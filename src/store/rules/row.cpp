@@ -1,6 +1,4 @@
-#include "src/store/row.hpp"
-
-#include <weft/detail/fault.hpp>
+#include "src/store/rules/row.hpp"
 
 namespace weft {
 inline namespace v0 {
@@ -10,13 +8,39 @@ namespace {
 
 time_point floored(time_point now) { return std::chrono::floor<std::chrono::milliseconds>(now); }
 
-bool was_applied(transaction const& row, extend_write const& w)
+template <class Write>
+verdict judged(transaction const& row, Write const& w, bool repeated)
 {
-    return row.owner == w.owner && row.position == w.position_after() &&
-           std::string_view(row.journal).substr(0, row.journal.size() - 2).ends_with(w.entries);
+    auto const view = view_of(row);
+    return judge(w, &view, true, repeated);
 }
 
 }  // namespace
+
+row_view view_of(transaction const& row)
+{
+    row_view v;
+    v.owner = row.owner;
+    v.trans_type = row.trans_type;
+    v.workflow = row.workflow;
+    v.input = row.input;
+    v.custom_data = row.custom_data;
+    v.query_prepared = row.query_prepared;
+    v.protocol = row.protocol;
+    v.options = row.options;
+    v.result = row.result;
+    v.reason = row.reason;
+    v.last_error = row.last_error;
+    v.paused_reason = row.paused_reason;
+    v.status = to_string(row.status);
+    v.journal = row.journal;
+    v.position = row.position;
+    v.sends = row.sends;
+    v.cancel_requested = row.cancel_requested;
+    v.created = row.created;
+    v.ops = row.ops;
+    return v;
+}
 
 transaction created(create_write const& w, time_point now)
 {
@@ -49,13 +73,8 @@ void set_status(transaction& row, status to, time_point now)
 
 write_result extend(transaction& row, extend_write const& w, bool repeated, time_point now)
 {
-    using detail::fault;
-    using detail::planted;
-    if ((row.owner != w.owner && !fault(planted::owner_check)) || (row.position != w.position && !fault(planted::position_check)) ||
-        is_final(row.status))
-        return {repeated && was_applied(row, w) ? written::done : written::fenced, {}, {}};
-    if (w.decide == extend_write::decision::commit && row.cancel_requested)
-        return {written::cancel_requested, {}, {}};
+    if (auto const j = judged(row, w, repeated); !j.accepted)
+        return j.result;
     if (w.seal_part > 0)
     {
         row.parts.push_back(row.journal);
@@ -84,8 +103,8 @@ write_result extend(transaction& row, extend_write const& w, bool repeated, time
 
 write_result park(transaction& row, park_write const& w, bool repeated, time_point now)
 {
-    if (row.owner != w.owner || row.position != w.position || is_final(row.status))
-        return {repeated && row.position == w.position && row.owner.empty() ? written::done : written::fenced, {}, {}};
+    if (auto const j = judged(row, w, repeated); !j.accepted)
+        return j.result;
     row.owner.clear();
     row.interval = std::chrono::ceil<std::chrono::seconds>(w.interval);  // the column holds seconds
     row.sends = w.sends;
@@ -99,16 +118,12 @@ write_result park(transaction& row, park_write const& w, bool repeated, time_poi
     return {};
 }
 
-write_result request(transaction& row, request_write const& w, time_point now)
+write_result request(transaction& row, request_write const& w, bool repeated, time_point now)
 {
+    if (auto const j = judged(row, w, repeated); !j.accepted)
+        return j.result;
     if (w.what == request_write::kind::cancel)
-    {
-        if (row.status != status::prepared)
-            return {written::too_late, {}, {}};
         row.cancel_requested = true;
-    }
-    if (is_final(row.status))
-        return {};
     row.paused_reason.clear();
     row.updated = floored(now);
     if (w.what == request_write::kind::resume)
