@@ -56,7 +56,7 @@ TEST_P(Unreadable, ATextThatIsNoneIsRefusedAlone)
     ASSERT_EQ(apply(workflow("there")), written::done);
     ASSERT_EQ(apply(saga("saga", "engine-a")), written::done);
     int n = 0;
-    for (std::string const bad : {std::string("a\xff"), std::string("a\0b", 3), std::string("\xc3"), std::string("\xed\xa0\x80")})
+    for (std::string const& bad : {std::string("a\xff"), std::string("a\0b", 3), std::string("\xc3"), std::string("\xed\xa0\x80")})
     {
         std::vector<weft::write> batch{workflow("before " + std::to_string(++n)), workflow(bad)};
         auto                     input = workflow("input " + std::to_string(n));

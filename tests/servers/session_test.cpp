@@ -145,7 +145,9 @@ TEST_P(Session, AVictimOfADeadlockInAnXaBranchPreparesNothing)
                 std::string const gid = p == &one ? "g1" : "g2";
                 answers.emplace_back(gid, p->get());
                 if (answers.back().second.outcome.what == outcome::kind::success)
+                {
                     EXPECT_EQ(act(gid, a, b, operation::commit).get().outcome.what, outcome::kind::success);
+                }
             }
         return answers.size() == 2;
     }));
@@ -385,7 +387,9 @@ TEST_P(SharedSession, AnOperationThatChangesHowLiteralsAreReadIsUndone)
     create("g'\\1");
     EXPECT_EQ(store->find("g'\\1", false)->gid, "g'\\1");
     if (postgres())
+    {
         EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), "0");
+    }
 }
 
 TEST_P(Session, AnOperationOfAParticipantMayGoElsewhere)
