@@ -82,7 +82,8 @@ private:
 
 inline constexpr std::string_view cancelled_reason = "cancelled";
 
-// For reasons and logs: what is not UTF-8, and NUL, which PostgreSQL keeps in no text, is made readable.
+// For reasons and logs: what is not UTF-8, and NUL, which PostgreSQL keeps in no text, is made readable, and what is longer than anybody
+// reads is cut.
 std::string readable(std::string text);
 
 // All on the engine's strand.

@@ -2,10 +2,12 @@
 #include <weft/errors.hpp>
 
 #include <boost/core/demangle.hpp>
-#include <boost/json/parser.hpp>
+#include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serializer.hpp>
+#include <boost/json/value_stack.hpp>
 
-#include <array>
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 
@@ -14,6 +16,8 @@ inline namespace v0 {
 namespace detail {
 
 namespace {
+
+[[noreturn]] void throw_not_finite() { throw misuse(misuse::code::bad_value, "a number that is not finite cannot be recorded"); }
 
 // Björn Höhrmann's and Unicode's table 3-7: the well-formed sequences, nothing overlong, no surrogates.
 std::size_t sequence_length(unsigned char const* p, unsigned char const* end) noexcept
@@ -33,21 +37,26 @@ std::size_t sequence_length(unsigned char const* p, unsigned char const* end) no
     return 0;
 }
 
-void check_numbers(boost::json::value const& v)
+// What could not be read back: a number that is not finite, and what is nested too deeply.
+void check(boost::json::value const& v, std::size_t depth)
 {
     switch (v.kind())
     {
     case boost::json::kind::double_:
         if (!std::isfinite(v.get_double()))
-            throw misuse(misuse::code::bad_value, "a number that is not finite cannot be recorded");
+            throw_not_finite();
         break;
     case boost::json::kind::array:
+        if (++depth > depth_limit)
+            throw_too_deep();
         for (auto const& e : v.get_array())
-            check_numbers(e);
+            check(e, depth);
         break;
     case boost::json::kind::object:
+        if (++depth > depth_limit)
+            throw_too_deep();
         for (auto const& e : v.get_object())
-            check_numbers(e.value());
+            check(e.value(), depth);
         break;
     default:
         break;
@@ -55,6 +64,55 @@ void check_numbers(boost::json::value const& v)
 }
 
 constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+// Builds a value as Boost.JSON's own parser does, but for numbers: its conversion of decimal fractions is off by a digit for one double in
+// four (1.81 has no precise one yet).
+struct builder
+{
+    using text = boost::json::string_view;
+    using code = boost::json::error_code;
+
+    static constexpr std::size_t max_object_size = boost::json::object::max_size();
+    static constexpr std::size_t max_array_size = boost::json::array::max_size();
+    static constexpr std::size_t max_key_size = boost::json::string::max_size();
+    static constexpr std::size_t max_string_size = boost::json::string::max_size();
+
+    explicit builder(boost::json::storage_ptr memory) { all.reset(std::move(memory)); }
+
+    bool on_document_begin(code&) { return true; }
+    bool on_document_end(code&) { return true; }
+    bool on_object_begin(code&) { return true; }
+    bool on_array_begin(code&) { return true; }
+    bool on_number_part(text, code&) { return true; }
+    bool on_comment_part(text, code&) { return true; }
+    bool on_comment(text, code&) { return true; }
+    bool on_object_end(std::size_t n, code&) { return all.push_object(n), true; }
+    bool on_array_end(std::size_t n, code&) { return all.push_array(n), true; }
+    bool on_key_part(text s, std::size_t, code&) { return all.push_chars(s), true; }
+    bool on_key(text s, std::size_t, code&) { return all.push_key(s), true; }
+    bool on_string_part(text s, std::size_t, code&) { return all.push_chars(s), true; }
+    bool on_string(text s, std::size_t, code&) { return all.push_string(s), true; }
+    bool on_int64(std::int64_t n, text, code&) { return all.push_int64(n), true; }
+    bool on_uint64(std::uint64_t n, text, code&) { return all.push_uint64(n), true; }
+    bool on_bool(bool b, code&) { return all.push_bool(b), true; }
+    bool on_null(code&) { return all.push_null(), true; }
+
+    // The whole text is parsed at once, so `digits` is all of the number.
+    bool on_double(double nearly, text digits, code& failed)
+    {
+        double     d = 0;
+        auto const read = std::from_chars(digits.data(), digits.data() + digits.size(), d);
+        if (read.ec == std::errc::result_out_of_range)
+            d = nearly;  // too small, which is 0, or too large
+        else if (read.ec != std::errc() || read.ptr != digits.data() + digits.size())
+            failed = boost::json::make_error_code(boost::json::error::syntax);
+        if (!std::isfinite(d))
+            failed = boost::json::make_error_code(boost::json::error::exponent_overflow);
+        return !failed && (all.push_double(d), true);
+    }
+
+    boost::json::value_stack all;
+};
 
 }  // namespace
 
@@ -77,10 +135,21 @@ bool is_utf8(std::string_view text) noexcept
     return true;
 }
 
-void append_json(std::string& out, boost::json::value const& v)
+void check_utf8(std::string_view text)
 {
-    if (!v.is_string())
-        check_numbers(v);
+    if (!is_utf8(text))
+        throw misuse(misuse::code::bad_value, "a string that is not UTF-8 cannot be recorded (use weft::bytes for binary data)");
+}
+
+void throw_too_deep()
+{
+    throw misuse(misuse::code::bad_value,
+                 "a value whose arrays and objects are nested more than " + std::to_string(depth_limit) + " deep cannot be recorded");
+}
+
+void append_json(std::string& out, boost::json::value const& v, std::size_t depth)
+{
+    check(v, depth);
     auto const              before = out.size();
     boost::json::serializer writer;
     writer.reset(&v);
@@ -90,19 +159,63 @@ void append_json(std::string& out, boost::json::value const& v)
         auto const piece = writer.read(room);
         out.append(piece.data(), piece.size());
     }
-    if (!is_utf8(std::string_view(out).substr(before)))
-        throw misuse(misuse::code::bad_value, "a string that is not UTF-8 cannot be recorded (use weft::bytes for binary data)");
+    check_utf8(std::string_view(out).substr(before));
 }
 
-boost::json::value parse_json(std::string_view text)
+boost::json::value parse_json(std::string_view text, boost::json::storage_ptr memory)
 {
-    boost::json::error_code ec;
-    boost::json::parser     parser;
-    auto const              parsed = parser.write_some(text.data(), text.size(), ec);
-    if (!ec && parsed == text.size())
-        return parser.release();
+    boost::json::parse_options options;
+    options.max_depth = parsed_depth_limit;
+    boost::json::basic_parser<builder> parser(options, std::move(memory));
+    boost::json::error_code            failed;
+    auto const                         parsed = parser.write_some(false, text.data(), text.size(), failed);
+    if (!failed && parsed == text.size())
+        return parser.handler().all.release();
     throw misuse(misuse::code::bad_value,
-                 "not valid JSON from byte " + std::to_string(parsed) + " on" + (ec ? ": " + ec.message() : std::string()));
+                 "not valid JSON from byte " + std::to_string(parsed) + " on" + (failed ? ": " + failed.message() : std::string()));
+}
+
+void append_json_number(std::string& out, std::int64_t n)
+{
+    char       room[24];
+    auto const end = std::to_chars(room, room + sizeof room, n).ptr;
+    out.append(room, end);
+}
+
+void append_json_number(std::string& out, std::uint64_t n)
+{
+    char       room[24];
+    auto const end = std::to_chars(room, room + sizeof room, n).ptr;
+    out.append(room, end);
+}
+
+// As Boost.JSON writes it, 1.5E-7: the fewest digits that name it.
+void append_json_number(std::string& out, double d)
+{
+    if (!std::isfinite(d))
+        throw_not_finite();
+    char                   room[40];
+    std::string_view const text(room, std::to_chars(room, room + sizeof room, d, std::chars_format::scientific).ptr - room);
+    auto const             e = text.find('e');
+    auto const             exponent = text.find_first_not_of('0', e + 2);
+    out += text.substr(0, e);
+    out += 'E';
+    if (text[e + 1] == '-')
+        out += '-';
+    out += exponent == std::string_view::npos ? "0" : text.substr(exponent);
+}
+
+void append_base64(std::string& out, std::byte const* data, std::size_t size)
+{
+    out += '"';
+    for (std::size_t i = 0; i < size; i += 3)
+    {
+        auto const          at = [&](std::size_t k) { return k < size ? std::to_integer<std::uint32_t>(data[k]) : 0u; };
+        std::uint32_t const three = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
+        for (std::size_t k = 0; k < 4; ++k)
+            out += i + k <= size ? base64_alphabet[three >> (18 - 6 * k) & 63] : '=';
+    }
+    out += '"';
 }
 
 void append_json_string(std::string& out, std::string_view s)
@@ -117,6 +230,12 @@ void append_json_string(std::string& out, std::string_view s)
             break;
         case '\\':
             out += "\\\\";
+            break;
+        case '\b':
+            out += "\\b";
+            break;
+        case '\f':
+            out += "\\f";
             break;
         case '\n':
             out += "\\n";
@@ -142,19 +261,105 @@ void append_json_string(std::string& out, std::string_view s)
 
 void throw_not_convertible(char const* type)
 {
-    std::string const wanted = boost::core::demangle(type);
+    std::string what;
     try
     {
         throw;
     }
-    catch (misuse const& e)
+    catch (std::exception const& e)
     {
-        throw misuse(misuse::code::bad_value, "expected " + wanted + ": " + e.what());
+        what = e.what();
+    }
+    catch (...)
+    {
+        what = "its conversion threw something that is no std::exception";
+    }
+    throw misuse(misuse::code::bad_value, "expected " + boost::core::demangle(type) + ": " + what);
+}
+
+void throw_not_recordable()
+{
+    try
+    {
+        throw;
+    }
+    catch (misuse const&)
+    {
+        throw;
     }
     catch (std::exception const& e)
     {
-        throw misuse(misuse::code::bad_value, "expected " + wanted + ": " + e.what());
+        throw misuse(misuse::code::bad_value, std::string("its conversion threw: ") + e.what());
     }
+    catch (...)
+    {
+        throw misuse(misuse::code::bad_value, "its conversion threw something that is no std::exception");
+    }
+}
+
+void throw_unexpected(char const* what) { throw misuse(misuse::code::bad_value, what); }
+
+void throw_missing(char const* member) { throw misuse(misuse::code::bad_value, "member \"" + std::string(member) + "\" is missing"); }
+
+void throw_in_member(char const* member)
+{
+    auto const of_member = "member \"" + std::string(member) + "\": ";
+    try
+    {
+        throw;
+    }
+    catch (std::exception const& e)
+    {
+        throw misuse(misuse::code::bad_value, of_member + e.what());
+    }
+    catch (...)
+    {
+        throw misuse(misuse::code::bad_value, of_member + "its conversion threw something that is no std::exception");
+    }
+}
+
+boost::json::array const& array_in(boost::json::value const& v)
+{
+    if (!v.is_array())
+        throw_unexpected("not an array");
+    return v.get_array();
+}
+
+boost::json::object const& object_in(boost::json::value const& v)
+{
+    if (!v.is_object())
+        throw_unexpected("not an object");
+    return v.get_object();
+}
+
+std::string_view string_in(boost::json::value const& v)
+{
+    if (!v.is_string())
+        throw_unexpected("not a string");
+    return std::string_view(v.get_string().data(), v.get_string().size());
+}
+
+std::vector<std::byte> bytes_in(boost::json::value const& v)
+{
+    std::vector<std::byte> out;
+    std::uint32_t          gathered = 0;
+    unsigned               bits = 0;
+    for (char const c : string_in(v))
+    {
+        if (c == '=')
+            break;
+        auto const digit = base64_alphabet.find(c);
+        if (digit == std::string_view::npos)
+            throw_unexpected("not base64");
+        gathered = gathered << 6 | static_cast<std::uint32_t>(digit);
+        bits += 6;
+        if (bits >= 8)
+        {
+            bits -= 8;
+            out.push_back(static_cast<std::byte>(gathered >> bits & 255));
+        }
+    }
+    return out;
 }
 
 std::uint64_t digest(std::string_view text) noexcept
@@ -170,39 +375,51 @@ std::uint64_t digest(std::string_view text) noexcept
 void tag_invoke(boost::json::value_from_tag, boost::json::value& to, bytes const& from)
 {
     std::string text;
-    text.reserve((from.size() + 2) / 3 * 4);
-    for (std::size_t i = 0; i < from.size(); i += 3)
-    {
-        auto const    at = [&](std::size_t k) { return k < from.size() ? std::to_integer<std::uint32_t>(from[k]) : 0u; };
-        std::uint32_t three = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-        for (std::size_t k = 0; k < 4; ++k)
-            text += i + k <= from.size() ? detail::base64_alphabet[three >> (18 - 6 * k) & 63] : '=';
-    }
-    to = text;
+    detail::append_base64(text, from.data(), from.size());
+    to = std::string_view(text).substr(1, text.size() - 2);
 }
 
 bytes tag_invoke(boost::json::value_to_tag<bytes>, boost::json::value const& from)
 {
-    auto const&   text = from.as_string();
-    bytes         out;
-    std::uint32_t gathered = 0;
-    unsigned      bits = 0;
-    for (char const c : text)
+    auto const data = detail::bytes_in(from);
+    return bytes(data.begin(), data.end());
+}
+
+failure::failure(std::string reason, std::string code) : error(reason), reason_(std::move(reason)), code_(std::move(code))
+{
+    detail::check_utf8(code_);
+}
+
+failure::failure(from_record, std::string reason, std::string details, std::string gid, std::string branch_id)
+    : error(reason, std::move(gid), std::move(branch_id))
+    , reason_(std::move(reason))
+{
+    if (details.empty())
+        return;
+    auto const  v = detail::parse_json(details);
+    auto const& o = detail::object_in(v);
+    if (auto const* const code = o.if_contains("code"))
+        code_ = detail::string_in(*code);
+    if (auto const* const payload = o.if_contains("payload"))
+        detail::append_json(payload_, *payload);
+}
+
+std::string failure::details() const
+{
+    std::string all;
+    if (!code_.empty())
     {
-        if (c == '=')
-            break;
-        auto const digit = detail::base64_alphabet.find(c);
-        if (digit == std::string_view::npos)
-            throw misuse(misuse::code::bad_value, "not base64");
-        gathered = gathered << 6 | static_cast<std::uint32_t>(digit);
-        bits += 6;
-        if (bits >= 8)
-        {
-            bits -= 8;
-            out.push_back(static_cast<std::byte>(gathered >> bits & 255));
-        }
+        all += R"({"code":)";
+        detail::append_json_string(all, code_);
     }
-    return out;
+    if (has_payload())
+    {
+        all += all.empty() ? R"({"payload":)" : R"(,"payload":)";
+        all += payload_;
+    }
+    if (!all.empty())
+        all += '}';
+    return all;
 }
 
 }  // namespace v0

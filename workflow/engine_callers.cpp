@@ -14,9 +14,9 @@ namespace {
 constexpr std::size_t watched_at_once = 500;
 
 // The gid of a submission is taken: what is wrong if that is not the same transaction.
-std::optional<misuse> other_than(transaction const& row, std::string const& name, std::string const& input)
+std::optional<misuse> other_than(transaction const& row, std::string const& name, std::string const& input, program const* code)
 {
-    if (row.trans_type == "workflow" && row.workflow == name && row.input == input)
+    if (row.trans_type == "workflow" && row.workflow == name && (row.input == input || (code && code->same_input(row.input, input))))
         return std::nullopt;
     return misuse(misuse::code::other_input,
                   "the gid exists already, with another " + std::string(row.workflow != name ? "workflow" : "input"), row.gid);
@@ -188,7 +188,8 @@ bool engine_core::create_within(std::any const& connection, std::string name, st
     auto const there = store_.create_within(connection, w);
     if (!there)
         return true;
-    if (auto const wrong = other_than(*there, w.workflow, w.input))
+    auto const found = programs_.find(w.workflow);
+    if (auto const wrong = other_than(*there, w.workflow, w.input, found == programs_.end() ? nullptr : found->second.get()))
         throw *wrong;
     return false;
 }
@@ -258,7 +259,7 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                      return s->fail(error);
                  if (!row)
                      return s->fail(std::make_exception_ptr(store_error("the transaction was removed while it was being joined")));
-                 if (auto const wrong = other_than(*row, s->name, s->input))
+                 if (auto const wrong = other_than(*row, s->name, s->input, s->code))
                      return s->fail(std::make_exception_ptr(*wrong));
                  if (s->submitted)
                      std::exchange(s->submitted, nullptr)->complete(nullptr, {});
@@ -303,7 +304,7 @@ bool engine_core::answer_from(transaction const& row, wait until, completion<std
     if (row.status == status::succeed || (decided && row.status == status::submitted))
         to.complete(nullptr, row.result);
     else if (row.status == status::failed || (decided && row.status == status::aborting))
-        to.complete(std::make_exception_ptr(failure(row.reason, row.gid)), {});
+        to.complete(std::make_exception_ptr(failure::recorded(row.reason, row.result, row.gid)), {});
     else if (!row.paused_reason.empty())
         to.complete(std::make_exception_ptr(unfinished(unfinished::why::paused, "paused: " + row.paused_reason, row.gid)), {});
     else

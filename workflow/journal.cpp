@@ -3,7 +3,6 @@
 #include <weft/detail/fault.hpp>
 
 #include <boost/json/monotonic_resource.hpp>
-#include <boost/json/parser.hpp>
 
 #include <charconv>
 #include <unordered_map>
@@ -71,12 +70,7 @@ public:
 
     void part(std::string_view text, std::string const& where)
     {
-        boost::json::parser     parser(boost::json::make_shared_resource<boost::json::monotonic_resource>(text.size() * 2 + 256));
-        boost::json::error_code ec;
-        auto const              read = parser.write_some(text.data(), text.size(), ec);
-        if (ec || read != text.size())
-            throw journal_error(where + " is not valid JSON from byte " + std::to_string(read) + " on");
-        auto const& document = to_.documents.emplace_back(parser.release());
+        auto const& document = to_.documents.emplace_back(parsed(text, where));
         auto const* object = document.if_object();
         auto const* entries = object ? object->if_contains("journal") : nullptr;
         if (!entries || !entries->is_array())
@@ -104,6 +98,18 @@ public:
     }
 
 private:
+    static boost::json::value parsed(std::string_view text, std::string const& where)
+    {
+        try
+        {
+            return detail::parse_json(text, boost::json::make_shared_resource<boost::json::monotonic_resource>(text.size() * 2 + 256));
+        }
+        catch (misuse const& e)
+        {
+            throw journal_error(where + " is " + e.what());
+        }
+    }
+
     void read_entry(boost::json::object const& o)
     {
         std::string const id(text_of(o, "id"));
@@ -147,6 +153,8 @@ private:
         {
             b.is = recorded_branch::state::failed;
             b.reason = text_of(o, "reason");
+            if (auto const* details = o.if_contains("details"))
+                detail::append_json(b.details, *details);
             b.maybe = o.contains("maybe");
         }
         else if (state != "prepared")
@@ -206,6 +214,11 @@ void append_entry(std::string& out, entry const& e)
     {
         out += R"(,"status":"failed","reason":)";
         detail::append_json_string(out, e.ended->text);
+        if (!e.ended->details.empty())
+        {
+            out += R"(,"details":)";
+            out += e.ended->details;
+        }
         out += e.maybe ? R"(,"maybe":true})" : "}";
     }
 }

@@ -6,7 +6,8 @@
 //     {"id":"01","op":"action","at":…,"status":"succeed","data":…}                          the outcome of that intent
 //     {"id":"02","verb":"step","op":"action","name":"…","at":…,"status":"succeed","data":…} an outcome without an intent
 //     {"id":"01","op":"compensate","at":…,"status":"succeed"}                               phase 2
-// "status" is prepared, succeed or failed; failed has a "reason", and "maybe" if an earlier send may have happened.
+// "status" is prepared, succeed or failed; failed has a "reason", the failure's code and payload as "details" if it has any, and "maybe" if
+// an earlier send may have happened.
 #pragma once
 
 #include <weft/detail/branch_call.hpp>
@@ -69,7 +70,7 @@ struct recorded_branch
     state                     is = state::sent;
     bool                      maybe = false;
     boost::json::value const* data = nullptr;
-    std::string               reason;
+    std::string               reason, details;
     std::int64_t              at = 0;
     phase2                    second = phase2::open;
     std::string               refusal;

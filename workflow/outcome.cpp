@@ -19,7 +19,7 @@ outcome outcome_of_current_exception() noexcept
         }
         catch (failure const& says_no)
         {
-            return outcome::failure(says_no.reason());
+            return outcome::failure(says_no.reason(), says_no.details());
         }
         catch (ongoing const& later)
         {
@@ -48,11 +48,9 @@ std::chrono::milliseconds retry_policy::interval(std::uint32_t sends) const noex
     return std::chrono::milliseconds(static_cast<std::int64_t>(capped));
 }
 
-void detail::throw_failure(branch_call const& call) { throw failure(call.answer.text, *call.gid, *call.id); }
-
-void detail::throw_unreadable(branch_call const& call, char const* what)
+failure detail::failure_of(branch_call const& call)
 {
-    throw unreadable_result("the recorded result of branch " + *call.id + " \"" + call.name + "\" no longer converts: " + what, call);
+    return failure::recorded(call.answer.text, call.answer.details, *call.gid, *call.id);
 }
 
 }  // namespace v0

@@ -165,19 +165,18 @@ bool workflow_attempt::ask(branch_call& call)
     op_ = action_of(call.what);
     call.gid = &gid_;
     call.id = &current_id_;
+    auto const refuse = [&](std::string why) {
+        stop_body_ = true;
+        pause_reason_ = "branch " + current_id_ + std::move(why);
+        return false;
+    };
     if (call.name.size() > name_limit || !is_utf8(call.name))
-    {
-        stop_body_ = true;
-        pause_reason_ = "branch " + current_id_ + ": its name is longer than " + std::to_string(name_limit) + " bytes or not UTF-8";
-        return false;
-    }
+        return refuse(": its name is longer than " + std::to_string(name_limit) + " bytes or not UTF-8");
+    if (!call.unrecordable.empty())
+        return refuse(" \"" + call.name + "\": its arguments cannot be recorded: " + call.unrecordable);
     if (call.arguments_size > engine_.options().payload_limit)
-    {
-        stop_body_ = true;
-        pause_reason_ = "branch " + current_id_ + " \"" + call.name + "\": its arguments take " + std::to_string(call.arguments_size) +
-                        " bytes, the limit is " + std::to_string(engine_.options().payload_limit);
-        return false;
-    }
+        return refuse(" \"" + call.name + "\": its arguments take " + std::to_string(call.arguments_size) + " bytes, the limit is " +
+                      std::to_string(engine_.options().payload_limit));
     if (recorded_)
         return replay(call, recorded_->branches[next_recorded_]);
     if (collecting_)
@@ -193,7 +192,7 @@ bool workflow_attempt::ask(branch_call& call)
 bool workflow_attempt::replay(branch_call& call, recorded_branch const& recorded)
 {
     if (recorded.id != current_id_ || recorded.what != call.what || recorded.name != call.name ||
-        recorded.has_arguments != call.has_arguments || recorded.arguments != call.arguments)
+        recorded.has_arguments != call.has_arguments || !call.has_digest(recorded.arguments))
     {
         mismatch(&call, &recorded);
         return false;
@@ -221,11 +220,42 @@ bool workflow_attempt::replay(branch_call& call, recorded_branch const& recorded
         call.recorded = recorded.data;
         break;
     case recorded_branch::state::failed:
-        call.answer = outcome::failure(recorded.reason);
+        call.answer = outcome::failure(recorded.reason, recorded.details);
         break;
     }
+    if (!read_answer(call))
+        return false;
     last_at_ = recorded.at;
     return true;
+}
+
+// Before the body sees it, which could catch what goes wrong here.
+bool workflow_attempt::read_answer(branch_call& call)
+{
+    if (!call.place || call.answer.what != outcome::kind::success)
+        return true;
+    try
+    {
+        call.place->read(call);
+        return true;
+    }
+    catch (...)
+    {
+        stop_body_ = unreadable_ = true;
+        pause_reason_ = "the recorded result of branch " + current_id_ + " \"" + call.name +
+                        "\" no longer converts: " + outcome_of_current_exception().text;
+        return false;
+    }
+}
+
+void workflow_attempt::forgotten(branch_call const& call) noexcept
+{
+    // A frame that is destroyed drops what is in it.
+    if (!body_runs_ || collecting_ || stop_body_)
+        return;
+    stop_body_ = true;
+    pause_reason_ = "the body made a branch \"" + call.name + "\" and did not await it (" + file_name(call.where.file_name()) + ':' +
+                    std::to_string(call.where.line()) + "): it would not happen";
 }
 
 void workflow_attempt::mismatch(branch_call const* asked, recorded_branch const* recorded)
@@ -252,10 +282,15 @@ void workflow_attempt::mismatch(branch_call const* asked, recorded_branch const*
 void workflow_attempt::drive(std::coroutine_handle<> body)
 {
     doing_ = doing::nothing;
-    suspended_ = nullptr;
     {
         engine_core::user_code guard(engine_, gid_, &current_id_);
-        body.resume();
+        if (!suspended_ || read_answer(*current_))
+        {
+            suspended_ = nullptr;
+            body_runs_ = true;
+            body.resume();
+            body_runs_ = false;
+        }
     }
     if (stop_body_)
         return collecting_ ? collected() : pause(std::move(pause_reason_));
@@ -287,11 +322,11 @@ void workflow_attempt::body_ended()
     {
         if (unread())
             return refuse();
-        decide(extend_write::decision::roll_back, readable(says_no.reason()));
-    }
-    catch (unreadable_result const& e)
-    {
-        pause(e.what());
+        auto details = says_no.details();
+        if (details.size() > engine_.options().payload_limit)
+            return pause("the code and payload of its failure take " + std::to_string(details.size()) + " bytes, the limit is " +
+                         std::to_string(engine_.options().payload_limit));
+        decide(extend_write::decision::roll_back, readable(says_no.reason()), std::move(details));
     }
     catch (misuse const& e)
     {

@@ -83,6 +83,7 @@ private:
     // attempt_core: what the body sees
     bool                                  ask(branch_call& call) override;
     void                                  wait(std::coroutine_handle<> body) noexcept override { suspended_ = body; }
+    void                                  forgotten(branch_call const& call) noexcept override;
     std::chrono::system_clock::time_point now() const noexcept override;
     std::string                           uuid() override;
     std::uint64_t                         random() override;
@@ -94,6 +95,7 @@ private:
     void on_timer() override;
 
     bool                replay(branch_call& call, recorded_branch const& recorded);
+    bool                read_answer(branch_call& call);
     void                mismatch(branch_call const* asked, recorded_branch const* recorded);
     void                drive(std::coroutine_handle<> body);
     void                body_ended();
@@ -106,7 +108,7 @@ private:
     void                record(outcome const& o);
     void                no_answer(outcome const& o, bool permanent);
     void                retry();
-    void                decide(extend_write::decision d, std::string text);
+    void                decide(extend_write::decision d, std::string text, std::string details = {});
     void                collected();
     void                begin_phase2();
     void                next_in_phase2();
@@ -138,6 +140,8 @@ private:
     after_write              then_ = after_write::send;
     bool                     collecting_ = false;  // the body runs only to collect phase 2
     bool                     stop_body_ = false;   // the body is not resumed again
+    bool                     body_runs_ = false;   // right now
+    bool                     unreadable_ = false;  // a recorded result no longer converts
     bool                     in_phase2_ = false;
     bool                     cancelled_ = false;
     bool                     stopping_ = false;

@@ -37,13 +37,19 @@ operation workflow_attempt::phase2_operation(undoable const& u) const noexcept
     return rolling_back() || u.is == recorded_branch::state::failed ? undo_of(u.call->what) : confirm_of(u.call->what);
 }
 
-void workflow_attempt::decide(extend_write::decision d, std::string text)
+void workflow_attempt::decide(extend_write::decision d, std::string text, std::string details)
 {
     drop_body();
     orphan_send();
     current_.reset();
     decision_ = d;
-    (d == extend_write::decision::commit ? row_->result : row_->reason) = std::move(text);
+    if (d == extend_write::decision::commit)
+        row_->result = std::move(text);
+    else
+    {
+        row_->reason = std::move(text);
+        row_->result = std::move(details);
+    }
     begin_phase2();
     bool const nothing_left = std::none_of(undoables_.begin(), undoables_.end(), [&](auto const& u) { return needs_phase2(u); });
     if (fault(planted::decision_after_phase2) && !nothing_left)
@@ -71,7 +77,7 @@ void workflow_attempt::collected()
                              ", has to be finished, but the workflow no longer asks for it" +
                              (failed_replay ? ": " + pause_reason_ : std::string()));
         }
-    if (failed_replay && row_->status == status::submitted)
+    if (failed_replay && !unreadable_ && row_->status == status::submitted)
         return pause(std::move(pause_reason_));
     pause_reason_.clear();
     if (row_->status == status::prepared)

@@ -207,15 +207,17 @@ void workflow_attempt::on_answer(class send&, outcome o, bool permanent)
     answered(std::move(o), permanent);
 }
 
-// A reason is UTF-8; a result that is too long is an error that asking again cannot mend.
+// A reason is UTF-8; what is too long is an error that asking again cannot mend.
 void workflow_attempt::make_recordable(outcome& o, bool& permanent) const
 {
-    if (o.what == outcome::kind::failure)
+    bool const says_no = o.what == outcome::kind::failure;
+    if (says_no)
         o.text = readable(std::move(o.text));
-    if (o.what != outcome::kind::success || o.text.size() <= engine_.options().payload_limit)
+    auto const size = says_no ? o.details.size() : o.what == outcome::kind::success ? o.text.size() : 0;
+    if (size <= engine_.options().payload_limit)
         return;
-    o = outcome::error("its result takes " + std::to_string(o.text.size()) + " bytes, the limit is " +
-                       std::to_string(engine_.options().payload_limit));
+    o = outcome::error(std::string(says_no ? "the code and payload of its failure take " : "its result takes ") + std::to_string(size) +
+                       " bytes, the limit is " + std::to_string(engine_.options().payload_limit));
     permanent = true;
 }
 

@@ -30,7 +30,10 @@ extend_write workflow_attempt::extension(extend_write::decision d, bool finish)
     if (d == extend_write::decision::commit)
         w.text = row_->result;
     else if (d == extend_write::decision::roll_back)
+    {
         w.text = row_->reason;
+        w.details = row_->result;
+    }
     if (open_bytes_ >= engine_.options().seal_at && open_entries_ > 0)
     {
         w.seal_part = parts_ + 1;

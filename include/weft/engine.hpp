@@ -181,8 +181,9 @@ public:
     /// With a gid that exists already, joins it: the same gid and input give the same answer, at any time.
     ///
     /// Durability: the answer comes from a durable final row (or decision, if so asked).
-    /// Errors: failure – it rolled back, with the reason. unfinished – paused, stopped, or the deadline passed; the transaction
-    /// goes on or waits. misuse – bad gid, unknown workflow, other input, input or result that does not convert.
+    /// Errors: failure – it rolled back, with reason, code and payload. unfinished – paused, stopped, or the deadline passed; the transaction
+    /// goes on or waits. unreadable_result – it committed, and its result is no `T`. misuse – bad gid, unknown workflow, other input, an
+    /// input that does not convert: nothing was written.
     /// store_error – the store cannot be reached; the transaction may or may not exist: ask again with the same gid.
     /// Cancelling the wait never cancels the transaction.
     template <class T = void, class... Rest>
@@ -368,6 +369,22 @@ namespace detail {
 template <class T>
 inline constexpr bool is_execute_options = std::is_same_v<std::remove_cvref_t<T>, execute_options>;
 
+/// What a transaction that has committed returned. Errors: unreadable_result.
+template <class T>
+T committed_result(std::string_view text, std::string const& gid)
+{
+    try
+    {
+        if (text.empty())
+            throw misuse(misuse::code::bad_value, "it returns nothing");
+        return decode<T>(text);
+    }
+    catch (std::exception const& e)
+    {
+        throw unreadable_result(std::string("the transaction has committed, but its result is not what was asked for: ") + e.what(), gid);
+    }
+}
+
 template <class T, class Signature>
 concept token_for = !is_execute_options<T> && boost::asio::completion_token_for<std::remove_cvref_t<T>, Signature>;
 
@@ -381,11 +398,11 @@ auto engine::launch(bool wait_for_end, std::string name, std::string gid, Rest&&
     auto const start = [wait_for_end](engine& e, std::string n, std::string g, std::string input, execute_options o, auto answer) {
         e.start_execute(std::move(n), std::move(g), std::move(input), o, wait_for_end, std::move(answer));
     };
-    auto const convert = [](std::string text) {
+    auto const convert = [gid](std::string text) {
         if constexpr (std::is_void_v<T>)
             return std::monostate{};
         else
-            return detail::decode<T>(std::string_view(text));
+            return detail::committed_result<T>(text, gid);
     };
     auto const go = [&](std::string input, execute_options o, auto&& token) {
         return initiate_with<T, std::string>(token, start, convert, std::move(name), std::move(gid), std::move(input), o);

@@ -1,11 +1,12 @@
 /// \file
 /// The exceptions of weft: few types, each answering what a caller asks next.
 ///
-///   failure      the business said no. The only one a workflow body ever sees.
-///   unfinished   nothing is known yet: the transaction is paused, the engine stopped, or the caller's deadline passed.
-///   misuse       the call itself is wrong, and nothing was written: a bad gid, an unknown workflow, another input.
-///   store_error  the store could not be reached or refused; says whether the write may have happened.
-///   ongoing      thrown by an operation, never by weft: "not done yet, ask again".
+///   failure            the business said no. The only one a workflow body ever sees.
+///   unfinished         nothing is known yet: the transaction is paused, the engine stopped, or the caller's deadline passed.
+///   unreadable_result  it committed, but its result is not what was asked for.
+///   misuse             the call itself is wrong, and nothing was written: a bad gid, an unknown workflow, another input.
+///   store_error        the store could not be reached or refused; says whether the write may have happened.
+///   ongoing            thrown by an operation, never by weft: "not done yet, ask again".
 #pragma once
 
 #include <boost/assert/source_location.hpp>
@@ -45,22 +46,59 @@ private:
     std::source_location location_;
 };
 
-/// The business says no: out of stock, no such account. Thrown by operations, seen by workflow bodies, and by the caller
+/// The business says no: out of stock, no such account. Thrown by operations and bodies, seen by workflow bodies, and by the caller
 /// of `execute` when the workflow rolled back. It is definite: the operation had no effect and will not be sent again.
-class failure : public error
+///
+///     throw weft::failure("out of stock", "sold-out", shortage{.sku = o.sku, .left = 2});      // a described struct
+///     …
+///     catch (weft::failure const& no) { if (no.code() == "sold-out") offer(no.payload<shortage>().left); }
+///
+/// Code and payload are recorded with the reason: whoever sees the failure, now or after a crash, sees all three.
+/// It is final: a class derived from it could not come back from the journal. What tells failures apart is the code.
+class failure final : public error
 {
 public:
-    /// Shape: `reason` is text for people, UTF-8; it is stored with the transaction.
+    /// Shape: `reason` is text for people, UTF-8; `code` is for programs: any short word, UTF-8.
     explicit failure(std::string reason = {}) : error(reason), reason_(std::move(reason)) { }
-    failure(std::string reason, std::string gid, std::string branch_id = {})
-        : error(reason, std::move(gid), std::move(branch_id))
-        , reason_(std::move(reason))
-    { }
+
+    /// Errors: misuse(bad_value) if the code is not UTF-8.
+    failure(std::string reason, std::string code);
+
+    /// `payload`: any type that Boost.JSON converts. It is kept as JSON. Needs <weft/workflow.hpp> or <weft/detail/codec.hpp>.
+    /// Errors: misuse(bad_value) if code or payload cannot be recorded: not UTF-8, not finite, nested too deeply.
+    template <class T>
+    failure(std::string reason, std::string code, T const& payload);
+
+    /// As it was recorded, with where it comes from. `details`: as of `details()`. Errors: misuse(bad_value) if those are none.
+    static failure recorded(std::string reason, std::string details, std::string gid, std::string branch_id = {})
+    {
+        return failure(from_record(), std::move(reason), std::move(details), std::move(gid), std::move(branch_id));
+    }
 
     std::string const& reason() const noexcept { return reason_; }
 
+    /// Empty if none was given.
+    std::string const& code() const noexcept { return code_; }
+
+    bool has_payload() const noexcept { return !payload_.empty(); }
+
+    /// The payload as JSON text; empty if none was given.
+    std::string const& payload_text() const noexcept { return payload_; }
+
+    /// The payload. Members that it lacks have their defaults (docs/upgrading.md).
+    /// Errors: misuse(bad_value) if there is none, or it does not convert to `T`.
+    template <class T>
+    T payload() const;
+
+    /// Code and payload as they are recorded: a JSON object with `code` and `payload`, each if it was given; empty if neither was.
+    std::string details() const;
+
 private:
-    std::string reason_;
+    struct from_record
+    { };
+    failure(from_record, std::string reason, std::string details, std::string gid, std::string branch_id);
+
+    std::string reason_, code_, payload_;
 };
 
 /// Lets `boost::system::result<T, failure>::value()` throw the failure itself.
@@ -93,6 +131,14 @@ private:
     why reason_;
 };
 
+/// The workflow has committed, and what it returned is not what the caller asked for: the transaction stands, and asking again
+/// with the same gid and the right type gives its result. Thrown by `execute<T>`.
+class unreadable_result : public error
+{
+public:
+    unreadable_result(std::string const& what, std::string gid) : error(what, std::move(gid)) { }
+};
+
 /// The call is wrong and had no effect.
 class misuse : public error
 {
@@ -103,7 +149,7 @@ public:
         unknown_workflow,  ///< no workflow of this name is registered with this engine
         unknown_gid,       ///< no such transaction
         other_input,       ///< the gid exists with another workflow or another input
-        bad_value,         ///< an argument, input or result does not convert, is not UTF-8, or is too large
+        bad_value,         ///< a value does not convert or cannot be recorded: not UTF-8, not finite, too large, nested too deeply
         wrong_thread,      ///< a blocking call from the engine's own thread would wait for itself
         wrong_status,      ///< the transaction's status, or type, does not allow it: the message says which it is
         wrong_call         ///< anything else: the message says what

@@ -20,10 +20,6 @@
 #include <weft/remote.hpp>
 #include <weft/transport.hpp>
 
-#include <boost/describe/members.hpp>
-#include <boost/json/conversion.hpp>
-#include <boost/mp11/algorithm.hpp>
-
 #include <optional>
 #include <string_view>
 
@@ -86,19 +82,17 @@ std::shared_ptr<remote_caller> make_http_caller(caller_options options = {});
 /// success, as participants for old versions of dtm answer.
 ///
 /// Shape: success without a text: the body is the result. The reason of a failure is the body's "message" if it is such an object, else the
-/// body as text, of at most 1,024 bytes.
+/// body as text, of at most 1,024 bytes. Its code and payload are the members "code" (a text or a whole number) and "payload" of such an object.
 outcome outcome_of(http_reply const&);
+
+/// The body with which a service says no (409), and which `outcome_of` reads: reason, code and payload of what its business threw.
+std::string failure_body(failure const&);
 
 /// In place of `outcome_of`, for services that say it otherwise, such as 200 with an error code in the body. A success with a text makes that
 /// the result (JSON) instead of the body.
 using reply_mapper = outcome (*)(http_reply const&);
 
 namespace detail {
-
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
 
 struct http_call
 {
@@ -114,43 +108,6 @@ void start_http(http_call const& call, operation_call to, std::optional<std::str
 /// Errors: misuse if it is no name or value that could be sent.
 void check_header(std::string_view name, std::string_view value);
 
-/// Fits what a service answered to `T`: members that T does not have go, and optional ones that are missing are null. Boost.JSON wants
-/// exactly the described members, and services add some as they grow.
-template <class T>
-void fit(boost::json::value& v)
-{
-    if constexpr (boost::json::is_described_class<T>::value)
-    {
-        if (!v.is_object())
-            return;
-        boost::json::object known(v.storage());
-        boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>>(
-            [&](auto member) {
-                using M = std::remove_cvref_t<decltype(std::declval<T&>().*decltype(member)::pointer)>;
-                auto* const found = v.get_object().if_contains(member.name);
-                if (found)
-                    fit<M>(known[member.name] = std::move(*found));
-                else if constexpr (is_optional<M>)
-                    known[member.name] = nullptr;
-            });
-        v = std::move(known);
-    }
-    else if constexpr (is_optional<T>)
-        fit<typename T::value_type>(v);
-    else if constexpr (boost::json::is_map_like<T>::value)  // which is a sequence, too
-    {
-        if (v.is_object())
-            for (auto& element : v.get_object())
-                fit<typename T::mapped_type>(element.value());
-    }
-    else if constexpr (boost::json::is_sequence_like<T>::value)
-    {
-        if (v.is_array())
-            for (auto& element : v.get_array())
-                fit<typename T::value_type>(element);
-    }
-}
-
 template <class R>
 outcome read_reply(std::string_view body)
 {
@@ -162,11 +119,8 @@ outcome read_reply(std::string_view body)
     else
     {
         bool permanent = false;
-        auto o = run_to_outcome(permanent, [&] {
-            auto v = parse_json(body);
-            fit<R>(v);
-            return decode<R>(v);
-        });
+        // Services add members as they grow: those that `R` does not have are passed over.
+        auto o = run_to_outcome(permanent, [&] { return decode<R>(body, source::foreign); });
         // What is unreadable may be a proxy's page: it says nothing about the branch.
         if (o.what != outcome::kind::success)
             o = outcome::error("its reply is no such result: " + o.text);
@@ -191,10 +145,9 @@ public:
         call_.url = std::move(url);
     }
 
-    /// Errors: misuse if it is no name or value that could be sent.
+    /// Errors: none here, where the body could catch them; one that cannot be sent pauses the transaction at its first request.
     http_operation header(std::string name, std::string value) &&
     {
-        detail::check_header(name, value);
         call_.headers.emplace_back(std::move(name), std::move(value));
         return std::move(*this);
     }

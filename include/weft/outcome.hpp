@@ -19,15 +19,19 @@ struct outcome
     };
 
     kind        what = kind::error;
-    std::string text;  ///< success: the result as JSON, empty for void; else a sentence for people
+    std::string text;     ///< success: the result as JSON, empty for void; else a sentence for people
+    std::string details;  ///< failure: its code and payload, as of `failure::details()`
 
     static outcome success(std::string result = {}) { return outcome(kind::success, std::move(result)); }
-    static outcome failure(std::string reason) { return outcome(kind::failure, std::move(reason)); }
+    static outcome failure(std::string reason, std::string details = {})
+    {
+        return outcome(kind::failure, std::move(reason), std::move(details));
+    }
     static outcome ongoing(std::string why) { return outcome(kind::ongoing, std::move(why)); }
     static outcome error(std::string why) { return outcome(kind::error, std::move(why)); }
 
     outcome() = default;
-    outcome(kind k, std::string t) : what(k), text(std::move(t)) { }
+    outcome(kind k, std::string t, std::string d = {}) : what(k), text(std::move(t)), details(std::move(d)) { }
     bool operator==(outcome const&) const = default;
 
     /// Unknown: nobody can say whether the operation took effect.

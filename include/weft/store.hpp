@@ -60,7 +60,7 @@ struct transaction
     std::int64_t  position = 0;   ///< facts recorded: journal entries, the decision, the end
     std::uint32_t attempts = 0;   ///< claims since the last journal entry or orderly end of an attempt
     std::uint32_t sends = 0;      ///< sends of the operation under way since the last journal entry
-    std::string   result;         ///< JSON; set with the decision to commit
+    std::string   result;         ///< JSON; set with the decision to commit. Rolled back: the failure's code and payload, if it has any
     std::string   reason;         ///< why it rolls back; set with that decision
     std::string   last_error;     ///< why the last attempt ended without an end
     std::string   paused_reason;  ///< non-empty: waits for a person
@@ -124,6 +124,7 @@ struct extend_write
     bool          finish = false;   ///< the final status; with or after the decision
     bool          commits = false;  ///< which final status: succeed or failed
     std::string   text;             ///< with a decision: the result as JSON, or the reason
+    std::string   details{};        ///< with a decision to roll back: what becomes `transaction::result`
 
     /// Before extending, move the journal so far into part `seal_part` (from 1), which then holds all entries before
     /// `seal_entries`. 0: do not seal.

@@ -77,8 +77,9 @@ barrier_entry barrier::enter(barrier_connection& c)
     if (reason == op)
         return {.first = false, .recorded = std::move(row->at(1))};
     // Who inserted an action's row instead of the action is its undo.
-    throw failure("branch " + branch_id_ + " was already undone: its " + std::string(op) + " came after its " + reason.value_or("undo"),
-                  gid_, branch_id_);
+    throw failure::recorded("branch " + branch_id_ + " was already undone: its " + std::string(op) + " came after its " +
+                                reason.value_or("undo"),
+                            {}, gid_, branch_id_);
 }
 
 void barrier::record(barrier_connection& c, std::string_view json)

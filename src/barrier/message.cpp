@@ -40,7 +40,7 @@ void barrier::mean_message(barrier_connection& c, std::string const& gid, barrie
     if (leave_mark(c, o.table, gid, op))
         return;
     if (was_given_up(c, o.table, gid))
-        throw failure("the message was given up before its local transaction was done", gid);
+        throw failure::recorded("the message was given up before its local transaction was done", {}, gid);
     throw misuse(misuse::code::wrong_status, "DUPLICATED: the local transaction of this message was committed before", gid);
 }
 

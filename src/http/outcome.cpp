@@ -1,7 +1,7 @@
 // The table of replies: dtm's (200, 409, 425), read by the status and not by words that happen to stand in a body.
 #include <weft/http.hpp>
 
-#include <boost/json/parse.hpp>
+#include <boost/json/object.hpp>
 
 #include <algorithm>
 
@@ -15,22 +15,32 @@ constexpr std::size_t reason_limit = 1'024;
 // A larger body is nobody's way of saying no.
 constexpr std::size_t object_limit = 64u << 10;
 
-// A member of a body that is a JSON object, if it is a text; else "".
-std::string member(std::string const& body, std::string_view name)
+// The body, if it is a JSON object; else an empty one.
+boost::json::object object_in(std::string const& body)
 {
-    if (body.size() > object_limit || body.find(name) == std::string::npos)
+    auto const first = body.find_first_not_of(" \t\r\n");
+    if (body.size() > object_limit || first == std::string::npos || body[first] != '{')
         return {};
-    boost::system::error_code no_json;
-    auto const                value = boost::json::parse(body, no_json);
-    if (no_json || !value.is_object())
+    try
+    {
+        return std::move(detail::parse_json(body).as_object());
+    }
+    catch (misuse const&)
+    {
         return {};
-    auto const* found = value.as_object().if_contains(name);
+    }
+}
+
+// A member, if it is a text; else "".
+std::string member(boost::json::object const& o, std::string_view name)
+{
+    auto const* found = o.if_contains(boost::json::string_view(name.data(), name.size()));
     return found && found->is_string() ? std::string(found->as_string()) : std::string();
 }
 
-std::string reason_of(http_reply const& reply)
+std::string reason_of(http_reply const& reply, boost::json::object const& o)
 {
-    auto reason = member(reply.body, "message");
+    auto reason = member(o, "message");
     if (reason.empty())
         reason = reply.body.substr(0, reason_limit + 4);
     if (reason.size() > reason_limit)
@@ -44,7 +54,29 @@ std::string reason_of(http_reply const& reply)
     }
     while (!reason.empty() && (reason.back() == '\n' || reason.back() == '\r'))
         reason.pop_back();
-    return reason.empty() ? "answered 409" : reason;
+    return reason.empty() ? "answered " + std::to_string(reply.status) : reason;
+}
+
+// What `failure_body` writes; a number as the code will do.
+std::string details_in(boost::json::object const& o)
+{
+    boost::json::object details;
+    if (auto const* const code = o.if_contains("code"); code && code->is_string() && !code->get_string().empty())
+        details["code"] = *code;
+    else if (code && code->is_int64())
+        details["code"] = std::to_string(code->get_int64());
+    if (auto const* const payload = o.if_contains("payload"))
+        details["payload"] = *payload;
+    std::string text;
+    if (!details.empty())
+        detail::append_json(text, std::move(details));
+    return text;
+}
+
+outcome failure_in(http_reply const& reply)
+{
+    auto const o = object_in(reply.body);
+    return outcome::failure(reason_of(reply, o), details_in(o));
 }
 
 }  // namespace
@@ -57,18 +89,29 @@ outcome outcome_of(http_reply const& reply)
     case 201:
     case 204:
     {
-        auto const word = member(reply.body, "dtm_result");
+        if (reply.body.find("dtm_result") == std::string::npos)
+            return outcome::success();
+        auto const word = member(object_in(reply.body), "dtm_result");
         if (word == "ONGOING")
             return outcome::ongoing("answered ONGOING");
-        return word == "FAILURE" ? outcome::failure(reason_of(reply)) : outcome::success();
+        return word == "FAILURE" ? failure_in(reply) : outcome::success();
     }
     case 409:
-        return outcome::failure(reason_of(reply));
+        return failure_in(reply);
     case 425:
         return outcome::ongoing("answered 425");
     default:
         return outcome::error("answered " + std::to_string(reply.status));
     }
+}
+
+std::string failure_body(failure const& says_no)
+{
+    std::string body = R"({"dtm_result":"FAILURE","message":)";
+    detail::append_json_string(body, says_no.reason());
+    if (auto const details = says_no.details(); !details.empty())
+        body += ',' + details.substr(1, details.size() - 2);
+    return body + '}';
 }
 
 }  // namespace v0

@@ -46,7 +46,7 @@ asio::awaitable<std::string> live_pattern::call(std::string url, std::string bra
     auto reply = co_await remote_detail::reply_of(*through_, std::move(r));
     auto o = outcome_of(reply);
     if (o.what == outcome::kind::failure)
-        throw failure(o.text, gid_, branch_id);
+        throw failure::recorded(o.text, o.details, gid_, branch_id);
     if (o.what != outcome::kind::success)
         throw std::runtime_error(described + ": " + o.text);
     co_return std::move(reply.body);

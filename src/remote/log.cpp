@@ -213,6 +213,7 @@ log_row reader::read_row(boost::json::object const& head, std::string_view body)
     r.extends.seal_part = static_cast<std::uint32_t>(number_of(head, "seal"));
     r.extends.seal_entries = number_of(head, "sealed");
     r.extends.text = std::exchange(r.text, {});
+    r.extends.details = text_of(head, "details");
     if (auto const decided = text_of(head, "decide"); !decided.empty())
         r.extends.decide = decided == "commit" ? extend_write::decision::commit : extend_write::decision::roll_back;
     return r;
@@ -250,6 +251,8 @@ std::vector<std::string> written(log_row const& r)
         {
             head["decide"] = w.decide == extend_write::decision::commit ? "commit" : "roll_back";
             head["text"] = w.text;
+            if (!w.details.empty())
+                head["details"] = w.details;
         }
         break;
     }

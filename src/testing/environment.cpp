@@ -113,7 +113,7 @@ public:
         case script::kind::succeed:
             return std::move(call).answer(outcome::success(b.text));
         case script::kind::fail:
-            return std::move(call).answer(outcome::failure(b.text));
+            return std::move(call).answer(outcome::failure(b.text, b.details));
         case script::kind::ongoing:
             return std::move(call).answer(outcome::ongoing("ongoing"));
         case script::kind::error:
@@ -466,7 +466,7 @@ environment::ended environment::execute_text(std::string name, std::string gid, 
         run_until([&] { return a->there || process_.get() != asked; });
         if (!a->there)
             continue;
-        ended how{false, a->text, gid};
+        ended how{false, a->text, gid, {}};
         if (a->error)
             try
             {
@@ -476,10 +476,12 @@ environment::ended environment::execute_text(std::string name, std::string gid, 
             {
                 how.failed = true;
                 how.text = says_no.reason();
+                how.details = says_no.details();
             }
         // I8: whoever is answered could look it up.
         auto const row = base_->find(gid, false);
-        if (!row || row->status != (how.failed ? status::failed : status::succeed) || (how.failed ? row->reason : row->result) != how.text)
+        if (!row || row->status != (how.failed ? status::failed : status::succeed) ||
+            (how.failed ? row->reason : row->result) != how.text || (how.failed && row->result != how.details))
             throw std::logic_error("weft::testing: \"" + gid + "\" was answered, but its final row is not durable");
         return how;
     }

@@ -1,7 +1,6 @@
 #include "src/testing/journal_text.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
+#include <weft/detail/json_text.hpp>
 
 #include <map>
 #include <stdexcept>
@@ -17,7 +16,7 @@ class auditor
 public:
     void part(std::string const& text, std::size_t parts_before)
     {
-        auto const  document = boost::json::parse(text);
+        auto const  document = detail::parse_json(text);
         auto const& object = document.as_object();
         auto const  count = [&](char const* key) { return object.contains(key) ? object.at(key).to_number<std::size_t>() : 0; };
         if (count("parts") != parts_before || count("entries") != entries_)

@@ -2,10 +2,10 @@
 #include <weft/testing/virtual_clock.hpp>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <ostream>
 #include <sstream>
@@ -19,6 +19,19 @@ namespace {
 [[noreturn]] void refuse(std::string const& what) { throw misuse(misuse::code::bad_value, "not an exported journal: " + what); }
 
 boost::json::value json_or_null(std::string const& text) { return text.empty() ? boost::json::value() : detail::parse_json(text); }
+
+// Whether the result is the same but for members that structs have got since.
+bool agrees(boost::json::value const& recorded, boost::json::value const& now)
+{
+    if (recorded.is_object() && now.is_object())
+        return std::all_of(recorded.get_object().begin(), recorded.get_object().end(), [&](auto const& member) {
+            auto const* const found = now.get_object().if_contains(member.key());
+            return found && agrees(member.value(), *found);
+        });
+    if (recorded.is_array() && now.is_array())
+        return std::equal(recorded.get_array().begin(), recorded.get_array().end(), now.get_array().begin(), now.get_array().end(), agrees);
+    return recorded == now;
+}
 
 std::string text_or_empty(boost::json::value const& v) { return v.is_null() ? std::string() : boost::json::serialize(v); }
 
@@ -41,7 +54,7 @@ public:
     std::optional<replay_result::verdict> verdict;
     std::string                           report;
     extend_write::decision                decided = extend_write::decision::none;
-    std::string                           text;
+    std::string                           text, details;
 
     void ends(replay_result::verdict v, std::string r)
     {
@@ -95,11 +108,12 @@ private:
         {
             decided = e.decide;
             text = e.text;
+            details = e.details;
             return ends(replay_result::verdict::complete, {});
         }
         // An intent: the body wants more than the journal has.
         auto const  text_of_entries = e.entries.starts_with(',') ? e.entries.substr(1) : e.entries;
-        auto const  entries = boost::json::parse('[' + text_of_entries + ']').as_array();
+        auto const  entries = detail::parse_json('[' + text_of_entries + ']').as_array();
         auto const& intent = entries.back().as_object();
         auto        what = "branch " + std::string(intent.at("id").as_string());
         if (intent.contains("name"))
@@ -272,9 +286,8 @@ replay_result replay_transaction(transaction recorded, std::function<void(engine
             result.report = std::string("it was recorded as ") + (committed ? "committed" : "rolled back") + ", the workflow now " +
                             (commits ? "commits" : "rolls back");
         }
-        else if (commits ? detail::parse_json(store.text.empty() ? "null" : store.text) !=
-                               detail::parse_json(recorded.result.empty() ? "null" : recorded.result)
-                         : store.text != recorded.reason)
+        else if (commits ? !agrees(json_or_null(recorded.result), json_or_null(store.text))
+                         : store.text != recorded.reason || !agrees(json_or_null(recorded.result), json_or_null(store.details)))
         {
             result.what = verdict::another_end;
             result.report = commits ? "the workflow now returns another result" : "the workflow now rolls back for another reason";

@@ -342,6 +342,8 @@ private:
         {
             w.decide = pick(2) ? weft::extend_write::decision::commit : weft::extend_write::decision::roll_back;
             w.text = pick(2) ? "\"text\"" : "";
+            if (w.decide == weft::extend_write::decision::roll_back && pick(2))
+                w.details = R"({"code":"sold-out"})";
             w.finish = pick(2) == 0;
             w.commits = w.decide == weft::extend_write::decision::commit;
         }

@@ -108,6 +108,88 @@ weft::workflow<std::int64_t> order_and_pay(weft::context& wf, order o)
 }
 //]
 
+void nothing(order const&) { }
+int  take_less(order const& o) { return o.quantity; }
+void give_back(order const&) { }
+
+//[details
+struct shortage
+{
+    std::string sku;
+    int         left = 0;
+};
+BOOST_DESCRIBE_STRUCT(shortage, (), (sku, left))
+
+void reserve(order const& o)
+{
+    shortage const what{.sku = o.sku, .left = 2};
+    throw weft::failure("out of stock", "sold-out", what);
+}
+
+weft::workflow<int> as_many_as_there_are(weft::context& wf, order o)
+{
+    auto const reserved = co_await weft::as_outcome(wf.saga("reserve", &reserve, &nothing, o));
+    if (reserved)
+        co_return o.quantity;
+    if (reserved.error().code() != "sold-out")
+        throw reserved.error();  // rolls back, with code and payload
+    o.quantity = reserved.error().payload<shortage>().left;
+    co_return co_await wf.saga("reserve-less", &take_less, &give_back, o);
+}
+//]
+
+void book(order const&) { }
+void unbook(order const&) { }
+void refuse(order const&) { throw weft::failure("no room"); }
+
+//[caught_part
+weft::workflow<void> book_trip(weft::context& wf, order o)
+{
+    co_await wf.saga("book-flight", &book, &unbook, o);
+    co_await wf.saga("book-hotel", &refuse, &unbook, o);  // says no
+}
+
+weft::workflow<void> careless(weft::context& wf, order o)
+{
+    bool booked = true;
+    try
+    {
+        co_await book_trip(wf, o);
+    }
+    catch (weft::failure const&)
+    {
+        booked = false;  // the flight stays booked, and is paid for
+    }
+    if (!booked)
+        co_await wf.step("notify", &notify, o);
+}
+//]
+
+//[new_member
+struct parcel
+{
+    std::string id;
+    int         grams = 0;
+    std::string carrier = "post";  // new: what was recorded without it went by post
+};
+BOOST_DESCRIBE_STRUCT(parcel, (), (id, grams, carrier))
+//]
+
+struct approval
+{
+    std::string by;
+};
+BOOST_DESCRIBE_STRUCT(approval, (), (by))
+
+}  // namespace
+
+//[exact_members
+template <>
+inline constexpr bool weft::exact_members<approval> = true;
+//]
+
+namespace {
+
 std::string send_mail(std::string const& to, std::string const& id) { return to + '/' + id; }
 
 //[same_each_time
@@ -185,6 +267,26 @@ TEST(DocumentedCoroutines, GoAnotherWayAfterAFailure)
     order const wanted{"o1", "tea", 1, 500};
     EXPECT_EQ(env.execute<std::int64_t>("order-and-pay", "g1", wanted).value(), 500);
     EXPECT_THAT(env.calls(), ElementsAre("notify/action", "charge-card/action", "charge-account/action"));
+}
+
+TEST(DocumentedCoroutines, SeeWhyTheBusinessSaidNo)
+{
+    weft::testing::environment env;
+    env.add("as-many", &as_many_as_there_are);
+    env.add("careless", &careless);
+    order const wanted{"o1", "tea", 5, 500};
+    EXPECT_EQ(env.execute<int>("as-many", "g1", wanted).value(), 2);
+    env.on("reserve").fails(weft::failure("closed", "holiday"));
+    EXPECT_EQ(env.execute<int>("as-many", "g2", wanted).error().code(), "holiday");
+    env.forget_calls();
+    EXPECT_TRUE(env.execute<>("careless", "g3", wanted));
+    EXPECT_THAT(env.calls(), ElementsAre("book-flight/action", "book-hotel/action", "notify/action"));
+}
+
+TEST(DocumentedUpgrade, GivesNewMembersTheirDefaults)
+{
+    EXPECT_EQ(weft::detail::decode<parcel>(std::string_view(R"({"id":"p1","grams":5})")).carrier, "post");
+    EXPECT_THROW((void)weft::detail::decode<approval>(std::string_view(R"({"by":"me","at":5})")), weft::misuse);
 }
 
 TEST(DocumentedCoroutines, SeeTheSameTimeAndNumbersInEveryAttempt)

@@ -61,6 +61,31 @@ TEST(HttpOutcome, FollowsTheTable)
     }
 }
 
+TEST(HttpOutcome, KeepsCodeAndPayloadOfAFailure)
+{
+    struct row
+    {
+        unsigned    status;
+        std::string body, text, details;
+    };
+    weft::failure const says_no("out of \"stock\"", "sold-out", std::vector<double>{0.1, -0.0});
+    for (auto const& r : {
+             row{409, weft::failure_body(says_no), says_no.reason(), says_no.details()},
+             row{200, weft::failure_body(says_no), says_no.reason(), says_no.details()},
+             row{409, weft::failure_body(weft::failure("no")), "no", ""},
+             row{409, R"({"message":"no","code":7})", "no", R"({"code":"7"})"},
+             row{409, R"( {"message":"no","code":["x"],"payload":{"a":null}})", "no", R"({"payload":{"a":null}})"},
+             row{409, R"({"message":"no","code":""})", "no", ""},
+             row{409, R"(["code"])", R"(["code"])", ""},
+         })
+    {
+        auto const o = of(r.status, r.body);
+        EXPECT_EQ(static_cast<int>(o.what), static_cast<int>(outcome::kind::failure)) << r.body;
+        EXPECT_EQ(o.text, r.text) << r.body;
+        EXPECT_EQ(o.details, r.details) << r.body;
+    }
+}
+
 TEST(HttpOutcome, KeepsReasonsShortAndWhole)
 {
     std::string long_text;

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace {
 
 using namespace workshop;
@@ -206,6 +209,198 @@ TEST_F(Failure, ExhaustedRetriesInPhaseTwoPauseWhateverThePolicySays)
     impatient.resume("g1");
     impatient.finish();
     EXPECT_EQ(impatient.query("g1")->status, weft::status::succeed);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// code and payload
+
+struct shortage
+{
+    std::string         sku;
+    int                 left = 0;
+    std::vector<double> prices;
+    bool                operator==(shortage const&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(shortage, (), (sku, left, prices))
+
+static_assert(std::is_final_v<weft::failure>, "what is derived from it could not come back from the journal");
+
+shortage a_shortage() { return {"A-7", 2, {0.1, -0.0, 5e-324}}; }
+void     sells_out() { throw weft::failure("out of stock", "sold-out", a_shortage()); }
+void     says_only_a_code() { throw weft::failure("no", "closed"); }
+void     says_too_much(int n) { throw weft::failure("no", "big", std::string(static_cast<std::size_t>(n), 'x')); }
+
+weft::workflow<int> looks_into_it(weft::context& wf)
+{
+    auto const no = co_await weft::as_outcome(wf.saga("reserve", &sells_out, &nothing));
+    int        left = -1;
+    if (no.has_error() && no.error().code() == "sold-out")
+        left = no.error().payload<shortage>().left;
+    try
+    {
+        co_await wf.step("ask", &says_only_a_code);
+    }
+    catch (weft::failure const& closed)
+    {
+        left += closed.code() == "closed" && !closed.has_payload() ? 100 : 0;
+    }
+    co_await wf.step("wait", &nothing);
+    co_return left;
+}
+weft::workflow<void> part_that_sells_out(weft::context& wf) { co_await wf.step("reserve", &sells_out); }
+weft::workflow<void> lets_it_out(weft::context& wf)
+{
+    co_await wf.saga("a", &nothing, &nothing);
+    co_await part_that_sells_out(wf);
+}
+weft::workflow<void> throws_its_own(weft::context& wf)
+{
+    co_await wf.saga("a", &nothing, &nothing);
+    throw weft::failure("out of stock", "sold-out", a_shortage());
+}
+weft::workflow<void> throws_its_own_at_once(weft::context&)
+{
+    throw weft::failure("out of stock", "sold-out", a_shortage());
+    co_return;
+}
+weft::workflow<void> says_it_too_long(weft::context& wf, int n) { co_await wf.step("ask", &says_too_much, n); }
+weft::workflow<void> ends_too_long(weft::context&, int n)
+{
+    throw weft::failure("no", "big", std::string(static_cast<std::size_t>(n), 'x'));
+    co_return;
+}
+
+class Details : public ::testing::TestWithParam<bool>
+{
+protected:
+    static weft::testing::environment_options options(bool replay)
+    {
+        weft::testing::environment_options o;
+        o.engine.replay_always = replay;
+        o.engine.payload_limit = 1'000;
+        return o;
+    }
+    void is_the_shortage(weft::failure const& no)
+    {
+        EXPECT_EQ(no.reason(), "out of stock");
+        EXPECT_STREQ(no.what(), "out of stock");
+        EXPECT_EQ(no.code(), "sold-out");
+        EXPECT_EQ(no.payload<shortage>(), a_shortage());
+        EXPECT_TRUE(std::signbit(no.payload<shortage>().prices.at(1)));
+        EXPECT_EQ(no.gid(), "g1");
+    }
+    environment env{options(GetParam())};
+};
+
+TEST_P(Details, OfAFailureReachTheBody)
+{
+    env.add("looks", &looks_into_it);
+    env.on("wait").hangs().runs();
+    env.submit("looks", "g1");
+    env.settle();
+    env.crash();
+    EXPECT_EQ(env.execute<int>("looks", "g1").value(), 102);
+    EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "reserve/action"), 1);
+}
+
+TEST_P(Details, ReachWhoeverExecutes)
+{
+    env.add("it", &lets_it_out);
+    is_the_shortage(env.execute<>("it", "g1").error());
+    EXPECT_EQ(env.calls().back(), "a/compensate");
+    env.crash();
+    is_the_shortage(env.execute<>("it", "g1").error());
+    std::exception_ptr error;
+    env.engine().execute("it", "g1", [&](std::exception_ptr e) { error = e; });
+    env.run_until([&] { return error != nullptr; });
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (weft::failure const& no)
+    {
+        is_the_shortage(no);
+    }
+}
+
+TEST_P(Details, OfTheBodysOwnFailureDoToo)
+{
+    env.add("it", &throws_its_own);
+    env.add("at-once", &throws_its_own_at_once);
+    env.on("a", weft::operation::compensate).throws("down").runs();
+    is_the_shortage(env.execute<>("it", "g1").error());
+    EXPECT_EQ(env.execute<>("at-once", "g2").error().payload<shortage>(), a_shortage());
+}
+
+TEST_P(Details, ThatCannotBeRecordedPauseWithASentence)
+{
+    env.add("too-long", &says_it_too_long);
+    env.add("ends-too-long", &ends_too_long);
+    EXPECT_EQ(env.execute<>("too-long", "g1", 900).error().payload<std::string>(), std::string(900, 'x'));
+    EXPECT_EQ(env.execute<>("ends-too-long", "g2", 900).error().payload<std::string>(), std::string(900, 'x'));
+    env.submit("too-long", "g3", 1'000);
+    env.submit("ends-too-long", "g4", 1'000);
+    env.finish();
+    EXPECT_EQ(env.query("g3")->paused_reason,
+              "branch 01 \"ask\", action: the code and payload of its failure take 1027 bytes, the limit is 1000");
+    EXPECT_EQ(env.query("g4")->paused_reason, "the code and payload of its failure take 1027 bytes, the limit is 1000");
+    EXPECT_THROW(weft::failure("no", "caf\xe9"), weft::misuse);
+    EXPECT_THROW(weft::failure("no", "code", std::nan("")), weft::misuse);
+    EXPECT_THROW((void)weft::failure("no", "code").payload<int>(), weft::misuse);
+}
+
+TEST_P(Details, ScriptedByTheTestKit)
+{
+    env.add("it", &lets_it_out);
+    env.on("reserve").fails(weft::failure("closed", "holiday", 24));
+    auto const no = env.execute<>("it", "g1").error();
+    EXPECT_EQ(no.code(), "holiday");
+    EXPECT_EQ(no.payload<int>(), 24);
+}
+
+INSTANTIATE_TEST_SUITE_P(, Details, ::testing::Bool(), [](auto const& i) { return i.param ? "replayed_always" : "live"; });
+
+TEST_F(Failure, WithAReasonThatNobodyReadsToTheEndIsCut)
+{
+    std::string reason;
+    while (reason.size() < 100'000)
+        reason += "缺";
+    env.on("b").fails(reason);
+    auto const kept = env.execute<>("insists", "g1").error().reason();
+    EXPECT_LT(kept.size(), 66'000u);
+    EXPECT_TRUE(reason.starts_with(kept.substr(0, kept.size() - 3)));
+    EXPECT_TRUE(kept.ends_with("…"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// parts
+
+weft::workflow<void> part_that_fails(weft::context& wf)
+{
+    co_await wf.saga("in-the-part", &nothing, &nothing);
+    co_await wf.step("refused", &sells_out);
+}
+weft::workflow<void> catches_its_part(weft::context& wf)
+{
+    bool no = false;
+    try
+    {
+        co_await part_that_fails(wf);
+    }
+    catch (weft::failure const&)
+    {
+        no = true;
+    }
+    if (no)
+        co_await wf.saga("instead", &nothing, &nothing);
+}
+
+// docs/coroutines.md says so loudly: a part is no scope.
+TEST_F(Failure, OfAPartThatIsCaughtLeavesItsFinishedBranchesInPlace)
+{
+    env.add("catches-its-part", &catches_its_part);
+    EXPECT_TRUE(env.execute<>("catches-its-part", "g1").has_value());
+    EXPECT_THAT(env.calls(), ElementsAre("in-the-part/action", "refused/action", "instead/action"));
 }
 
 }  // namespace

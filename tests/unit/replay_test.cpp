@@ -191,6 +191,205 @@ TEST_F(Replay, ReportsAResultThatNoLongerConverts)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
+// whatever the body catches
+
+// Encodes, and never decodes.
+struct one_way
+{ };
+void    tag_invoke(boost::json::value_from_tag, boost::json::value& to, one_way const&) { to = 1; }
+one_way tag_invoke(boost::json::value_to_tag<one_way>, boost::json::value const&) { throw 42; }
+
+one_way     no_way_back() { return {}; }
+std::string latin1() { return "caf\xe9"; }
+void        takes_text(std::string const&) { }
+int         refuses() { throw weft::failure("no"); }
+
+weft::workflow<int> read_in_a_part(weft::context& wf)
+{
+    co_await wf.step("note", &nothing);
+    co_return (co_await wf.step("read", &a_point)).x;
+}
+
+// Catches all there is to catch, and then goes another way.
+weft::workflow<int> catches_all(weft::context& wf, deployed& d)
+{
+    int x = -1;
+    co_await wf.saga("before", &nothing, &nothing);
+    try
+    {
+        if (d.version <= 2)
+        {
+            if (d.version == 1)
+                x = co_await wf.step("read", &a_number);
+            else
+                x = (co_await wf.step("read", &a_point)).x;
+        }
+        else if (d.version == 3)
+        {
+            auto const read = co_await weft::as_outcome(wf.step("read", &a_point));
+            x = read.has_value() ? read->x : -2;
+        }
+        else if (d.version == 4)
+            co_await wf.step("read", &no_way_back);
+        else if (d.version == 5)
+            co_await wf.step("read", &takes_text, latin1());
+        else if (d.version == 6)
+        {
+            auto forgotten = wf.step("read", &a_number);
+            x = 6;
+        }
+        else if (d.version == 7)
+        {
+            // Not forgotten: a failure came in between.
+            auto later = wf.step("later", &a_number);
+            co_await wf.step("read", &refuses);
+            x = co_await std::move(later);
+        }
+        else if (d.version == 8)
+            co_await wf.step(std::string(200, 'x'), &a_number);
+    }
+    catch (weft::failure const&)
+    {
+        x = -3;
+    }
+    catch (std::exception const&)
+    {
+        x = -4;
+    }
+    catch (...)
+    {
+        x = -5;
+    }
+    if (d.version == 9)
+        try
+        {
+            x = co_await read_in_a_part(wf);
+        }
+        catch (...)
+        {
+            x = -6;
+        }
+    co_await wf.step("wait", &nothing);
+    co_return x;
+}
+
+class Caught : public ::testing::Test
+{
+protected:
+    Caught() { env.add("catches-all", &catches_all, std::ref(d)); }
+
+    // Begins with one version, and goes on with another; the reason of the pause.
+    std::string goes_on_with(int before, int after)
+    {
+        d.version = before;
+        env.on("wait").hangs().runs();
+        env.submit("catches-all", "g1");
+        env.settle();
+        env.crash();
+        d.version = after;
+        env.finish();
+        return env.query("g1")->paused_reason;
+    }
+    std::string pause_of(int version)
+    {
+        d.version = version;
+        env.submit("catches-all", "g1");
+        env.finish();
+        EXPECT_EQ(calls_of(env, "wait").size(), 0u) << "the body did not go on";
+        return env.query("g1")->paused_reason;
+    }
+
+    deployed    d;
+    environment env;
+};
+
+TEST_F(Caught, AResultThatNoLongerConvertsPausesNoneTheLess)
+{
+    EXPECT_THAT(goes_on_with(1, 2), StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
+    d.version = 3;  // as_outcome
+    env.resume("g1");
+    env.finish();
+    EXPECT_THAT(env.query("g1")->paused_reason, StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
+    d.version = 1;
+    env.resume("g1");
+    EXPECT_EQ(env.execute<int>("catches-all", "g1").value(), 5);
+}
+
+TEST_F(Caught, AndCanBeCancelled)
+{
+    EXPECT_THAT(goes_on_with(1, 2), HasSubstr("no longer converts"));
+    env.cancel("g1");
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.calls().back(), "before/compensate");
+}
+
+TEST_F(Caught, AResultThatNeverConvertsPausesAtOnce)
+{
+    EXPECT_THAT(pause_of(4), StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
+    env.cancel("g1");
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+TEST_F(Caught, AnArgumentThatCannotBeRecordedPauses)
+{
+    EXPECT_THAT(pause_of(5), StartsWith("branch 02 \"read\": its arguments cannot be recorded: a string that is not UTF-8"));
+}
+
+TEST_F(Caught, ABranchThatIsNotAwaitedPauses)
+{
+    EXPECT_THAT(pause_of(6), StartsWith("the body made a branch \"read\" and did not await it (replay_test.cpp:"));
+}
+
+TEST_F(Caught, ABranchThatAFailurePassesIsNotForgotten)
+{
+    d.version = 7;
+    EXPECT_EQ(env.execute<int>("catches-all", "g1").value(), -3);
+}
+
+TEST_F(Caught, ANameThatCannotBeRecordedPauses) { EXPECT_THAT(pause_of(8), StartsWith("branch 02: its name is longer than 128 bytes")); }
+
+TEST_F(Caught, AMismatchPausesNoneTheLess)
+{
+    EXPECT_THAT(goes_on_with(9, 1), StartsWith("replay does not match the journal: branch 02 was recorded as step \"note\""));
+}
+
+// A part's result is read by the part; what the part itself cannot read ends neither it nor its parent.
+weft::workflow<int> part_of_version(weft::context& wf, deployed& d)
+{
+    if (d.version == 1)
+        co_return co_await wf.step("read", &a_number);
+    co_return (co_await wf.step("read", &a_point)).x;
+}
+weft::workflow<int> has_a_part(weft::context& wf, deployed& d)
+{
+    int x = 0;
+    try
+    {
+        x = co_await part_of_version(wf, d);
+    }
+    catch (...)
+    {
+        x = -1;
+    }
+    co_await wf.step("wait", &nothing);
+    co_return x;
+}
+
+TEST_F(Caught, WhatAPartCannotReadIsNotCaughtAroundIt)
+{
+    env.add("has-a-part", &has_a_part, std::ref(d));
+    env.on("wait").hangs().runs();
+    env.submit("has-a-part", "g1");
+    env.settle();
+    env.crash();
+    d.version = 2;
+    env.finish();
+    EXPECT_THAT(env.query("g1")->paused_reason, StartsWith("the recorded result of branch 01 \"read\" no longer converts"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
 // what is the same in every attempt
 
 weft::workflow<std::string> remembers(weft::context& wf)

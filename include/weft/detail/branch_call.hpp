@@ -46,6 +46,19 @@ constexpr operation undo_of(verb v) noexcept
 }
 constexpr operation confirm_of(verb v) noexcept { return v == verb::tcc ? operation::confirm : operation::commit; }
 
+class branch_call;
+
+/// Where the body waits for a result: an awaitable in its frame.
+class result_place
+{
+public:
+    /// Converts the call's answer, a success, to what the body gets. Throws what stands in the way: it is caught before the body sees it.
+    virtual void read(branch_call const&) = 0;
+
+protected:
+    ~result_place() = default;
+};
+
 class branch_call : public boost::intrusive_ref_counter<branch_call>
 {
 public:
@@ -86,6 +99,9 @@ public:
             start(op, std::move(call));
     }
 
+    /// Whether a journal's digest is that of these arguments: as it is made now, or as the first versions made it.
+    bool has_digest(std::uint64_t recorded) const noexcept { return recorded == arguments || recorded == digest_as_before(); }
+
     bool has_undo() const noexcept { return what != verb::step; }
     bool has_confirm() const noexcept { return what == verb::tcc || what == verb::xa; }
 
@@ -93,6 +109,7 @@ public:
     bool                                     has_arguments = false;
     std::uint64_t                            arguments = 0;       ///< their digest
     std::size_t                              arguments_size = 0;  ///< their length as JSON
+    std::string                              unrecordable;        ///< why they cannot be recorded; empty: they can
     std::optional<std::chrono::milliseconds> timeout;
     std::unique_ptr<retry_policy const>      retry;
     std::source_location                     where;
@@ -104,6 +121,10 @@ public:
     boost::json::value const* recorded = nullptr;  ///< success, read from the journal: instead of `answer.text`
     std::string const*        id = nullptr;        ///< valid while the body is being resumed
     std::string const*        gid = nullptr;
+    result_place*             place = nullptr;  ///< while the body waits for a result
+
+protected:
+    virtual std::uint64_t digest_as_before() const noexcept = 0;
 };
 
 /// The result of a branch whose first-phase operation is `Op`.
@@ -142,13 +163,24 @@ public:
         , args_(std::forward<A>(args)...)
     {
         if constexpr (sizeof...(Args) > 0)
-        {
-            std::string text;
-            std::apply([&](Args const&... a) { ((text += encode(a), text += ','), ...); }, args_);
-            has_arguments = true;
-            arguments = digest(text);
-            arguments_size = text.size();
-        }
+            try
+            {
+                has_arguments = true;
+                std::string text;
+                append_arguments(text, form::recorded);
+                arguments_size = text.size();
+                if constexpr ((differs_when_compared<Args>() || ...))
+                {
+                    text.clear();
+                    append_arguments(text, form::compared);
+                }
+                arguments = digest(text);
+            }
+            catch (misuse const& e)
+            {
+                // Not thrown here, into the body: it could catch it.
+                unrecordable = e.what();
+            }
     }
 
     bool run_inline(operation op, branch const& where, outcome& o, bool& permanent) override
@@ -216,6 +248,25 @@ public:
     }
 
 private:
+    void append_arguments(std::string& text, form how) const
+    {
+        std::apply([&](Args const&... a) { ((encode_to(text, a, how), text += ','), ...); }, args_);
+    }
+
+    std::uint64_t digest_as_before() const noexcept override
+    {
+        if constexpr ((differs_when_compared<Args>() || ...))
+            try
+            {
+                std::string text;
+                append_arguments(text, form::as_before);
+                return digest(text);
+            }
+            catch (...)
+            { }
+        return arguments;
+    }
+
     template <class Op>
     decltype(auto) call(Op const& f, branch const& where)
     {

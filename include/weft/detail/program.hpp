@@ -69,6 +69,9 @@ public:
     /// Makes the body, suspended at its beginning. Throws misuse(bad_value) if the input does not convert.
     virtual body start(context&, std::string_view input) const = 0;
     virtual bool takes_input() const noexcept = 0;
+
+    /// Whether two inputs are the same as far as this code knows them: a struct may have got members since one was recorded.
+    virtual bool same_input(std::string_view a, std::string_view b) const noexcept = 0;
 };
 
 /// A body that takes the context, `Services` and then `Input` (or nothing, `Input` = void).
@@ -83,6 +86,9 @@ public:
     static_assert(sizeof...(Params) == sizeof...(Services) || sizeof...(Params) == sizeof...(Services) + 1,
                   "weft: a body takes weft::context&, then the services given to add, then at most one input");
     static constexpr bool has_input = sizeof...(Params) > sizeof...(Services);
+    using input_type =
+        typename std::conditional_t<has_input, std::tuple_element<sizeof...(Params) - has_input, std::tuple<Params..., void>>,
+                                    std::type_identity<void>>::type;
 
     explicit program_of(function f, Services... s) : function_(f), services_(std::move(s)...) { }
 
@@ -92,7 +98,6 @@ public:
             [&](auto const&... s) {
                 if constexpr (has_input)
                 {
-                    using input_type = std::tuple_element_t<sizeof...(Params) - 1, std::tuple<Params...>>;
                     static_assert(!std::is_reference_v<input_type>,
                                   "weft: a body takes its input by value: it must live in the coroutine's frame");
                     return body(function_(wf, service(s)..., decode<input_type>(input)));
@@ -104,6 +109,20 @@ public:
     }
 
     bool takes_input() const noexcept override { return has_input; }
+
+    bool same_input(std::string_view a, std::string_view b) const noexcept override
+    {
+        if (a == b)
+            return true;
+        if constexpr (has_input)
+            try
+            {
+                return same_value<input_type>(a, b);
+            }
+            catch (...)
+            { }
+        return false;
+    }
 
 private:
     template <class S>

@@ -26,9 +26,13 @@ namespace detail {
 class attempt_core
 {
 public:
-    /// The body asks for a branch. True: `call.answer` is there. False: `wait` follows, and the body is resumed with it, or destroyed.
+    /// The body asks for a branch. True: the answer is there, its result in `call.place`. False: `wait` follows, and the body is resumed
+    /// with it, or destroyed. What replay finds wrong is never thrown: the body could catch it.
     virtual bool ask(branch_call& call) = 0;
     virtual void wait(std::coroutine_handle<> body) noexcept = 0;
+
+    /// The body has made a branch and dropped it without awaiting it.
+    virtual void forgotten(branch_call const& call) noexcept = 0;
 
     virtual std::string const&                    gid() const noexcept = 0;
     virtual std::chrono::system_clock::time_point now() const noexcept = 0;
@@ -39,51 +43,83 @@ protected:
     ~attempt_core() = default;
 };
 
-[[noreturn]] void throw_failure(branch_call const& call);
-[[noreturn]] void throw_unreadable(branch_call const& call, char const* what);
+/// The failure that the branch answered.
+failure failure_of(branch_call const& call);
 
-/// A recorded result that no longer parses: leaves the body, and pauses the transaction with what it says.
-class unreadable_result : public error
+/// Where the result lies until the body takes it.
+template <class T>
+class result_slot : public result_place
 {
 public:
-    unreadable_result(std::string const& what, branch_call const& call) : error(what, *call.gid, *call.id, call.where) { }
-};
-
-template <class T>
-T result_of(branch_call& call)
-{
-    if (call.answer.what != outcome::kind::success)
-        throw_failure(call);
-    if constexpr (!std::is_void_v<T>)
+    void read(branch_call const& call) override
     {
-        try
-        {
-            return call.recorded ? decode<T>(*call.recorded) : decode<T>(std::string_view(call.answer.text));
-        }
-        catch (std::exception const& e)
-        {
-            throw_unreadable(call, e.what());
-        }
+        value_.emplace(call.recorded ? decode<T>(*call.recorded) : decode<T>(std::string_view(call.answer.text)));
     }
-}
+    void expected_by(branch_call& call) noexcept { call.place = this; }
+    T&&  value() noexcept { return std::move(*value_); }
+
+private:
+    std::optional<T> value_;
+};
+template <>
+class result_slot<void>
+{
+public:
+    void expected_by(branch_call&) noexcept { }
+};
 
 /// What a verb returns. Awaiting it performs the branch, or reads it from the journal.
 template <class T>
 class [[nodiscard("co_await it: a branch that is not awaited does not happen")]] branch_awaitable
 {
 public:
-    branch_awaitable(attempt_core & core, boost::intrusive_ptr<branch_call> call) noexcept : core_(&core), call_(std::move(call)) { }
+    branch_awaitable(attempt_core & core, boost::intrusive_ptr<branch_call> call) noexcept
+        : core_(&core)
+        , call_(std::move(call))
+        , exceptions_(std::uncaught_exceptions())
+    { }
+    branch_awaitable(branch_awaitable && other) noexcept
+        : core_(other.core_)
+        , call_(std::move(other.call_))
+        , asked_(other.asked_)
+        , exceptions_(other.exceptions_)
+    { }
+    branch_awaitable& operator=(branch_awaitable&&) = delete;
+    ~branch_awaitable()
+    {
+        if (!call_)
+            return;
+        call_->place = nullptr;
+        // An exception that passes drops what it passes.
+        if (!asked_ && std::uncaught_exceptions() <= exceptions_)
+            core_->forgotten(*call_);
+    }
 
-    bool await_ready() { return core_->ask(*call_); }
+    bool await_ready()
+    {
+        asked_ = true;
+        result_.expected_by(*call_);
+        return core_->ask(*call_);
+    }
     void await_suspend(std::coroutine_handle<> body) noexcept { core_->wait(body); }
-    T    await_resume() { return result_of<T>(*call_); }
+    T    await_resume()
+    {
+        if (failed())
+            throw failure_of(*call_);
+        if constexpr (!std::is_void_v<T>)
+            return result();
+    }
 
-    boost::intrusive_ptr<branch_call> const& call() const noexcept { return call_; }
-    attempt_core&                            core() const noexcept { return *core_; }
+    bool               failed() const noexcept { return call_->answer.what != outcome::kind::success; }
+    auto&&             result() noexcept { return result_.value(); }
+    branch_call const& call() const noexcept { return *call_; }
 
 private:
-    attempt_core*                     core_;
-    boost::intrusive_ptr<branch_call> call_;
+    attempt_core*                        core_;
+    boost::intrusive_ptr<branch_call>    call_;
+    [[no_unique_address]] result_slot<T> result_;
+    bool                                 asked_ = false;
+    int                                  exceptions_;
 };
 
 /// The same with the failure as a value.
@@ -97,13 +133,12 @@ public:
     void                              await_suspend(std::coroutine_handle<> body) noexcept { branch_.await_suspend(body); }
     boost::system::result<T, failure> await_resume()
     {
-        auto& call = *branch_.call();
-        if (call.answer.what != outcome::kind::success)
-            return failure(call.answer.text, *call.gid, *call.id);
+        if (branch_.failed())
+            return failure_of(branch_.call());
         if constexpr (std::is_void_v<T>)
             return {};
         else
-            return {boost::system::in_place_value, result_of<T>(call)};  // in place: a failure can be made from a string too
+            return {boost::system::in_place_value, branch_.result()};  // in place: a failure can be made from a string too
     }
 
 private:

@@ -33,6 +33,7 @@ public:
 
     /// The business says no.
     script& fails(std::string reason) { return add({kind::fail, std::move(reason), {}}); }
+    script& fails(failure says_no) { return add({kind::fail, says_no.reason(), {}, says_no.details()}); }
     script& is_ongoing() { return add({kind::ongoing, {}, {}}); }
 
     /// An unknown outcome, and no effect.
@@ -79,6 +80,7 @@ private:
         kind                      what;
         std::string               text;
         std::chrono::milliseconds delay;
+        std::string               details{};
     };
     script&          add(behaviour b);
     behaviour const* next();
@@ -144,7 +146,7 @@ public:
     script& on(std::string branch_name);
     script& on(std::string branch_name, operation op);
 
-    /// Runs a workflow to its end. A rollback is a value; anything else that goes wrong is thrown (unfinished, misuse, …).
+    /// Runs a workflow to its end. A rollback is a value; anything else that goes wrong is thrown (unfinished, unreadable_result, misuse, …).
     /// Survives crashes planted meanwhile: the caller asks again with the same gid, as callers do.
     template <class T = void, class... Input>
     boost::system::result<T, failure> execute(std::string name, std::string gid, Input const&... input)
@@ -152,11 +154,11 @@ public:
         static_assert(sizeof...(Input) <= 1);
         auto const ended = execute_text(std::move(name), std::move(gid), encode(input...));
         if (ended.failed)
-            return failure(ended.text, ended.gid);
+            return failure::recorded(ended.text, ended.details, ended.gid);
         if constexpr (std::is_void_v<T>)
             return {};
         else
-            return {boost::system::in_place_value, detail::decode<T>(std::string_view(ended.text))};
+            return {boost::system::in_place_value, detail::committed_result<T>(ended.text, ended.gid)};
     }
 
     /// Submits, without running anything yet. Repeated after a crash. What is wrong with it (misuse) is thrown by `finish`.
@@ -225,7 +227,7 @@ private:
     struct ended
     {
         bool        failed = false;
-        std::string text, gid;
+        std::string text, gid, details{};
     };
 
     template <class... Input>

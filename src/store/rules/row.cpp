@@ -94,7 +94,10 @@ write_result extend(transaction& row, extend_write const& w, bool repeated, time
     else if (w.decide == extend_write::decision::roll_back)
     {
         row.status = status::aborting;
-        row.reason = w.text;
+        {
+            row.reason = w.text;
+            row.result = w.details;
+        }
     }
     if (w.finish)
         set_status(row, w.commits ? status::succeed : status::failed, now);

@@ -39,7 +39,7 @@ bool is_large(write const& w)
     if (auto const* c = std::get_if<create_write>(&w))
         return c->input.size() + c->custom_data.size() + c->options.size() + payloads(c->ops) > many;
     if (auto const* e = std::get_if<extend_write>(&w))
-        return e->entries.size() + e->text.size() > many;
+        return e->entries.size() + e->text.size() + e->details.size() > many;
     if (auto const* r = std::get_if<register_write>(&w))
         return payloads(r->ops) > many;
     if (auto const* r = std::get_if<record_write>(&w))

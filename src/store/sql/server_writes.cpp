@@ -131,13 +131,14 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                                text("header_is"),
                                text("status_to"),
                                text("decided"),
-                               text("text_is")};
+                               text("text_is"),
+                               text("details_are")};
     conclude_ =
         d.update(session, decision, tables.global,
                  "ext_data = " + d.concatenated("COALESCE(v.header_is, " + d.without_end("t.ext_data") + ")", "v.entries_are", "']}'") +
                      ", " + forward +
                      ", status = COALESCE(v.status_to, t.status), "
-                     "result = CASE WHEN v.decided = 'commit' THEN v.text_is ELSE t.result END, "
+                     "result = CASE v.decided WHEN 'commit' THEN v.text_is WHEN 'roll back' THEN v.details_are ELSE t.result END, "
                      "rollback_reason = CASE WHEN v.decided = 'roll back' THEN v.text_is ELSE t.rollback_reason END, "
                      "finish_time = CASE WHEN v.status_to = 'succeed' THEN " +
                      now +
@@ -280,6 +281,7 @@ void server_writes::put(extend_write const& w, std::int64_t now)
     optional_text(rows, decides || w.finish, status_after(w));
     rows.text(!decides ? "" : commits ? "commit" : "roll back");
     optional_text(rows, decides && !(commits && w.text.empty()), w.text);
+    optional_text(rows, decides && !w.details.empty(), w.details);
 }
 
 void server_writes::put(park_write const& w, std::int64_t now)
@@ -371,7 +373,7 @@ std::size_t server_writes::size_of(write const& w) const
             else if constexpr (std::is_same_v<W, decide_write>)
                 return text(x.reason) + text(x.result) + text(x.options.value_or("")) + text(x.custom_data.value_or(""));
             else if constexpr (std::is_same_v<W, extend_write>)
-                return text(x.entries) + text(x.text);
+                return text(x.entries) + text(x.text) + text(x.details);
             else if constexpr (std::is_same_v<W, park_write>)
                 return text(x.paused_reason) * 2 + text(x.last_error);
             else

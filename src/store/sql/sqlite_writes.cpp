@@ -36,9 +36,11 @@ sqlite_writes::sqlite_writes(sqlite_connection& connection)
                                    " AND cancel_requested = 0",
                soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_, text_ind_),
                soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
-    , roll_back_((sql_.prepare << std::string(extended) + ", status = :status, rollback_reason = :text, rollback_time = :finish" + mine(),
+    , roll_back_((sql_.prepare << std::string(extended) +
+                                      ", status = :status, rollback_reason = :text, result = :details, rollback_time = :finish" + mine(),
                   soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_),
-                  soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+                  soci::use(details_, details_ind_), soci::use(now_, finish_ind_), soci::use(gid_), soci::use(owner_),
+                  soci::use(position_)))
     , finish_((sql_.prepare << std::string(extended) + ", status = 'succeed', finish_time = :finish" + mine(), soci::use(entries_),
                soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
     , abort_((sql_.prepare << std::string(extended) + ", status = 'failed', rollback_time = :finish" + mine(), soci::use(entries_),
@@ -120,6 +122,8 @@ bool sqlite_writes::execute(extend_write const& w, std::int64_t now)
         bool const commits = w.decide == extend_write::decision::commit;
         text_ = w.text;
         text_ind_ = w.text.empty() ? soci::i_null : soci::i_ok;
+        details_ = w.details;
+        details_ind_ = w.details.empty() ? soci::i_null : soci::i_ok;
         finish_ind_ = w.finish ? soci::i_ok : soci::i_null;
         status_ = to_string(commits ? (w.finish ? status::succeed : status::submitted) : (w.finish ? status::failed : status::aborting));
         statement = commits ? &commit_ : &roll_back_;

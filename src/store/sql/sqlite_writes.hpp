@@ -54,8 +54,8 @@ private:
     std::int64_t          now_ = 0;
 
     // Bound variables, shared by the statements.
-    std::string     gid_, owner_, entries_, status_, text_, header_, branch_id_;
-    soci::indicator text_ind_ = soci::i_ok, finish_ind_ = soci::i_null;
+    std::string     gid_, owner_, entries_, status_, text_, details_, header_, branch_id_;
+    soci::indicator text_ind_ = soci::i_ok, details_ind_ = soci::i_null, finish_ind_ = soci::i_null;
     std::int64_t    due_ = 0, interval_ = 0, position_ = 0, after_ = 0;
     int             attempts_ = 0, sends_ = 0;
 
