@@ -226,6 +226,14 @@ environment::environment(environment_options options)
 {
     base_ = options_.open_store ? options_.open_store(clock_) : make_memory_store(clock_);
     plan_->freeze = [this] { frozen(); };
+    plan_->clock = clock_;
+    plan_->dice = options_.seed;
+    for (unsigned i = 1; i <= options_.peers; ++i)
+    {
+        auto& plan = *peers_plans_.emplace_back(std::make_shared<fault_plan>());
+        plan.clock = clock_;
+        plan.dice = options_.seed + i;
+    }
 }
 
 environment::~environment() = default;
@@ -234,10 +242,53 @@ void environment::start_process()
 {
     process_ = std::make_unique<process>(*this, next_seed_++, plan_);
     while (peers_.size() < options_.peers)
-        peers_.push_back(std::make_unique<process>(*this, 1'000'000 + next_seed_++, std::make_shared<fault_plan>()));
+    {
+        peers_.emplace_back();
+        start_peer(static_cast<unsigned>(peers_.size()));
+    }
     for (std::size_t i = 0; i < submissions_.size(); ++i)
         if (!submissions_[i].durable)
             start_submission(i);
+}
+
+void environment::start_peer(unsigned number)
+{
+    auto& p = peers_.at(number - 1);
+    p.reset();
+    p = std::make_unique<process>(*this, 1'000'000 + next_seed_++, peers_plans_.at(number - 1));
+}
+
+weft::engine& environment::peer(unsigned number)
+{
+    engine();
+    return *peers_.at(number - 1)->engine;
+}
+
+void environment::crash_peer(unsigned number)
+{
+    engine();
+    start_peer(number);
+}
+
+void environment::stop_peer(unsigned number, std::chrono::milliseconds deadline)
+{
+    auto const stopped = std::make_shared<bool>(false);
+    peer(number).stop(deadline, [stopped](std::exception_ptr) { *stopped = true; });
+    run_until([&] { return *stopped; });
+    start_peer(number);
+}
+
+void environment::break_store(std::chrono::milliseconds for_so_long, outage how, std::optional<unsigned> only_for)
+{
+    auto const break_for = [&](fault_plan& plan) {
+        plan.down_until = clock_->since_boot() + for_so_long;
+        plan.how = how;
+    };
+    if (!only_for || *only_for == 0)
+        break_for(*plan_);
+    for (unsigned i = 1; i <= options_.peers; ++i)
+        if (!only_for || *only_for == i)
+            break_for(*peers_plans_[i - 1]);
 }
 
 weft::engine& environment::engine()

@@ -1,4 +1,5 @@
-// A store that misbehaves as planned: one of its writes is the one at which the process dies, or stands still, or hears nothing.
+// A store that misbehaves as planned: one of its writes is the one at which the process dies, or stands still, or hears nothing; and for a
+// while it is down.
 #pragma once
 
 #include <weft/errors.hpp>
@@ -12,7 +13,7 @@ namespace weft {
 inline namespace v0 {
 namespace testing {
 
-// Shared by the processes of one environment.
+// For a process and those that come after it.
 struct fault_plan
 {
     struct point
@@ -25,6 +26,22 @@ struct fault_plan
     std::vector<point>    points;       // to come
     std::size_t           crashes = 0;  // that have come
     std::function<void()> freeze;       // runs another process until everything has ended
+
+    std::shared_ptr<testing::virtual_clock> clock;
+    std::chrono::nanoseconds                down_until{0};  // since boot
+    environment::outage                     how = environment::outage::refuses;
+    std::uint64_t                           dice = 1;
+
+    bool is_down() const { return clock->since_boot() < down_until; }
+
+    // How the store fails this time.
+    environment::outage next_failure()
+    {
+        if (how != environment::outage::any)
+            return how;
+        dice = dice * 6364136223846793005u + 1442695040888963407u;
+        return static_cast<environment::outage>((dice >> 33) % 3);
+    }
 
     // Counts one write and says what is to happen at it.
     environment::crash_mode next_write()
@@ -50,7 +67,80 @@ public:
 
     std::vector<write_result> apply(std::span<write const> writes, bool repeated) override
     {
-        refuse_if_dead();
+        return reach([&] { return apply_as_planned(writes, repeated); });
+    }
+
+    claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    {
+        return reach([&] { return claim_as_planned(engine, workflows, limit, owned_too); });
+    }
+
+    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        return reach([&] { return base_.enlist(engine, workflows); });
+    }
+    bool beat(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        return reach([&] { return base_.beat(engine, workflows); });
+    }
+    void resign(std::string const& engine) override
+    {
+        return reach([&] { return base_.resign(engine); });
+    }
+    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    {
+        return reach([&] { return base_.release_dead(expiry); });
+    }
+    std::vector<std::string> cancel_requests(std::string const& engine) override
+    {
+        return reach([&] { return base_.cancel_requests(engine); });
+    }
+    std::uint64_t version() override
+    {
+        return reach([&] { return base_.version(); });
+    }
+    std::optional<transaction> find(std::string_view gid, bool with_journal) override
+    {
+        return reach([&] { return base_.find(gid, with_journal); });
+    }
+    std::vector<transaction> list(list_filter const& filter) override
+    {
+        return reach([&] { return base_.list(filter); });
+    }
+    made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
+    {
+        return reach([&] { return base_.make_due(later_than, limit); });
+    }
+    std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) override
+    {
+        return reach([&] { return base_.purge(older_than, limit); });
+    }
+    std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
+    {
+        return reach([&] { return base_.kv(category, key, after, limit); });
+    }
+    bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) override
+    {
+        return reach([&] { return base_.put_kv(category, key, value, version); });
+    }
+    bool remove_kv(std::string_view category, std::string_view key) override
+    {
+        return reach([&] { return base_.remove_kv(category, key); });
+    }
+    bool mark(std::string const& nonce, bool present) override
+    {
+        return reach([&] { return base_.mark(nonce, present); });
+    }
+    std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
+    {
+        return reach([&] { return base_.create_within(connection, w); });
+    }
+    std::string id() override { return base_.id(); }
+    std::string describe() const override { return base_.describe(); }
+
+private:
+    std::vector<write_result> apply_as_planned(std::span<write const> writes, bool repeated)
+    {
         switch (plan_->next_write())
         {
         case environment::crash_mode::before:
@@ -70,9 +160,8 @@ public:
         return base_.apply(writes, repeated);
     }
 
-    claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    claimed claim_as_planned(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too)
     {
-        refuse_if_dead();
         auto c = base_.claim(engine, workflows, limit, owned_too);
         // A claim that brings nothing changes nothing; before one that does is after the write before it.
         if (!c.rows.empty())
@@ -92,90 +181,30 @@ public:
         return c;
     }
 
-    void enlist(std::string const& engine, std::span<std::string const> workflows) override
-    {
-        refuse_if_dead();
-        base_.enlist(engine, workflows);
-    }
-    bool beat(std::string const& engine, std::span<std::string const> workflows) override
-    {
-        refuse_if_dead();
-        return base_.beat(engine, workflows);
-    }
-    void resign(std::string const& engine) override
-    {
-        refuse_if_dead();
-        base_.resign(engine);
-    }
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
-    {
-        refuse_if_dead();
-        return base_.release_dead(expiry);
-    }
-    std::vector<std::string> cancel_requests(std::string const& engine) override
-    {
-        refuse_if_dead();
-        return base_.cancel_requests(engine);
-    }
-    std::uint64_t version() override
-    {
-        refuse_if_dead();
-        return base_.version();
-    }
-    std::optional<transaction> find(std::string_view gid, bool with_journal) override
-    {
-        refuse_if_dead();
-        return base_.find(gid, with_journal);
-    }
-    std::vector<transaction> list(list_filter const& filter) override
-    {
-        refuse_if_dead();
-        return base_.list(filter);
-    }
-    made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
-    {
-        refuse_if_dead();
-        return base_.make_due(later_than, limit);
-    }
-    std::size_t purge(std::chrono::milliseconds older_than, std::size_t limit) override
-    {
-        refuse_if_dead();
-        return base_.purge(older_than, limit);
-    }
-    std::vector<kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
-    {
-        refuse_if_dead();
-        return base_.kv(category, key, after, limit);
-    }
-    bool put_kv(std::string_view category, std::string_view key, std::string_view value, std::int64_t version) override
-    {
-        refuse_if_dead();
-        return base_.put_kv(category, key, value, version);
-    }
-    bool remove_kv(std::string_view category, std::string_view key) override
-    {
-        refuse_if_dead();
-        return base_.remove_kv(category, key);
-    }
-    bool mark(std::string const& nonce, bool present) override
-    {
-        refuse_if_dead();
-        return base_.mark(nonce, present);
-    }
-    std::optional<transaction> create_within(std::any const& connection, create_write const& w) override
-    {
-        refuse_if_dead();
-        return base_.create_within(connection, w);
-    }
-    std::string id() override { return base_.id(); }
-    std::string describe() const override { return base_.describe(); }
-
-private:
     [[noreturn]] void die()
     {
         dead_ = true;
         refuse_if_dead();
         std::abort();
+    }
+
+    // Lets a call through, unless the process is dead or the store is down.
+    template <class Call>
+    auto reach(Call call) -> decltype(call())
+    {
+        refuse_if_dead();
+        if (!plan_->is_down())
+            return call();
+        switch (plan_->next_failure())
+        {
+        case environment::outage::answer_lost:
+            call();
+            throw store_error("the answer was lost", store_error::certainty::in_doubt);
+        case environment::outage::never_hears:
+            throw store_error("the connection was lost", store_error::certainty::in_doubt);
+        default:
+            throw store_error("the store is down");
+        }
     }
     void refuse_if_dead() const
     {

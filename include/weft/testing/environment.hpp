@@ -100,7 +100,7 @@ struct environment_options
     /// How much virtual time a wait may take before it is reported as stuck.
     std::chrono::minutes patience{60 * 24 * 30};
 
-    /// How many other processes share the store, with the same workflows. They live until the environment ends and are never crashed.
+    /// How many other processes share the store, with the same workflows. They live until the environment ends, unless told otherwise.
     unsigned peers = 0;
 
     /// Which process goes next, where there are several.
@@ -195,6 +195,25 @@ public:
     std::vector<std::string> const& calls() const noexcept { return calls_; }
     void                            forget_calls() noexcept { calls_.clear(); }
 
+    /// One of the peers, from 1 on.
+    weft::engine& peer(unsigned number);
+
+    /// A peer dies, or stops as by engine::stop; another one takes its place.
+    void crash_peer(unsigned number);
+    void stop_peer(unsigned number, std::chrono::milliseconds deadline);
+
+    /// How a store fails that is down.
+    enum class outage
+    {
+        refuses,      ///< nothing arrives, and whoever asks knows it
+        never_hears,  ///< nothing arrives, and whoever asks cannot know it
+        answer_lost,  ///< everything arrives, and whoever asks cannot know it
+        any           ///< now one, now another of these
+    };
+    /// From now on the store is down, for so long: for all processes, or only for one (0: that which `crash` ends; from 1 on: a peer).
+    /// What the environment itself reads (`query`, `list`, `store`) does not notice.
+    void break_store(std::chrono::milliseconds for_so_long, outage how = outage::refuses, std::optional<unsigned> only_for = std::nullopt);
+
     weft::engine&                engine();
     weft::store&                 store();
     testing::virtual_clock&      clock() noexcept { return *clock_; }
@@ -244,6 +263,7 @@ private:
     void  start_submission(std::size_t index);
     bool  has_process() const noexcept { return process_ != nullptr; }
     void  start_process();
+    void  start_peer(unsigned number);
     bool  step();
     bool  step(process& p);
     void  throw_refused();
@@ -269,6 +289,7 @@ private:
     std::vector<submission>                                                              submissions_;
     std::unique_ptr<process>                                                             process_;
     std::vector<std::unique_ptr<process>>                                                peers_;
+    std::vector<std::shared_ptr<struct fault_plan>>                                      peers_plans_;
     std::uint64_t                                                                        next_seed_ = 1;
     std::uint64_t                                                                        next_turn_ = 0;
     std::optional<std::uint64_t> unended_at_;  // the store's version when something had not ended
