@@ -97,7 +97,7 @@ public:
         refuse_if_dead();
         base_.enlist(engine, workflows);
     }
-    bool beat(std::string const& engine, std::span<std::string const> workflows) override
+    beaten beat(std::string const& engine, std::span<std::string const> workflows) override
     {
         refuse_if_dead();
         return base_.beat(engine, workflows);
@@ -107,10 +107,15 @@ public:
         refuse_if_dead();
         base_.resign(engine);
     }
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    bool bury(std::string const& engine, std::int64_t beats) override
     {
         refuse_if_dead();
-        return base_.release_dead(expiry);
+        return base_.bury(engine, beats);
+    }
+    released release_dead(std::size_t limit) override
+    {
+        refuse_if_dead();
+        return base_.release_dead(limit);
     }
     std::vector<std::string> cancel_requests(std::string const& engine) override
     {
@@ -131,6 +136,11 @@ public:
     {
         refuse_if_dead();
         return base_.list(filter);
+    }
+    std::vector<transaction> settled(std::span<std::string const> gids) override
+    {
+        refuse_if_dead();
+        return base_.settled(gids);
     }
     made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
     {
@@ -167,6 +177,7 @@ public:
         refuse_if_dead();
         return base_.create_within(connection, w);
     }
+    std::size_t operations_at_once() const noexcept override { return base_.operations_at_once(); }
     std::string id() override { return base_.id(); }
     std::string describe() const override { return base_.describe(); }
 

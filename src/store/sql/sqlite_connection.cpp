@@ -54,6 +54,20 @@ int sqlite_connection::wait_busy(void* self, int tries)
     return 1;
 }
 
+void sqlite_connection::begin()
+{
+    try
+    {
+        execute(*sql_, "BEGIN IMMEDIATE");
+    }
+    catch (...)
+    {
+        turn_.say_done();
+        throw;
+    }
+    turn_.say_done();
+}
+
 void sqlite_connection::check_file() const
 {
     int moved = 0;
