@@ -26,7 +26,7 @@ public:
     explicit retry_timer(committer& c) : committer_(c) { }
     void on_timer() override
     {
-        committer_.engine_.on_store([this] { committer_.apply(in_doubt); });
+        committer_.engine_.on_store(detail::lane::writes, [this] { committer_.apply(in_doubt); });
     }
 
     bool                     in_doubt = false;
@@ -89,7 +89,7 @@ void committer::start()
             return;
         working_ = true;
     }
-    engine_.on_store([this] { take(); });
+    engine_.on_store(detail::lane::writes, [this] { take(); });
 }
 
 void committer::take()
@@ -130,7 +130,7 @@ void committer::apply(bool repeated)
         if (!working_)
             return;
     }
-    engine_.on_store([this] { take(); });  // behind whatever else the store was asked for meanwhile
+    engine_.on_store(detail::lane::writes, [this] { take(); });  // behind whatever else the store was asked for meanwhile
 }
 
 void committer::applied(batch done)

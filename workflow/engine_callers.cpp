@@ -50,8 +50,10 @@ public:
     }
     void uncount() noexcept
     {
-        if (std::exchange(counted, false))
-            --engine.creating_;
+        if (!std::exchange(counted, false))
+            return;
+        --engine.creating_;
+        engine.slot_freed();
     }
 
     void fail(std::exception_ptr error)
@@ -236,7 +238,10 @@ void engine_core::write_submission(boost::intrusive_ptr<submission> s)
         if (stopping_)
             return s->fail(stopped_error(s->gid));
         if (running_.size() + creating_ + claiming_room_ >= options_.max_in_flight)
+        {
             s->first.reset();
+            full_ = true;
+        }
         create_write w;
         w.gid = s->gid;
         w.workflow = s->name;
@@ -253,28 +258,29 @@ void engine_core::write_submission(boost::intrusive_ptr<submission> s)
 // The gid exists: the same input gives the same answer.
 void engine_core::join(boost::intrusive_ptr<submission> s)
 {
-    on_store([this, gid = s->gid] { return store_.find(gid, false); },
-             [this, s](std::exception_ptr error, std::optional<transaction> row) {
-                 if (error)
-                     return s->fail(error);
-                 if (!row)
-                     return s->fail(std::make_exception_ptr(store_error("the transaction was removed while it was being joined")));
-                 if (auto const wrong = other_than(*row, s->name, s->input, s->code))
-                     return s->fail(std::make_exception_ptr(*wrong));
-                 if (s->submitted)
-                     std::exchange(s->submitted, nullptr)->complete(nullptr, {});
-                 if (s->waiting == 0)
-                     return;
-                 join_waiter(s->gid, s->waiting);
-                 if (running_.contains(s->gid))
-                 {
-                     // It answers when it ends; but what it decided before is not said again.
-                     row->paused_reason.clear();
-                     return answer_waiters(*row);
-                 }
-                 watch(s->gid);
-                 answer_waiters(*row);
-             });
+    on_store(
+        lane::reads, [this, gid = s->gid] { return store_.find(gid, false); },
+        [this, s](std::exception_ptr error, std::optional<transaction> row) {
+            if (error)
+                return s->fail(error);
+            if (!row)
+                return s->fail(std::make_exception_ptr(store_error("the transaction was removed while it was being joined")));
+            if (auto const wrong = other_than(*row, s->name, s->input, s->code))
+                return s->fail(std::make_exception_ptr(*wrong));
+            if (s->submitted)
+                std::exchange(s->submitted, nullptr)->complete(nullptr, {});
+            if (s->waiting == 0)
+                return;
+            join_waiter(s->gid, s->waiting);
+            if (running_.contains(s->gid))
+            {
+                // It answers when it ends; but what it decided before is not said again.
+                row->paused_reason.clear();
+                return answer_waiters(*row);
+            }
+            watch(s->gid);
+            answer_waiters(*row);
+        });
 }
 
 std::uint64_t engine_core::await_end(std::string const& gid, execute_options o, done<std::string> answer)
@@ -360,71 +366,67 @@ void engine_core::watch(std::string const& gid)
 void engine_core::look_for_watched()
 {
     std::vector<std::string> gids;
-    auto const               look = [&] {
-        on_store(
-            [this, gids = std::exchange(gids, {})] {
-                std::vector<transaction> rows;
-                for (auto const& gid : gids)
-                    if (auto row = store_.find(gid, false))
-                        rows.push_back(std::move(*row));
-                return rows;
-            },
-            [this](std::exception_ptr error, std::vector<transaction> rows) {
-                look_again_ = look_again_ || error;
-                for (auto const& row : rows)
-                    if (!running_.contains(row.gid))
-                        answer_waiters(row);
-            });
+    auto const               ask = [&] {
+        look([this, gids = std::exchange(gids, {})] { return store_.settled(gids); },
+             [this](std::exception_ptr error, std::vector<transaction> rows) {
+                 look_again_ = look_again_ || error;
+                 for (auto const& row : rows)
+                     if (!running_.contains(row.gid))
+                         answer_waiters(row);
+             });
     };
     for (auto const& gid : watched_)
         if (!running_.contains(gid))
         {
             gids.push_back(gid);
             if (gids.size() == watched_at_once)
-                look();
+                ask();
         }
     if (!gids.empty())
-        look();
+        ask();
 }
 
 // A request to cancel that was filed while the transaction was being paused: the pause must not outlast it.
 void engine_core::look_for_late_cancel(std::string const& gid)
 {
-    on_store([this, gid] { return store_.find(gid, false); },
-             [this](std::exception_ptr, std::optional<transaction> row) {
-                 if (row && row->cancel_requested && row->status == status::prepared && !row->paused_reason.empty())
-                     committer_.add(request_write{row->gid, request_write::kind::cancel},
-                                    new request([this](std::exception_ptr, written) { claim(); }));
-             });
+    on_store(
+        lane::reads, [this, gid] { return store_.find(gid, false); },
+        [this](std::exception_ptr, std::optional<transaction> row) {
+            if (row && row->cancel_requested && row->status == status::prepared && !row->paused_reason.empty())
+                committer_.add(request_write{row->gid, request_write::kind::cancel},
+                               new request([this](std::exception_ptr, written) { claim(); }));
+        });
 }
 
 void engine_core::look_for_cancels()
 {
     if (running_.empty())
         return;
-    on_store([this, id = incarnation_] { return store_.cancel_requests(id); },
-             [this](std::exception_ptr error, std::vector<std::string> gids) {
-                 look_again_ = look_again_ || error;
-                 for (auto const& gid : gids)
-                     if (auto const running = running_.find(gid); running != running_.end())
-                         boost::intrusive_ptr<attempt>(running->second)->cancel_requested();
-             });
+    look([this, id = incarnation_] { return store_.cancel_requests(id); },
+         [this](std::exception_ptr error, std::vector<std::string> gids) {
+             look_again_ = look_again_ || error;
+             for (auto const& gid : gids)
+                 if (auto const running = running_.find(gid); running != running_.end())
+                     boost::intrusive_ptr<attempt>(running->second)->cancel_requested();
+         });
 }
 
 void engine_core::query(std::string gid, done<std::optional<transaction>> answer)
 {
-    on_store([this, gid = std::move(gid)] { return store_.find(gid, true); },
-             [answer = std::move(answer)](std::exception_ptr error, std::optional<transaction> row) mutable {
-                 answer->complete(error, std::move(row));
-             });
+    on_store(
+        lane::reads, [this, gid = std::move(gid)] { return store_.find(gid, true); },
+        [answer = std::move(answer)](std::exception_ptr error, std::optional<transaction> row) mutable {
+            answer->complete(error, std::move(row));
+        });
 }
 
 void engine_core::list(list_filter filter, done<std::vector<transaction>> answer)
 {
-    on_store([this, filter = std::move(filter)] { return store_.list(filter); },
-             [answer = std::move(answer)](std::exception_ptr error, std::vector<transaction> rows) mutable {
-                 answer->complete(error, std::move(rows));
-             });
+    on_store(
+        lane::questions, [this, filter = std::move(filter)] { return store_.list(filter); },
+        [answer = std::move(answer)](std::exception_ptr error, std::vector<transaction> rows) mutable {
+            answer->complete(error, std::move(rows));
+        });
 }
 
 void engine_core::cancel(std::string gid, done<cancel_answer> answer)

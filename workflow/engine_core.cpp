@@ -48,24 +48,22 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
     , outer_(executor)
     , strand_(boost::asio::make_strand(executor))
     , options_(std::move(options))
+    , lanes_(options_.store_executor, store.operations_at_once())
     , committer_(*this)
+    , local_writes_(*this)
+    , membership_(options_.expiry, options_.beat)
 {
     if (!options_.clock)
         options_.clock = system_clock();
     schedule_ = std::make_unique<schedule>(*options_.clock, strand_);
     random_.seed(options_.seed ? options_.seed : machine_seed());
-    store_executor_ = options_.store_executor;
-    if (!store_executor_)
-    {
-        pool_ = std::make_shared<boost::asio::thread_pool>(1);
-        store_executor_ = pool_->get_executor();
+    if (!options_.store_executor)
         watchdog_ = std::make_unique<watchdog>([this](std::string const& gid, std::string const& branch_id) {
             if (auto* l = log())
                 l->warn(
                     "gid={} branch={}: user code has been blocking the engine's strand for a second; every workflow of this engine waits",
                     gid, branch_id);
         });
-    }
     beat_timer_.wake = [this] { beat(); };
     poll_timer_.wake = [this] { poll(); };
     claim_timer_.wake = [this] { claim(); };
@@ -90,10 +88,7 @@ void engine_core::abandon() noexcept
 
 void engine_core::join_threads()
 {
-    if (pool_)
-        pool_->join();
-    if (sweep_pool_)
-        sweep_pool_->join();
+    lanes_.join();
     if (watchdog_)
         watchdog_->stop();  // user code may still be running and say so when it returns
 }
@@ -128,6 +123,7 @@ void engine_core::forget(attempt& a)
     running_.erase(a.gid());
     transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
     a.abandon();
+    slot_freed();
 }
 
 void engine_core::decided(attempt& a) { answer_waiters(a.row()); }
@@ -230,7 +226,8 @@ std::optional<bool> engine_core::same_database(participant_database& db, attempt
     if (asking.size() > 1)
         return std::nullopt;
     auto const nonce = random_token(random_) + random_token(random_);
-    on_store(
+    call(
+        lanes_.at_participant(&db),
         [this, &db, nonce] {
             if (!store_.mark(nonce, true))
                 return false;
@@ -298,7 +295,7 @@ void engine_core::stop(std::chrono::milliseconds deadline, done<std::monostate> 
 
 void engine_core::check_stopped()
 {
-    if (!stopping_ || stopped_ || !running_.empty() || committer_.busy() || life_ == life::enlisting)
+    if (!stopping_ || stopped_ || !running_.empty() || committer_.busy() || local_writes_.busy() || life_ == life::enlisting)
         return;
     finish_stop();
 }
@@ -317,6 +314,7 @@ void engine_core::finish_stop()
     held_.clear();
     asking_.clear();
     committer_.stop();
+    local_writes_.stop();
     timers().stop();
     for (auto& [gid, waiting] : std::exchange(waiters_, {}))
         for (auto& w : waiting)
@@ -328,6 +326,7 @@ void engine_core::finish_stop()
     bool const enlisted = life_ == life::alive;
     life_ = life::gone;
     on_store(
+        lane::beats,
         [this, enlisted] {
             if (enlisted)
                 store_.resign(incarnation_);

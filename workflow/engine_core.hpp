@@ -2,6 +2,9 @@
 #pragma once
 
 #include "workflow/attempt.hpp"
+#include "workflow/lanes.hpp"
+#include "workflow/local_writes.hpp"
+#include "workflow/membership.hpp"
 #include "workflow/patterns/pattern.hpp"
 #include "workflow/workflow_attempt.hpp"
 
@@ -11,7 +14,6 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
 #include <deque>
@@ -81,6 +83,7 @@ public:
 
     // --- what attempts use
     committer&            commits() noexcept { return committer_; }
+    local_writes&         operations_in_store() noexcept { return local_writes_; }
     schedule&             timers() noexcept { return *schedule_; }
     weft::clock&          time() noexcept { return *options_.clock; }
     engine_options const& options() const noexcept { return options_; }
@@ -150,15 +153,19 @@ public:
         });
     }
 
-    // Runs `job` where blocking calls of the store run, then `then(error, result)` on the strand.
+    // Runs `job` on a lane, then `then(error, result)` on the strand.
     template <class Job, class Then>
-    void on_store(Job job, Then then);
-    void on_store(auto job)
+    void on_store(lane l, Job job, Then then)
     {
-        boost::asio::post(store_executor_, [self = shared_from_this(), job = std::move(job)]() mutable {
-            if (!self->abandoned())
-                job();
-        });
+        call(lanes_.at(l), std::move(job), std::move(then));
+    }
+    void on_store(lane l, auto job)
+    {
+        if (!abandoned())
+            boost::asio::post(lanes_.at(l), [self = shared_from_this(), job = std::move(job)]() mutable {
+                if (!self->abandoned())
+                    job();
+            });
     }
 
     weft::store&                 store_;
@@ -168,6 +175,9 @@ public:
 
 private:
     class submission;
+
+    template <class Job, class Then>
+    void call(boost::asio::any_io_executor where, Job job, Then then);
 
     // Why this cannot be submitted.
     std::optional<misuse> refusal_of_gid(std::string const& gid) const;
@@ -183,12 +193,19 @@ private:
         gone
     };
 
-    void          start();
-    void          enlist();
-    void          enlisted(std::exception_ptr error);
-    void          beat();
-    void          lost_incarnation();
-    void          poll();
+    void start();
+    void enlist();
+    void enlisted(std::exception_ptr error);
+    void beat();
+    void beaten_at(std::chrono::nanoseconds began, std::exception_ptr error, beaten b);
+    void bury(std::vector<heartbeat> dead);
+    void release_dead();
+    void lost_incarnation();
+    void poll();
+    void poll_again();
+    template <class Job, class Then>
+    void          look(Job job, Then then);
+    void          slot_freed();
     void          claim();
     void          claim_in(std::chrono::milliseconds delay);
     void          claimed_rows(claimed c);
@@ -249,13 +266,12 @@ private:
     engine_options                                    options_;
     // From start to stop: while the store works, nothing else would keep the executor's context running.
     std::optional<boost::asio::executor_work_guard<boost::asio::any_io_executor>> work_;
-    std::shared_ptr<boost::asio::thread_pool>                                     pool_;
-    boost::asio::any_io_executor                                                  store_executor_;
-    std::shared_ptr<boost::asio::thread_pool>                                     sweep_pool_;
+    lanes                                                                         lanes_;
     std::unique_ptr<schedule>                                                     schedule_;
     std::size_t                  creating_ = 0;       // transactions on their way into the store, to run here
     std::size_t                  claiming_room_ = 0;  // as many may come with the claim under way
     committer                    committer_;
+    local_writes                 local_writes_;
     std::mt19937_64              random_;
     std::atomic<bool>            abandoned_{false};
     std::shared_ptr<answers_way> way_;
@@ -267,9 +283,15 @@ private:
     life                     life_ = life::unborn;
     std::string              incarnation_;
     std::chrono::nanoseconds last_beat_{0};
+    membership               membership_;
+    bool                     releasing_ = false;
     std::uint64_t            seen_version_ = 0;
     bool                     look_again_ = false;  // whatever the version says
+    unsigned                 looks_ = 0;           // under way
+    std::chrono::nanoseconds look_cost_{0};        // what looking has taken since the last poll
+    bool                     full_ = false;        // as much is in memory as may be, and there may be more
     bool                     claiming_ = false;
+    std::vector<std::string> claim_order_;  // the names, first the one whose turn it is
     bool                     claim_again_ = false;
     bool                     claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs
     bool                     stopping_ = false;
@@ -306,9 +328,11 @@ private:
 };
 
 template <class Job, class Then>
-void engine_core::on_store(Job job, Then then)
+void engine_core::call(boost::asio::any_io_executor where, Job job, Then then)
 {
-    boost::asio::post(store_executor_, [self = shared_from_this(), job = std::move(job), then = std::move(then)]() mutable {
+    if (abandoned())
+        return;
+    boost::asio::post(where, [self = shared_from_this(), job = std::move(job), then = std::move(then)]() mutable {
         if (self->abandoned())
             return;
         using R = std::invoke_result_t<Job&>;
@@ -347,6 +371,35 @@ void engine_core::on_store(Job job, Then then)
             });
         }
     });
+}
+
+// A question of the engine's own, which may find something or nothing: what it takes is counted, for the pause before the next poll.
+template <class Job, class Then>
+void engine_core::look(Job job, Then then)
+{
+    ++looks_;
+    struct found
+    {
+        std::invoke_result_t<Job&> what{};
+        std::chrono::nanoseconds   took{0};
+    };
+    on_store(
+        lane::reads,
+        [this, job = std::move(job)]() mutable {
+            auto const from = time().since_boot();
+            found      f;
+            f.what = job();
+            f.took = time().since_boot() - from;
+            return f;
+        },
+        [this, then = std::move(then)](std::exception_ptr error, found f) mutable {
+            if (stopped_)
+                return;
+            look_cost_ += f.took;
+            then(error, std::move(f.what));
+            if (--looks_ == 0)
+                poll_again();
+        });
 }
 
 }  // namespace detail

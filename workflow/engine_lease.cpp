@@ -12,6 +12,13 @@ namespace {
 
 constexpr std::chrono::milliseconds store_retry{500};
 
+// What dead engines owned is released in portions of so many.
+constexpr std::size_t portion = 1'000;
+
+// Looking for work may take a tenth of the time, but there is a look after so long at the latest.
+constexpr int                       cost_factor = 10;
+constexpr std::chrono::milliseconds longest_between_looks{10'000};
+
 }  // namespace
 
 void engine_core::enlist()
@@ -19,11 +26,13 @@ void engine_core::enlist()
     life_ = life::enlisting;
     incarnation_ = random_token(random_);
     auto const began = time().since_boot();
-    on_store([this, id = incarnation_] { store_.enlist(id, names_); },
-             [this, began](std::exception_ptr error) {
-                 last_beat_ = began;
-                 enlisted(error);
-             });
+    membership_.blind();
+    on_store(
+        lane::beats, [this, id = incarnation_] { store_.enlist(id, names_); },
+        [this, began](std::exception_ptr error) {
+            last_beat_ = began;
+            enlisted(error);
+        });
 }
 
 void engine_core::enlisted(std::exception_ptr error)
@@ -31,7 +40,8 @@ void engine_core::enlisted(std::exception_ptr error)
     if (stopped_)
     {
         if (!error)
-            on_store([this] { store_.resign(incarnation_); }, [](std::exception_ptr) {});
+            on_store(
+                lane::beats, [this] { store_.resign(incarnation_); }, [](std::exception_ptr) {});
         return;
     }
     if (error)
@@ -72,50 +82,91 @@ bool engine_core::may_act() { return life_ == life::alive && time().since_boot()
 
 void engine_core::hold(attempt& a) { held_.emplace_back(&a); }
 
-// Once a beat: says that this engine lives, and releases what dead ones owned.
+// Once a beat: says that this engine lives, and looks who else does.
 void engine_core::beat()
 {
     if (life_ != life::alive)
         return;
-    auto const began = time().since_boot();
-    struct beaten
-    {
-        bool        alive = false;
-        std::size_t released = 0;
-    };
     on_store(
-        [this, id = incarnation_] {
-            beaten b;
-            b.alive = store_.beat(id, names_);
-            if (b.alive)
-                b.released = store_.release_dead(options_.expiry);
-            return b;
+        lane::beats, [this, id = incarnation_] { return store_.beat(id, names_); },
+        [this, began = time().since_boot(), id = incarnation_](std::exception_ptr error, beaten b) {
+            if (!stopped_ && id == incarnation_)
+                beaten_at(began, error, std::move(b));
+        });
+}
+
+void engine_core::beaten_at(std::chrono::nanoseconds began, std::exception_ptr error, beaten b)
+{
+    if (error)
+    {
+        membership_.blind();
+        count(counters::event::store_errors);
+        if (auto* l = log())
+            l->error("no heartbeat: {}", what_of(error));
+    }
+    else if (!b.alive)
+        return lost_incarnation();
+    else
+    {
+        last_beat_ = began;
+        for (auto& a : std::exchange(held_, {}))
+            a->go_on();
+        auto dead = membership_.look(began, time().since_boot(), b.others);
+        if (!dead.empty())
+            bury(std::move(dead));
+        else if (b.to_release)
+            release_dead();
+    }
+    timers().set(beat_timer_, options_.beat);
+}
+
+void engine_core::bury(std::vector<heartbeat> dead)
+{
+    on_store(
+        lane::upkeep,
+        [this, dead = std::move(dead)] {
+            bool any = false;
+            for (auto const& d : dead)
+                if (store_.bury(d.engine, d.beats))
+                {
+                    any = true;
+                    if (auto* l = log())
+                        l->warn("engine {} is dead", d.engine);
+                }
+            return any;
         },
-        [this, began, id = incarnation_](std::exception_ptr error, beaten b) {
-            if (stopped_ || id != incarnation_)
-                return;
+        [this](std::exception_ptr, bool any) {
+            if (any)
+                release_dead();
+        });
+}
+
+// One portion after the other, and what came with one is claimed at once. What is locked at the moment is there at the next beat.
+void engine_core::release_dead()
+{
+    if (releasing_ || stopped_)
+        return;
+    releasing_ = true;
+    on_store(
+        lane::upkeep, [this] { return store_.release_dead(portion); },
+        [this](std::exception_ptr error, released r) {
+            releasing_ = false;
             if (error)
             {
                 count(counters::event::store_errors);
                 if (auto* l = log())
-                    l->error("no heartbeat: {}", what_of(error));
+                    l->error("what dead engines owned cannot be released: {}", what_of(error));
+                return;
             }
-            else if (!b.alive)
-                return lost_incarnation();
-            else
+            if (r.count > 0)
             {
-                last_beat_ = began;
-                for (auto& a : std::exchange(held_, {}))
-                    a->go_on();
-                if (b.released > 0)
-                {
-                    count(counters::event::taken_over, b.released);
-                    if (auto* l = log())
-                        l->info("engine {} released {} transactions of dead engines", incarnation_, b.released);
-                    claim();
-                }
+                count(counters::event::taken_over, r.count);
+                if (auto* l = log())
+                    l->info("engine {} released {} transactions of dead engines", incarnation_, r.count);
+                claim();
             }
-            timers().set(beat_timer_, options_.beat);
+            if (r.more)
+                release_dead();
         });
 }
 
@@ -151,20 +202,24 @@ void engine_core::lost_incarnation()
 
 void engine_core::poll()
 {
-    on_store([this] { return store_.version(); },
-             [this](std::exception_ptr error, std::uint64_t version) {
-                 if (stopped_)
-                     return;
-                 if (!error && (version != seen_version_ || look_again_))
-                 {
-                     seen_version_ = version;
-                     look_again_ = false;
-                     claim();
-                     look_for_cancels();
-                     look_for_watched();
-                 }
-                 timers().set(poll_timer_, options_.poll);
-             });
+    look([this] { return store_.version(); },
+         [this](std::exception_ptr error, std::uint64_t version) {
+             if (!error && (version != seen_version_ || look_again_))
+             {
+                 seen_version_ = version;
+                 look_again_ = false;
+                 claim();
+                 look_for_cancels();
+                 look_for_watched();
+             }
+         });
+}
+
+// Where looking has become dear (somebody holds an old snapshot, very many wait) it is done less often.
+void engine_core::poll_again()
+{
+    auto const pause = std::min<std::chrono::nanoseconds>(cost_factor * std::exchange(look_cost_, {}), longest_between_looks);
+    timers().set(poll_timer_, std::max<std::chrono::nanoseconds>(options_.poll, pause));
 }
 
 void engine_core::claim_in(std::chrono::milliseconds delay)
@@ -172,6 +227,15 @@ void engine_core::claim_in(std::chrono::milliseconds delay)
     auto const due = time().since_boot() + delay;
     if (!claim_timer_.is_set() || due < claim_timer_.due())
         timers().set(claim_timer_, delay);
+}
+
+// Somebody may be waiting in the store for the room that there is now.
+void engine_core::slot_freed()
+{
+    if (!full_ || stopped_ || abandoned())
+        return;
+    full_ = false;
+    on_strand([this] { claim(); });
 }
 
 void engine_core::claim()
@@ -185,39 +249,67 @@ void engine_core::claim()
     }
     auto const taken = running_.size() + creating_;
     if (taken >= options_.max_in_flight)
-        return claim_in(options_.poll);
+    {
+        full_ = true;
+        return;
+    }
     claiming_ = true;
     auto const room = claiming_room_ = std::min(options_.claim_batch, options_.max_in_flight - taken);
-    on_store([this, id = incarnation_, room,
-              owned_too = std::exchange(claim_in_doubt_, false)] { return store_.claim(id, names_, room, owned_too); },
-             [this, id = incarnation_, room](std::exception_ptr error, claimed c) {
-                 claiming_ = false;
-                 claiming_room_ = 0;
-                 if (error)
-                 {
-                     claim_in_doubt_ = true;
-                     count(counters::event::store_errors);
-                     if (auto* l = log())
-                         l->error("nothing can be claimed: {}", what_of(error));
-                     return claim_in(store_retry);
-                 }
-                 if (id != incarnation_ || life_ != life::alive)
-                     return;
-                 if (!c.alive)
-                     return lost_incarnation();
-                 if (c.rows.size() >= room)
-                     claim_again_ = true;
-                 if (c.next_due)
-                     claim_in(*c.next_due);
-                 claimed_rows(std::move(c));
-                 if (std::exchange(claim_again_, false))
-                     claim();
-             });
+    if (claim_order_.empty())
+        claim_order_ = names_;
+    struct brought
+    {
+        claimed                  c;
+        std::chrono::nanoseconds took{0};
+    };
+    on_store(
+        lane::writes,
+        [this, id = incarnation_, room, names = claim_order_, owned_too = std::exchange(claim_in_doubt_, false)] {
+            auto const from = time().since_boot();
+            brought    b;
+            b.c = store_.claim(id, names, room, owned_too);
+            b.took = time().since_boot() - from;
+            return b;
+        },
+        [this, id = incarnation_, room](std::exception_ptr error, brought b) {
+            claiming_ = false;
+            claiming_room_ = 0;
+            if (error)
+            {
+                claim_in_doubt_ = true;
+                count(counters::event::store_errors);
+                if (auto* l = log())
+                    l->error("nothing can be claimed: {}", what_of(error));
+                return claim_in(store_retry);
+            }
+            auto& c = b.c;
+            if (id != incarnation_ || life_ != life::alive)
+                return;
+            if (!c.alive)
+                return lost_incarnation();
+            if (c.rows.size() >= room)
+                claim_again_ = true;
+            if (c.rows.empty())
+                look_cost_ += b.took;
+            if (c.next_due)
+                // What is due and did not come is held by somebody at the moment.
+                claim_in(c.rows.empty() && c.next_due->count() == 0 ? options_.poll : *c.next_due);
+            claimed_rows(std::move(c));
+            if (std::exchange(claim_again_, false))
+                claim();
+        });
 }
 
 void engine_core::claimed_rows(claimed c)
 {
     count(counters::event::claimed, c.rows.size());
+    if (!c.rows.empty())
+    {
+        // Next time the turn begins behind who came last.
+        auto const last = std::find(claim_order_.begin(), claim_order_.end(), c.rows.back().workflow);
+        if (last != claim_order_.end())
+            std::rotate(claim_order_.begin(), last + 1, claim_order_.end());
+    }
     for (auto& row : c.rows)
     {
         if (running_.contains(row.gid))
@@ -266,18 +358,19 @@ void engine_core::take_up(std::string const& gid)
 {
     if (waiters_.contains(gid))
         watch(gid);  // should it be somebody else's meanwhile
-    on_store([this, gid] { return store_.find(gid, true); },
-             [this, gid](std::exception_ptr error, std::optional<transaction> row) {
-                 if (error)
-                 {
-                     claim_in_doubt_ = true;  // it is leased, and nobody runs it
-                     return claim_in(store_retry);
-                 }
-                 if (!row || row->owner != incarnation_)
-                     return;
-                 watched_.erase(gid);
-                 begin(std::move(*row));
-             });
+    on_store(
+        lane::reads, [this, gid] { return store_.find(gid, true); },
+        [this, gid](std::exception_ptr error, std::optional<transaction> row) {
+            if (error)
+            {
+                claim_in_doubt_ = true;  // it is leased, and nobody runs it
+                return claim_in(store_retry);
+            }
+            if (!row || row->owner != incarnation_)
+                return;
+            watched_.erase(gid);
+            begin(std::move(*row));
+        });
 }
 
 }  // namespace detail

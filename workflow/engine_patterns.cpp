@@ -92,7 +92,8 @@ void engine_core::branch_error(transaction const& t, std::string const& url, std
 
 void engine_core::find(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>)> then)
 {
-    on_store([this, gid = std::move(gid)] { return store_.find(gid, true); }, std::move(then));
+    on_store(
+        lane::reads, [this, gid = std::move(gid)] { return store_.find(gid, true); }, std::move(then));
 }
 
 // Why it cannot be taken.
@@ -270,7 +271,8 @@ void engine_core::find_pattern(std::string gid, std::string trans_type, std::str
             error = other_type(*row, trans_type, verb);
         then(error, std::move(row));
     };
-    on_store([this, gid = std::move(gid)] { return store_.find(gid, false); }, std::move(check));
+    on_store(
+        lane::reads, [this, gid = std::move(gid)] { return store_.find(gid, false); }, std::move(check));
 }
 
 // The gid is there: it goes on with what was prepared under it.
@@ -552,11 +554,12 @@ void transaction_manager::start_make_due(std::string gid, done<std::monostate> a
 void transaction_manager::start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer)
 {
     on_strand_of(engine_.core_, [f = std::move(f), answer = std::move(answer)](detail::engine_core& core) mutable {
-        core.on_store([&core, f = std::move(f)] { f(core.store_); },
-                      [&core, answer = std::move(answer)](std::exception_ptr error) mutable {
-                          answer->complete(error, {});
-                          core.claim_again_soon();
-                      });
+        core.on_store(
+            detail::lane::questions, [&core, f = std::move(f)] { f(core.store_); },
+            [&core, answer = std::move(answer)](std::exception_ptr error) mutable {
+                answer->complete(error, {});
+                core.claim_again_soon();
+            });
     });
 }
 

@@ -24,11 +24,8 @@ void engine_core::sweep()
 {
     if (resources_.empty() || sweeping_ || stopping_)
         return;
-    if (!sweep_pool_ && !options_.store_executor)
-        sweep_pool_ = std::make_shared<boost::asio::thread_pool>(1);
-    auto const where = sweep_pool_ ? boost::asio::any_io_executor(sweep_pool_->get_executor()) : store_executor_;
     sweeping_ = true;
-    boost::asio::post(where, [self = shared_from_this()] {
+    on_store(lane::sweeps, [self = shared_from_this()] {
         for (auto* resource : self->resources_)
             if (!self->abandoned())
                 self->sweep(*resource);

@@ -63,6 +63,15 @@ std::string type_mismatch(std::string_view wanted, std::string_view trans_type, 
     return wanted.empty() || wanted == trans_type ? std::string() : "it is of type '" + std::string(trans_type) + '\'';
 }
 
+std::vector<transaction> store::settled(std::span<std::string const> gids)
+{
+    std::vector<transaction> rows;
+    for (auto const& gid : gids)
+        if (auto row = find(gid, false); row && is_settled(*row))
+            rows.push_back(std::move(*row));
+    return rows;
+}
+
 std::optional<transaction> store::create_within(std::any const&, create_write const&)
 {
     throw misuse(misuse::code::wrong_call, "this store has no transactions that a caller could share: " + describe());

@@ -90,7 +90,7 @@ void workflow_attempt::prepare_local()
     local_->pending = extension(extend_write::decision::none, last);
     doing_ = doing::writing;
     engine_.count(counters::event::operations);
-    engine_.commits().add(local_write{this}, this);
+    engine_.operations_in_store().add(*this, this);
 }
 
 bool workflow_attempt::run(record_writer& writer)

@@ -69,10 +69,10 @@ struct engine_options
 
     // How long things take
 
-    std::chrono::milliseconds beat{1'000};                ///< between two heartbeats
-    std::chrono::milliseconds expiry{4'000};              ///< an engine without a beat for so long is dead
-    std::chrono::milliseconds poll{250};                  ///< how often to look for other processes' changes
-    std::chrono::milliseconds sweep{30'000};              ///< how often to look for prepared XA transactions that nobody will finish
+    std::chrono::milliseconds beat{1'000};    ///< between two heartbeats
+    std::chrono::milliseconds expiry{4'000};  ///< an engine that others have not seen beat for so long is dead
+    std::chrono::milliseconds poll{250};      ///< how often to look for other processes' changes; less often where a look takes long
+    std::chrono::milliseconds sweep{30'000};  ///< how often to look for prepared XA transactions that nobody will finish
     std::chrono::milliseconds operation_timeout{30'000};  ///< unless the branch's `named` says otherwise; 0: none
     retry_policy              retry;                      ///< unless the branch's `named` says otherwise
 
@@ -89,7 +89,8 @@ struct engine_options
 
     bool replay_always = false;  ///< replay the body from the journal after every write, as after a crash
 
-    /// Where blocking calls of the store run, one after the other: a thread pool of one thread, or a strand. Empty: a thread of the engine's own.
+    /// Where all blocking calls run, one after the other: a thread pool of one thread, or a strand. Empty: threads of the engine's own, one for
+    /// its writes, one for its heartbeats, and others for what is asked, so that none of these waits for another.
     boost::asio::any_io_executor store_executor;
 
     /// Seeds the jitter of retries and the incarnation's id; 0: from the machine.
@@ -139,7 +140,7 @@ enum class cancel_answer : std::uint8_t
 ///
 /// One engine does its work on one strand of the given executor: bodies, plain operations and awaitable operations of all its
 /// transactions run there, so services need no locks against each other, and nothing on it may block. Blocking calls of the
-/// store happen on a thread of the engine's own. For more cores, run several engines on one store.
+/// store happen on threads of the engine's own. For more cores, run several engines on one store.
 ///
 /// Every asynchronous member takes any Asio completion token last (default: `use_awaitable`), among them `weft::blocking`.
 ///

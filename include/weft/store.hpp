@@ -87,6 +87,9 @@ struct transaction
     std::chrono::system_clock::time_point seen{};         ///< the store's time when this was read
 };
 
+/// True if there is something to tell those who wait for it: it is final, decided or paused.
+inline bool is_settled(transaction const& t) noexcept { return t.status != status::prepared || !t.paused_reason.empty(); }
+
 /// Creates a transaction.
 struct create_write
 {
@@ -249,10 +252,11 @@ public:
     virtual ~local_operation() = default;
 
     /// Does the business and calls `record` last. Returns true to commit both (the write is `done`); false, or an exception, undoes
-    /// both (it is `refused`). Runs on the thread that applies the batch, possibly again if the batch is repeated.
+    /// both (it is `refused`). Runs on the thread that calls `apply`, possibly again if that is repeated.
     virtual bool run(record_writer&) = 0;
 };
 
+/// Where `store::operations_at_once` is more than zero, each comes in an `apply` of its own.
 struct local_write
 {
     local_operation* operation = nullptr;  ///< outlives the write
@@ -266,6 +270,29 @@ struct claimed
     std::vector<transaction>                 rows;          ///< leased to the claimer now, journals included
     std::optional<std::chrono::milliseconds> next_due;      ///< when the next row of these workflows will be due; none if there is none
     bool                                     alive = true;  ///< false: the claimer's own heartbeat row is gone
+};
+
+/// Another engine's heartbeat row, as a beat found it.
+struct heartbeat
+{
+    std::string  engine;
+    std::int64_t beats = 0;     ///< another number after each beat
+    bool         gone = false;  ///< dead for certain: the lock that it held while it lived is free
+};
+
+/// What a beat found.
+struct beaten
+{
+    bool                   alive = false;       ///< false: the engine's own row is gone; it must abandon everything and enlist anew
+    std::vector<heartbeat> others;              ///< those that are listed, whether they live or not
+    bool                   to_release = false;  ///< there is a dead engine: see `release_dead`
+};
+
+/// What `release_dead` did.
+struct released
+{
+    std::size_t count = 0;
+    bool        more = false;  ///< there may be others at hand
 };
 
 struct list_filter
@@ -326,17 +353,23 @@ public:
     /// `workflows` is what it has registered, for `list_filter::no_worker`.
     virtual void enlist(std::string const& engine, std::span<std::string const> workflows) = 0;
 
-    /// Keeps the incarnation alive. False: its row is gone; it must abandon everything and enlist anew.
-    virtual bool beat(std::string const& engine, std::span<std::string const> workflows) = 0;
+    /// Keeps the incarnation alive, and says who else is listed. Whether those live is not judged here: that takes an observer with a clock
+    /// of its own. An engine that is not listed is told the same, but for `alive`. Waits for no other call of this store, as far as the
+    /// database allows: stores keep a session for it.
+    virtual beaten beat(std::string const& engine, std::span<std::string const> workflows) = 0;
 
-    /// The incarnation goes: releases what it still owns and removes its row.
+    /// The incarnation goes: it is dead from now on, and what it still owns is released, or left to `release_dead` if that is much.
     virtual void resign(std::string const& engine) = 0;
 
-    /// Removes engines that are dead (lock free, or no beat for `expiry`) and releases what they owned.
-    /// Returns how many transactions became due by that.
-    virtual std::size_t release_dead(std::chrono::milliseconds expiry) = 0;
+    /// Makes an engine dead that has not beaten since `beats` was seen of it: from then on its beats, claims and new transactions find that
+    /// its row is gone, and what it owns waits for `release_dead`. False: it has beaten since, or somebody else was quicker.
+    virtual bool bury(std::string const& engine, std::int64_t beats) = 0;
 
-    /// Leases up to `limit` due, unowned transactions of these workflows to `engine`, each with `attempts` counted up.
+    /// Makes up to `limit` transactions due that dead engines own, but for those whose rows somebody else holds at the moment.
+    virtual released release_dead(std::size_t limit) = 0;
+
+    /// Leases up to `limit` due, unowned transactions of these workflows to `engine`, each with `attempts` counted up. The limit is shared
+    /// out among the workflows that have some due, in equal parts, the first ones first; what one leaves over goes to the others.
     /// With `owned_too`, returns those that it owns already as well: after a claim whose answer was lost.
     virtual claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) = 0;
 
@@ -348,6 +381,10 @@ public:
 
     virtual std::optional<transaction> find(std::string_view gid, bool with_journal) = 0;
     virtual std::vector<transaction>   list(list_filter const&) = 0;
+
+    /// Those of these transactions that are final, decided or paused, without their journals: what somebody who waits may want to hear of.
+    /// A store that can ask for all of them at once overrides it.
+    virtual std::vector<transaction> settled(std::span<std::string const> gids);
 
     /// Makes unfinished transactions due now whose time is further away than `later_than`, up to `limit`. Those that are paused stay so.
     virtual made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) = 0;
@@ -368,6 +405,9 @@ public:
     /// Leaves (or, with `present` false, removes) a mark that can be found through a participant's own connection if that leads to
     /// the same database. Returns false if this store has no connections to share.
     virtual bool mark(std::string const& nonce, bool present) = 0;
+
+    /// How many operations in this store's own database may run at once, each in an `apply` of its own. 0: they go with the other writes.
+    virtual std::size_t operations_at_once() const noexcept { return 0; }
 
     /// Creates a transaction on a caller's own connection to this database, in the transaction that is open on it: it exists if and only
     /// if the caller commits. `connection` holds a pointer such as `soci::session*`; the owner in `w` is empty.

@@ -94,11 +94,13 @@ void remote_store::alive(std::chrono::nanoseconds within)
     seen_alive_ = now;
 }
 
-bool remote_store::beat(std::string const&, std::span<std::string const>)
+beaten remote_store::beat(std::string const&, std::span<std::string const>)
 {
     alive(options_.expiry);
     std::lock_guard lock(mutex_);
-    return !stood_still_;
+    beaten          b;
+    b.alive = !stood_still_;
+    return b;
 }
 
 void remote_store::enlist(std::string const& engine, std::span<std::string const> workflows)
@@ -374,10 +376,16 @@ remote_store::awaitable<void> remote_store::claim_one(held_ptr h, std::string en
 
 claimed remote_store::claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too)
 {
-    if (!looked_for_own_)
+    bool looked = false;
+    {
+        std::lock_guard lock(mutex_);
+        looked = looked_for_own_;
+    }
+    if (!looked)
     {
         std::vector<job> const one{[this] { return look_for_own(); }};
         run(one);
+        std::lock_guard lock(mutex_);
         looked_for_own_ = true;
     }
     std::set<std::string> called;

@@ -43,9 +43,10 @@ public:
 
     std::vector<write_result> apply(std::span<write const> writes, bool repeated) override;
     void                      enlist(std::string const& engine, std::span<std::string const> workflows) override;
-    bool                      beat(std::string const& engine, std::span<std::string const> workflows) override;
+    beaten                    beat(std::string const& engine, std::span<std::string const> workflows) override;
     void                      resign(std::string const& engine) override;
-    std::size_t               release_dead(std::chrono::milliseconds) override { return 0; }
+    bool                      bury(std::string const&, std::int64_t) override { return false; }  // nobody else is seen
+    released                  release_dead(std::size_t) override { return {}; }
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override;
     std::vector<std::string> cancel_requests(std::string const& engine) override;
     std::uint64_t            version() override;
@@ -133,11 +134,11 @@ private:
     std::map<std::string, std::string> tokens_;     // gid → its creation's that is not known to have arrived
     std::chrono::nanoseconds           seen_alive_{0};
     bool                               stood_still_ = false;
+    bool                               looked_for_own_ = false;
     std::atomic<std::uint64_t>         events_{1};
 
-    // Of the store's own thread
+    // Of the thread that writes and claims
     std::uint64_t                            creations_ = 0;
-    bool                                     looked_for_own_ = false;
     std::set<std::string>                    not_seen_;  // called back for, and the coordinator could not be asked
     std::vector<std::optional<write_result>> done_;      // of the last batch, so far as it was done
 };

@@ -79,7 +79,7 @@ public:
     {
         return reach([&] { return base_.enlist(engine, workflows); });
     }
-    bool beat(std::string const& engine, std::span<std::string const> workflows) override
+    beaten beat(std::string const& engine, std::span<std::string const> workflows) override
     {
         return reach([&] { return base_.beat(engine, workflows); });
     }
@@ -87,9 +87,13 @@ public:
     {
         return reach([&] { return base_.resign(engine); });
     }
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    bool bury(std::string const& engine, std::int64_t beats) override
     {
-        return reach([&] { return base_.release_dead(expiry); });
+        return reach([&] { return base_.bury(engine, beats); });
+    }
+    released release_dead(std::size_t limit) override
+    {
+        return reach([&] { return base_.release_dead(limit); });
     }
     std::vector<std::string> cancel_requests(std::string const& engine) override
     {
@@ -106,6 +110,10 @@ public:
     std::vector<transaction> list(list_filter const& filter) override
     {
         return reach([&] { return base_.list(filter); });
+    }
+    std::vector<transaction> settled(std::span<std::string const> gids) override
+    {
+        return reach([&] { return base_.settled(gids); });
     }
     made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
     {
@@ -135,6 +143,7 @@ public:
     {
         return reach([&] { return base_.create_within(connection, w); });
     }
+    std::size_t operations_at_once() const noexcept override { return base_.operations_at_once(); }
     std::string id() override { return base_.id(); }
     std::string describe() const override { return base_.describe(); }
 

@@ -85,9 +85,10 @@ public:
         return c;
     }
     void                       enlist(std::string const&, std::span<std::string const>) override { }
-    bool                       beat(std::string const&, std::span<std::string const>) override { return true; }
+    beaten                     beat(std::string const&, std::span<std::string const>) override { return {.alive = true}; }
     void                       resign(std::string const&) override { }
-    std::size_t                release_dead(std::chrono::milliseconds) override { return 0; }
+    bool                       bury(std::string const&, std::int64_t) override { return false; }
+    released                   release_dead(std::size_t) override { return {}; }
     std::vector<std::string>   cancel_requests(std::string const&) override { return {}; }
     std::uint64_t              version() override { return 1; }
     std::optional<transaction> find(std::string_view, bool) override { return row_; }

@@ -2,11 +2,38 @@
 
 #include "src/store/sql/store_tables.hpp"
 
+#include <weft/clock.hpp>
 #include <weft/open_store.hpp>
 
+#include <boost/asio/io_context.hpp>
+
+#include <chrono>
 #include <ostream>
 
 namespace weftd {
+
+namespace {
+
+// Engines that are gone are no reason to refuse: those that do not beat while we look on.
+void bury_the_dead(weft::store& store)
+{
+    constexpr std::chrono::seconds expiry{4};  // as engines have it
+    auto                           listed = store.beat("weftd reset", {}).others;
+    std::erase_if(listed, [&](auto const& e) { return e.gone && store.bury(e.engine, e.beats); });
+    if (!listed.empty())
+    {
+        boost::asio::io_context waits;
+        auto const              alarm = weft::system_clock()->make_alarm(waits.get_executor());
+        alarm->set(expiry, [] {});
+        waits.run();
+    }
+    for (auto const& e : listed)
+        store.bury(e.engine, e.beats);
+    while (store.release_dead(1'000).more)
+    { }
+}
+
+}  // namespace
 
 bool reset(configuration const& values, bool yes, std::ostream& out)
 {
@@ -17,7 +44,7 @@ bool reset(configuration const& values, bool yes, std::ostream& out)
         return true;
     }
     auto const store = weft::open_store(url);
-    store->release_dead(std::chrono::seconds(4));  // engines that are gone are no reason to refuse
+    bury_the_dead(*store);
     auto const c = yes ? weft::sql_store::empty_tables(url) : weft::sql_store::count_tables(url);
     if (c.engines > 0)
     {

@@ -1,10 +1,13 @@
 // What every store does. One suite, run over each of them.
 #include "tests/conformance/stores.hpp"
+#include "tests/support/burials.hpp"
 
 #include <weft/errors.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 namespace {
 
@@ -288,19 +291,119 @@ TEST_P(Store, ReturnsWhatAnEngineOwnsWhenAClaimIsInDoubt)
     EXPECT_EQ(again.rows[0].attempts, 1u);
 }
 
+// Death is somebody else's judgement; the store says who is listed, and sees to it that a judgement from yesterday buries nobody.
 TEST_P(Store, ReleasesWhatADeadEngineOwned)
 {
     store->enlist("engine-b", names);
     apply(create("g1"));
-    store.clock().advance(3s);
-    EXPECT_TRUE(store->beat("engine-b", names));
-    EXPECT_EQ(store->release_dead(4s), 0u);
-    store.clock().advance(2s);
-    EXPECT_EQ(store->release_dead(4s), 1u);
-    EXPECT_FALSE(store->beat("engine-a", names)) << "its row is gone";
+    auto const seen = beats_of(*store, "engine-a");
+    EXPECT_TRUE(store->beat("engine-a", names).alive);
+    EXPECT_NE(beats_of(*store, "engine-a"), seen);
+    EXPECT_FALSE(store->bury("engine-a", seen)) << "it has beaten since";
+    EXPECT_FALSE(store->bury("engine-c", seen)) << "there is none";
+    EXPECT_FALSE(store->beat("engine-b", names).to_release);
+    EXPECT_TRUE(store->bury("engine-a", beats_of(*store, "engine-a")));
+    EXPECT_FALSE(store->bury("engine-a", beats_of(*store, "engine-a"))) << "only once";
+
+    auto const beaten = store->beat("engine-b", names);
+    EXPECT_TRUE(beaten.alive);
+    EXPECT_THAT(beaten.others, IsEmpty());
+    EXPECT_TRUE(beaten.to_release);
+    EXPECT_FALSE(store->beat("engine-a", names).alive) << "its row is gone";
+    EXPECT_EQ(row("g1").owner, "engine-a") << "not yet";
+    EXPECT_EQ(store->release_dead(100).count, 1u);
     EXPECT_EQ(row("g1").owner, "");
-    EXPECT_FALSE(store->claim("engine-a", names, 10, false).alive && !store->find("g1", false)->owner.empty());
+    EXPECT_FALSE(store->beat("engine-b", names).to_release);
+    EXPECT_FALSE(store->claim("engine-a", names, 10, false).alive);
     EXPECT_THAT(store->claim("engine-b", names, 10, false).rows, SizeIs(1));
+}
+
+// A clock that jumps is nobody's death.
+TEST_P(Store, BuriesNobodyForTheSakeOfItsClock)
+{
+    store->enlist("engine-b", names);
+    apply(create("g1"));
+    store.clock().advance(240h);
+    EXPECT_THAT(store->beat("engine-b", names).others, SizeIs(1));
+    EXPECT_EQ(store->release_dead(100).count, 0u);
+    EXPECT_TRUE(store->beat("engine-a", names).alive);
+    EXPECT_EQ(row("g1").owner, "engine-a");
+}
+
+TEST_P(Store, ReleasesInPortionsWhatADeadEngineOwned)
+{
+    store->enlist("engine-b", names);
+    for (int i = 0; i < 5; ++i)
+        apply(create("g" + std::to_string(i)));
+    apply(create("living", "engine-b"));
+    EXPECT_TRUE(store->bury("engine-a", beats_of(*store, "engine-a")));
+    std::size_t released = 0;
+    int         portions = 0;
+    for (bool more = true; more; ++portions)
+    {
+        auto const r = store->release_dead(2);
+        EXPECT_LE(r.count, 2u);
+        released += r.count;
+        more = r.more;
+        EXPECT_TRUE(store->beat("engine-b", names).alive);
+    }
+    EXPECT_EQ(released, 5u);
+    EXPECT_EQ(portions, 3);
+    EXPECT_EQ(row("living").owner, "engine-b");
+    EXPECT_FALSE(store->beat("engine-b", names).to_release);
+    EXPECT_THAT(store->claim("engine-b", names, 10, false).rows, SizeIs(5));
+}
+
+TEST_P(Store, SharesAClaimOutAmongTheWorkflows)
+{
+    std::vector<std::string> const three{"a", "b", "c"};
+    auto const                     add = [&](std::string const& workflow, int count) {
+        for (int i = 0; i < count; ++i)
+        {
+            auto w = create(workflow + std::to_string(i), "");
+            w.workflow = workflow;
+            apply(w);
+        }
+    };
+    add("a", 20);
+    add("b", 3);
+    add("c", 20);
+    auto const claimed = [&](std::vector<std::string> const& order, std::size_t limit) {
+        std::map<std::string, int> by;
+        for (auto const& row : store->claim("engine-a", order, limit, false).rows)
+            ++by[row.workflow];
+        return by;
+    };
+    using ::testing::Pair;
+    EXPECT_THAT(claimed(three, 12), ElementsAre(Pair("a", 5), Pair("b", 3), Pair("c", 4)));
+    EXPECT_THAT(claimed({"c", "a", "b"}, 1), ElementsAre(Pair("c", 1))) << "too few for all: the first ones";
+    EXPECT_THAT(claimed(three, 2), ElementsAre(Pair("a", 1), Pair("c", 1))) << "nothing is due of b";
+    EXPECT_THAT(claimed(three, 100), ElementsAre(Pair("a", 14), Pair("c", 14)));
+}
+
+TEST_P(Store, TellsOfTheSettledOnesAmongMany)
+{
+    std::vector<std::string> all{R"(it's \ not there)"};
+    for (int i = 0; i < 6; ++i)
+        apply(create(all.emplace_back("g" + std::to_string(i))));
+    apply(finish("g1", 0, weft::extend_write::decision::commit, "1"));
+    auto decided = finish("g2", 0, weft::extend_write::decision::roll_back, "no");
+    decided.finish = false;
+    apply(decided);
+    auto paused = park("g3", 0, 0ms);
+    paused.paused_reason = "look at it";
+    apply(paused);
+    apply(park("g4", 0, 0ms));
+    std::map<std::string, weft::status> seen;
+    for (auto const& row : store->settled(all))
+    {
+        seen[row.gid] = row.status;
+        EXPECT_EQ(row.journal, "");
+    }
+    using ::testing::Pair;
+    EXPECT_THAT(seen,
+                ElementsAre(Pair("g1", weft::status::succeed), Pair("g2", weft::status::aborting), Pair("g3", weft::status::prepared)));
+    EXPECT_THAT(store->settled({}), IsEmpty());
 }
 
 TEST_P(Store, ReleasesWhatAnEngineOwnedWhenItSignsOff)

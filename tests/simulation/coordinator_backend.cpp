@@ -39,10 +39,14 @@ public:
         std::lock_guard lock(mutex_);
         newest_ = stores_[engine] = s;
     }
-    bool beat(std::string const& engine, std::span<std::string const> workflows) override { return of(engine)->beat(engine, workflows); }
-    void resign(std::string const& engine) override { of(engine)->resign(engine); }
-    std::size_t   release_dead(std::chrono::milliseconds) override { return 0; }
-    weft::claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    weft::beaten beat(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        return of(engine)->beat(engine, workflows);
+    }
+    void           resign(std::string const& engine) override { of(engine)->resign(engine); }
+    bool           bury(std::string const&, std::int64_t) override { return false; }
+    weft::released release_dead(std::size_t) override { return {}; }
+    weft::claimed  claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
     {
         return of(engine)->claim(engine, workflows, limit, owned_too);
     }

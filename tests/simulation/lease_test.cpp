@@ -1,5 +1,6 @@
 // Two engines that both believe to own a transaction: only one of them does.
 #include "tests/simulation/bank.hpp"
+#include "tests/support/burials.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,7 +83,7 @@ TEST(Lease, AnEngineThatIsTakenForDeadStartsAnew)
     env.settle();
     auto const before = env.query("g1")->owner;
     ASSERT_NE(before, "");
-    EXPECT_EQ(env.store().release_dead(0ms), 1u);  // as another engine does that has not seen a beat for too long
+    EXPECT_EQ(bury_all(env.store()), 1u);  // as another engine does that has not seen a beat for too long
     env.finish();
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
     EXPECT_NE(env.query("g1")->owner, before);
@@ -102,7 +103,7 @@ TEST(Lease, AnEngineThatIsTakenForDeadStopsWhatItHasSent)
     env.on("saga-2").never_answers().runs();
     env.submit("two", "g1");
     env.settle();
-    EXPECT_EQ(env.store().release_dead(0ms), 1u);
+    EXPECT_EQ(bury_all(env.store()), 1u);
     env.finish();
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
     EXPECT_THAT(b.audit(env), IsEmpty());
@@ -159,7 +160,7 @@ TEST(Lease, ATransactionForAnEngineThatIsTakenForDeadIsMadeByItsNextIncarnation)
     env.add("two", &two, std::ref(b));
     env.engine();
     env.settle();
-    env.store().release_dead(0ms);
+    bury_all(env.store());
     env.submit("two", "g1");
     env.settle();  // no time passes
     EXPECT_TRUE(env.query("g1"));

@@ -13,9 +13,10 @@ public:
 
     std::vector<weft::write_result> apply(std::span<weft::write const> w, bool repeated) override { return base_->apply(w, repeated); }
     void                            enlist(std::string const& e, std::span<std::string const> w) override { base_->enlist(e, w); }
-    bool                            beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
+    weft::beaten                    beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
     void                            resign(std::string const& e) override { base_->resign(e); }
-    std::size_t                     release_dead(std::chrono::milliseconds expiry) override { return base_->release_dead(expiry); }
+    bool                            bury(std::string const& e, std::int64_t beats) override { return base_->bury(e, beats); }
+    weft::released                  release_dead(std::size_t limit) override { return base_->release_dead(limit); }
     weft::claimed                   claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
     {
         return base_->claim(e, w, limit, owned_too);
@@ -24,6 +25,7 @@ public:
     std::uint64_t                    version() override { return base_->version(); }
     std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override { return base_->find(gid, with_journal); }
     std::vector<weft::transaction>   list(weft::list_filter const& f) override { return base_->list(f); }
+    std::vector<weft::transaction>   settled(std::span<std::string const> gids) override { return base_->settled(gids); }
     weft::made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override { return base_->make_due(later_than, limit); }
     std::size_t    purge(std::chrono::milliseconds older_than, std::size_t limit) override { return base_->purge(older_than, limit); }
     std::vector<weft::kv_row> kv(std::string_view category, std::string_view key, std::int64_t after, std::size_t limit) override
@@ -34,8 +36,9 @@ public:
     {
         return base_->put_kv(category, key, value, version);
     }
-    bool remove_kv(std::string_view category, std::string_view key) override { return base_->remove_kv(category, key); }
-    bool mark(std::string const& nonce, bool present) override { return base_->mark(nonce, present); }
+    bool        remove_kv(std::string_view category, std::string_view key) override { return base_->remove_kv(category, key); }
+    std::size_t operations_at_once() const noexcept override { return base_->operations_at_once(); }
+    bool        mark(std::string const& nonce, bool present) override { return base_->mark(nonce, present); }
     std::optional<weft::transaction> create_within(std::any const& c, weft::create_write const& w) override
     {
         return base_->create_within(c, w);

@@ -63,7 +63,7 @@ public:
         base_->enlist(e, w);
         hear();
     }
-    bool beat(std::string const& e, std::span<std::string const> w) override
+    weft::beaten beat(std::string const& e, std::span<std::string const> w) override
     {
         check();
         return base_->beat(e, w);
@@ -73,10 +73,15 @@ public:
         check();
         base_->resign(e);
     }
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    bool bury(std::string const& e, std::int64_t beats) override
     {
         check();
-        return base_->release_dead(expiry);
+        return base_->bury(e, beats);
+    }
+    weft::released release_dead(std::size_t limit) override
+    {
+        check();
+        return base_->release_dead(limit);
     }
     std::vector<std::string> cancel_requests(std::string const& e) override
     {
@@ -95,6 +100,14 @@ public:
         if (row)
             control_->tamper(*row);
         return row;
+    }
+    std::vector<weft::transaction> settled(std::span<std::string const> gids) override
+    {
+        check();
+        auto rows = base_->settled(gids);
+        for (auto& row : rows)
+            control_->tamper(row);
+        return rows;
     }
     bool mark(std::string const& n, bool p) override
     {

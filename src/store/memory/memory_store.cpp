@@ -1,6 +1,7 @@
 // Transactions in this process's memory. The reference that every other store is compared with, so: plain before quick.
 #include "src/store/rules/judge.hpp"
 #include "src/store/rules/row.hpp"
+#include "src/store/share_out.hpp"
 
 #include <weft/detail/machine_seed.hpp>
 #include <weft/detail/own_category.hpp>
@@ -8,6 +9,7 @@
 #include <weft/store.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <set>
@@ -42,40 +44,48 @@ public:
     void enlist(std::string const& engine, std::span<std::string const> workflows) override
     {
         std::lock_guard lock(mutex_);
-        engines_[engine] = {clock_->now(), {workflows.begin(), workflows.end()}};
+        engines_[engine] = {0, {workflows.begin(), workflows.end()}};
     }
 
-    bool beat(std::string const& engine, std::span<std::string const>) override
+    beaten beat(std::string const& engine, std::span<std::string const>) override
     {
         std::lock_guard lock(mutex_);
-        auto const      found = engines_.find(engine);
-        if (found == engines_.end())
-            return false;
-        found->second.last = clock_->now();
-        return true;
+        beaten          b;
+        for (auto& [name, row] : engines_)
+            if (name == engine)
+            {
+                b.alive = true;
+                ++row.beats;
+            }
+            else
+                b.others.push_back({name, row.beats});
+        b.to_release = !dead_.empty();
+        return b;
     }
 
     void resign(std::string const& engine) override
     {
         std::lock_guard lock(mutex_);
         engines_.erase(engine);
-        release(engine);
+        dead_.insert(engine);
+        release(std::numeric_limits<std::size_t>::max());
     }
 
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    bool bury(std::string const& engine, std::int64_t beats) override
     {
         std::lock_guard lock(mutex_);
-        std::size_t     released = 0;
-        for (auto e = engines_.begin(); e != engines_.end();)
-            if (clock_->now() - e->second.last >= expiry)
-            {
-                auto const dead = e->first;
-                e = engines_.erase(e);
-                released += release(dead);
-            }
-            else
-                ++e;
-        return released;
+        auto const      found = engines_.find(engine);
+        if (found == engines_.end() || found->second.beats != beats)
+            return false;
+        engines_.erase(found);
+        dead_.insert(engine);
+        return true;
+    }
+
+    released release_dead(std::size_t limit) override
+    {
+        std::lock_guard lock(mutex_);
+        return release(limit);
     }
 
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
@@ -88,32 +98,34 @@ public:
             return c;
         }
         auto const now = clock_->now();
-        auto const wanted = [&](transaction const& row) {
-            return std::find(workflows.begin(), workflows.end(), row.workflow) != workflows.end();
-        };
         if (owned_too)
             for (auto const& [gid, row] : rows_)
-                if (row.owner == engine && !is_final(row.status) && wanted(row))
+                if (row.owner == engine && !is_final(row.status) &&
+                    std::find(workflows.begin(), workflows.end(), row.workflow) != workflows.end())
                     c.rows.push_back(as_seen(row));
-        limit += c.rows.size();
-        for (auto due = due_.begin(); due != due_.end();)
-        {
-            auto& row = rows_.at(due->second);
-            if (!wanted(row))
+        std::vector<due_rows*> due;
+        for (auto const& name : workflows)
+            if (auto const rows = due_.find(name); rows != due_.end() && !rows->second.empty() && rows->second.begin()->first <= now)
+                due.push_back(&rows->second);
+        share_out(limit, due, [&](due_rows* rows, std::size_t most) {
+            std::size_t taken = 0;
+            for (; taken < most && !rows->empty() && rows->begin()->first <= now; ++taken)
             {
-                ++due;
-                continue;
+                auto& row = rows_.at(rows->begin()->second);
+                rows->erase(rows->begin());
+                row.owner = engine;
+                ++row.attempts;
+                c.rows.push_back(as_seen(row));
             }
-            if (due->first > now || c.rows.size() == limit)
+            return taken;
+        });
+        for (auto const& name : workflows)
+            if (auto const rows = due_.find(name); rows != due_.end() && !rows->second.empty())
             {
-                c.next_due = std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(due->first - now));
-                break;
+                auto const in =
+                    std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(rows->second.begin()->first - now));
+                c.next_due = std::min(c.next_due.value_or(in), in);
             }
-            due = due_.erase(due);
-            row.owner = engine;
-            ++row.attempts;
-            c.rows.push_back(as_seen(row));
-        }
         if (!c.rows.empty())
             ++version_;
         return c;
@@ -193,12 +205,30 @@ public:
         return rows;
     }
 
+    std::vector<transaction> settled(std::span<std::string const> gids) override
+    {
+        std::lock_guard          lock(mutex_);
+        std::vector<transaction> rows;
+        for (auto const& gid : gids)
+            if (auto const found = rows_.find(gid); found != rows_.end() && is_settled(found->second))
+            {
+                rows.push_back(as_seen(found->second));
+                rows.back().journal.clear();
+                rows.back().parts.clear();
+                rows.back().ops.clear();
+            }
+        return rows;
+    }
+
     made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
     {
         std::lock_guard lock(mutex_);
         made_due        made;
         auto const      now = clock_->now();
-        for (auto const& [due, gid] : std::vector(due_.begin(), due_.end()))
+        due_rows        all;
+        for (auto const& [workflow, rows] : due_)
+            all.insert(rows.begin(), rows.end());
+        for (auto const& [due, gid] : all)
             if (due > now + later_than)
             {
                 if (made.count == limit)
@@ -272,9 +302,11 @@ public:
     std::string describe() const override { return "memory"; }
 
 private:
+    using due_rows = std::set<std::pair<time_point, std::string>>;  // by time
+
     struct engine_row
     {
-        time_point               last;
+        std::int64_t             beats;
         std::vector<std::string> workflows;
     };
 
@@ -289,27 +321,37 @@ private:
         return std::find_if(kv_.begin(), kv_.end(), [&](auto const& r) { return r.second.category == category && r.second.key == key; });
     }
 
-    // What is due and nobody's, by time.
+    // What is due and nobody's.
     void set_due(transaction& row, time_point due) { index(row, std::exchange(row.due, due)); }
     void index(transaction const& row, time_point was_due)
     {
-        due_.erase({was_due, row.gid});
+        auto& rows = due_[row.workflow];
+        rows.erase({was_due, row.gid});
         if (row.owner.empty() && row.paused_reason.empty() && !is_final(row.status))
-            due_.emplace(row.due, row.gid);
+            rows.emplace(row.due, row.gid);
     }
 
-    std::size_t release(std::string const& engine)
+    released release(std::size_t limit)
     {
-        std::size_t released = 0;
+        released r;
+        if (dead_.empty())
+            return r;
         for (auto& [gid, row] : rows_)
-            if (row.owner == engine && !is_final(row.status))
+            if (!is_final(row.status) && dead_.contains(row.owner))
             {
+                if (r.count == limit)
+                {
+                    r.more = true;
+                    break;
+                }
                 row.owner.clear();
                 set_due(row, clock_->now());
-                ++released;
+                ++r.count;
             }
-        version_ += released > 0;
-        return released;
+        if (!r.more)
+            dead_.clear();
+        version_ += r.count > 0;
+        return r;
     }
 
     // Of patterns, and creations: what becomes of the row is written down here.
@@ -396,7 +438,7 @@ private:
 
     void change(transaction& row, decide_write const& w)
     {
-        due_.erase({row.due, row.gid});
+        due_[row.workflow].erase({row.due, row.gid});
         row.owner = is_final(w.to) ? std::string() : w.owner;
         ++row.position;
         row.attempts = row.owner.empty() ? 0 : 1;
@@ -443,8 +485,9 @@ private:
     std::shared_ptr<clock>                       clock_;
     std::mutex                                   mutex_;
     std::unordered_map<std::string, transaction> rows_;
-    std::set<std::pair<time_point, std::string>> due_;
+    std::map<std::string, due_rows>              due_;  // by workflow
     std::map<std::string, engine_row>            engines_;
+    std::set<std::string>                        dead_;  // buried, and not all of theirs is released
     std::map<std::int64_t, kv_row>               kv_;
     std::int64_t                                 last_id_ = 0, last_kv_ = 0;
     std::uint64_t                                version_ = 1;

@@ -9,49 +9,62 @@ namespace weft {
 inline namespace v0 {
 namespace sql_store {
 
-namespace {
-
-// How many rows of a dead engine are released in one transaction.
-constexpr std::size_t release_batch = 1'000;
-
-}  // namespace
-
 void server_leases::enlist(std::string const& engine, std::string const& heartbeat)
 {
     change(sql_, "INSERT INTO " + tables_.kv + " (cat, k, v, create_time, update_time) VALUES ('engine', " + literal(engine) + ", " +
                      literal(heartbeat) + ", " + now() + ", " + now() + ")");
 }
 
-bool server_leases::beat(std::string const& engine)
+beaten server_leases::beat(std::string const& engine)
 {
-    return change(sql_, "UPDATE " + tables_.kv + " SET update_time = " + now() +
-                            ", version = version + 1 WHERE cat = 'engine' AND k = " + literal(engine)) > 0;
+    beaten b;
+    b.alive = change(sql_, "UPDATE " + tables_.kv + " SET update_time = " + now() +
+                               ", version = version + 1 WHERE cat = 'engine' AND k = " + literal(engine)) > 0;
+    std::string category;
+    heartbeat   seen;
+    query(
+        sql_, "SELECT cat, k, version FROM " + tables_.kv + " WHERE cat IN ('engine', 'dead engine')",
+        [&](soci::statement& s) {
+            s.exchange(soci::into(category));
+            s.exchange(soci::into(seen.engine));
+            s.exchange(soci::into(seen.beats));
+        },
+        [&] {
+            if (category != "engine")
+                b.to_release = true;
+            else if (seen.engine != engine)
+                b.others.push_back(seen);
+        });
+    return b;
 }
 
-void server_leases::bury(std::string const& engine)
+bool server_leases::bury(std::string const& engine, std::optional<std::int64_t> beats)
 {
-    change(sql_, "UPDATE " + tables_.kv + " SET cat = 'dead engine' WHERE cat = 'engine' AND k = " + literal(engine));
+    return change(sql_, "UPDATE " + tables_.kv + " SET cat = 'dead engine' WHERE cat = 'engine' AND k = " + literal(engine) +
+                            (beats ? " AND version = " + std::to_string(*beats) : std::string())) > 0;
 }
 
-std::vector<std::string> server_leases::bury_expired(std::chrono::milliseconds expiry)
+released server_leases::release_dead(std::size_t limit)
 {
-    for (auto const& engine : reads_.texts("SELECT k FROM " + tables_.kv + " WHERE cat = 'engine' AND update_time <= " +
-                                           dialect_.time(now_ - expiry.count()) + dialect_.rows_at_hand()))
-        bury(engine);
-    return reads_.texts("SELECT k FROM " + tables_.kv + " WHERE cat = 'dead engine'");
-}
-
-server_leases::released server_leases::release_some(std::string const& engine)
-{
-    auto const mine = dialect_.unfinished_of(literal(engine));
-    auto const ids = reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT " + std::to_string(release_batch) +
-                                  dialect_.rows_at_hand());
-    if (!ids.empty())
-        change(sql_, "UPDATE " + tables_.global + " SET owner = '', next_cron_time = " + now() + " WHERE id IN (" + joined(ids) + ")");
-    bool const more = ids.size() == release_batch;
-    if (!more && reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT 1").empty())
-        change(sql_, "DELETE FROM " + tables_.kv + " WHERE cat = 'dead engine' AND k = " + literal(engine));
-    return {ids.size(), more};
+    released r;
+    for (auto const& engine : reads_.texts("SELECT k FROM " + tables_.kv + " WHERE cat = 'dead engine'"))
+    {
+        auto const room = limit - r.count;
+        auto const mine = dialect_.unfinished_of(literal(engine));
+        auto const ids = reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT " + std::to_string(room) +
+                                      dialect_.rows_at_hand());
+        if (!ids.empty())
+            change(sql_, "UPDATE " + tables_.global + " SET owner = '', next_cron_time = " + now() + " WHERE id IN (" + joined(ids) + ")");
+        r.count += ids.size();
+        if (ids.size() == room)
+        {
+            r.more = true;
+            return r;
+        }
+        if (reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT 1").empty())
+            change(sql_, "DELETE FROM " + tables_.kv + " WHERE cat = 'dead engine' AND k = " + literal(engine));
+    }
+    return r;
 }
 
 std::vector<std::string> server_leases::look(std::string const& engine, std::span<std::string const> workflows, claimed& c)
@@ -107,7 +120,7 @@ void server_leases::pause_unreadable(std::vector<transaction>& rows)
     });
 }
 
-void server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit)
+std::size_t server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit)
 {
     auto const wanted = dialect_.unfinished_of(literal(owned ? engine : "")) + " AND workflow = " + literal(workflow) +
                         (owned ? "" : " AND next_cron_time <= " + now());
@@ -129,6 +142,7 @@ void server_leases::take(claimed& into, std::string const& engine, std::string c
                          literals(dialect_, gids) + ")");
     }
     into.rows.insert(into.rows.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+    return rows.size();
 }
 
 }  // namespace sql_store

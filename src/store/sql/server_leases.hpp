@@ -21,22 +21,14 @@ public:
         , reads_(sql, d, tables, now)
     { }
 
-    void enlist(std::string const& engine, std::string const& heartbeat);
-    bool beat(std::string const& engine);
+    void   enlist(std::string const& engine, std::string const& heartbeat);
+    beaten beat(std::string const& engine);
 
-    // Makes it dead: from now on its beats and its new transactions find nothing.
-    void bury(std::string const& engine);
+    // Makes it dead: from now on its beats and its new transactions find nothing. With `beats`: if it has not beaten since. False: nothing done.
+    bool bury(std::string const& engine, std::optional<std::int64_t> beats = {});
 
-    // Makes those dead that have not beaten for `expiry`. Returns the dead that still have a row.
-    std::vector<std::string> bury_expired(std::chrono::milliseconds expiry);
-
-    // Releases what a dead engine owned: a batch of it, without what is locked at the moment. When nothing is left its row goes, too.
-    struct released
-    {
-        std::size_t count = 0;
-        bool        more = false;
-    };
-    released release_some(std::string const& engine);
+    // Releases what dead engines owned, without what is locked at the moment. When nothing is left of one its row goes, too.
+    released release_dead(std::size_t limit);
 
     // Which of the workflows are due, when the next one will be, and whether the engine is listed.
     std::vector<std::string> look(std::string const& engine, std::span<std::string const> workflows, claimed& c);
@@ -46,8 +38,8 @@ public:
 
     static constexpr auto no_limit = std::numeric_limits<std::size_t>::max();
 
-    // Leases what is due of a workflow to the engine. With `owned`, returns what it has leased already, due or not.
-    void take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit);
+    // Leases what is due of a workflow to the engine. With `owned`, returns what it has leased already, due or not. Returns how many.
+    std::size_t take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit);
 
 private:
     void pause_unreadable(std::vector<transaction>& rows);

@@ -20,12 +20,19 @@ std::optional<transaction> server_reads::find(std::string_view gid, bool with_jo
     return std::move(found.front());
 }
 
-std::vector<transaction> server_reads::list(list_filter const& filter)
+std::vector<transaction> server_reads::list(list_filter const& filter) { return heads(listing(dialect_, tables_, filter, now_)); }
+
+std::vector<transaction> server_reads::settled(std::span<std::string const> gids)
+{
+    return gids.empty() ? std::vector<transaction>() : heads(settled_among(dialect_, tables_, gids));
+}
+
+std::vector<transaction> server_reads::heads(std::string const& select)
 {
     std::vector<transaction> all;
     transaction_row          row;
     query(
-        sql_, listing(dialect_, tables_, filter, now_), [&](soci::statement& s) { row.into(s); },
+        sql_, select, [&](soci::statement& s) { row.into(s); },
         [&] {
             all.push_back(row.as_transaction(now_));
             all.back().journal.clear();

@@ -27,6 +27,7 @@ public:
     // As the members of store.
     std::optional<transaction> find(std::string_view gid, bool with_journal);
     std::vector<transaction>   list(list_filter const& filter);
+    std::vector<transaction>   settled(std::span<std::string const> gids);
     std::vector<std::string>   cancel_requests(std::string const& engine);
 
     // The rows that meet a condition; `tail` is what follows it. Without journals' parts, without operations.
@@ -38,6 +39,8 @@ public:
     std::vector<std::string> texts(std::string const& select);
 
 private:
+    std::vector<transaction> heads(std::string const& select);  // without their journals
+
     soci::session&     sql_;
     dialect const&     dialect_;
     table_names const& tables_;

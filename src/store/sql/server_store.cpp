@@ -1,6 +1,7 @@
 #include "src/store/sql/server_store.hpp"
 
 #include "src/sql/caller_session.hpp"
+#include "src/store/share_out.hpp"
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/kv_table.hpp"
 #include "src/store/sql/place.hpp"
@@ -25,6 +26,9 @@ namespace {
 
 // How often a batch that others were in the way of is tried again before the caller hears of it.
 constexpr int tries = 5;
+
+// Operations in this database that run at once: more than a machine that is busy needs, and few beside a server's hundred sessions.
+constexpr std::size_t operations_together = 16;
 
 // Worth asking whether the server will take it: others are below any server's limit, whatever they hold.
 bool is_large(write const& w)
@@ -108,7 +112,7 @@ public:
             first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
             id_ = detail::without_dashes(id_);
             first->session.roll_back();
-            idle_.push_back(std::move(first));
+            sessions_.idle.push_back(std::move(first));
         }
         catch (misuse const&)
         {
@@ -155,29 +159,31 @@ public:
     void enlist(std::string const& engine, std::span<std::string const> workflows) override
     {
         auto const text = heartbeat_of(workflows);
-        in_transaction([&](connection& c, std::int64_t now) { leases(c, now).enlist(engine, text); });
+        in_transaction(beats_, [&](connection& c, std::int64_t now) { leases(c, now).enlist(engine, text); });
     }
 
-    bool beat(std::string const& engine, std::span<std::string const>) override
+    beaten beat(std::string const& engine, std::span<std::string const>) override
     {
-        return in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).beat(engine); });
-    }
-
-    void resign(std::string const& engine) override
-    {
-        in_transaction([&](connection& c, std::int64_t now) { leases(c, now).bury(engine); });
-        release(engine);
+        return in_transaction(beats_, [&](connection& c, std::int64_t now) { return leases(c, now).beat(engine); });
     }
 
     // Two steps, and each leaves everything in order if we die after it: first the engine is made dead, then its rows are released, those
     // that are not locked at the moment; when there are none left its heartbeat's row goes, too.
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    void resign(std::string const& engine) override
     {
-        auto const  dead = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).bury_expired(expiry); });
-        std::size_t released = 0;
-        for (auto const& engine : dead)
-            released += release(engine);
-        return released;
+        in_transaction(beats_, [&](connection& c, std::int64_t now) { leases(c, now).bury(engine); });
+        for (int i = 0; i < portions_at_the_end && release_dead(portion_at_the_end).more; ++i)
+        { }
+    }
+
+    bool bury(std::string const& engine, std::int64_t beats) override
+    {
+        return in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).bury(engine, beats); });
+    }
+
+    released release_dead(std::size_t limit) override
+    {
+        return in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).release_dead(limit); });
     }
 
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
@@ -195,9 +201,7 @@ public:
             if (owned_too)
                 for (auto const& name : workflows)
                     l.take(c, engine, name, true, server_leases::no_limit);
-            for (auto const& name : due)
-                if (c.rows.size() < limit)
-                    l.take(c, engine, name, false, limit - c.rows.size());
+            share_out(limit, due, [&](std::string const& name, std::size_t most) { return l.take(c, engine, name, false, most); });
             l.look(engine, workflows, c);
         });
         return c;
@@ -219,6 +223,11 @@ public:
     std::vector<transaction> list(list_filter const& filter) override
     {
         return in_transaction([&](connection& c, std::int64_t now) { return reads(c, now).list(filter); });
+    }
+
+    std::vector<transaction> settled(std::span<std::string const> gids) override
+    {
+        return in_transaction([&](connection& c, std::int64_t now) { return reads(c, now).settled(gids); });
     }
 
     made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
@@ -287,6 +296,8 @@ public:
         return create_on(sql, dialect_, options_.url.kind, tables_, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
     }
 
+    std::size_t operations_at_once() const noexcept override { return operations_together; }
+
     std::string id() override { return id_; }
 
     std::string describe() const override { return options_.url.describe(); }
@@ -351,43 +362,37 @@ private:
 
     // --- connections -------------------------------------------------------------------------------------------------
 
-    std::unique_ptr<connection> connect()
+    // Sessions that are idle. Beats have some of their own: there is always one for them, however many others the server has given.
+    struct session_list
     {
-        {
-            std::lock_guard lock(mutex_);
-            if (!idle_.empty())
-            {
-                auto c = std::move(idle_.back());
-                idle_.pop_back();
-                return c;
-            }
-        }
-        try
-        {
-            return std::make_unique<connection>(options_, dialect_, tables_);
-        }
-        catch (std::exception const& e)
-        {
-            throw as_store_error(e, false);
-        }
+        std::mutex                               mutex;
+        std::vector<std::unique_ptr<connection>> idle;
+    };
+
+    std::unique_ptr<connection> pop(session_list& sessions)
+    {
+        std::lock_guard lock(sessions.mutex);
+        if (sessions.idle.empty())
+            return nullptr;
+        auto c = std::move(sessions.idle.back());
+        sessions.idle.pop_back();
+        return c;
     }
 
     // A connection on which a local transaction is open, and the time. One that has been idle may have been closed by the server meanwhile,
     // and all the others with it: nothing was done on them, so nobody need hear of it.
-    std::pair<std::unique_ptr<connection>, std::int64_t> begin()
+    std::pair<std::unique_ptr<connection>, std::int64_t> begin(session_list& sessions)
     {
         for (;;)
         {
-            bool pooled = false;
-            {
-                std::lock_guard lock(mutex_);
-                pooled = !idle_.empty();
-            }
-            auto         c = connect();
-            std::int64_t now = 0;
-            std::string  settings;
+            auto       c = pop(sessions);
+            bool const pooled = c != nullptr;
+            std::string settings;
             try
             {
+                if (!c)
+                    c = std::make_unique<connection>(options_, dialect_, tables_);
+                std::int64_t now = 0;
                 query(
                     c->session.sql(), dialect_.begin_with_time() + (c->lent ? ", " + dialect_.settings(c->session) : ""),
                     [&](soci::statement& s) {
@@ -405,16 +410,16 @@ private:
             {
                 if (!pooled)
                     throw as_store_error(e, false);
-                std::lock_guard lock(mutex_);
-                idle_.clear();
+                std::lock_guard lock(sessions.mutex);
+                sessions.idle.clear();
             }
         }
     }
 
-    void give_back(std::unique_ptr<connection> c)
+    static void give_back(session_list& sessions, std::unique_ptr<connection> c)
     {
-        std::lock_guard lock(mutex_);
-        idle_.push_back(std::move(c));
+        std::lock_guard lock(sessions.mutex);
+        sessions.idle.push_back(std::move(c));
     }
 
     store_error as_store_error(std::exception const& e, bool in_doubt) const
@@ -431,11 +436,11 @@ private:
     // `f(connection, now)` in one local transaction, again if others were in the way. Trouble comes out as store_error, and the connection
     // is thrown away; anything else comes out as it is, after a rollback.
     template <class F>
-    auto in_transaction(F f) -> std::invoke_result_t<F, connection&, std::int64_t>
+    auto in_transaction(session_list& sessions, F f) -> std::invoke_result_t<F, connection&, std::int64_t>
     {
         for (int tried = 1;; ++tried)
         {
-            auto [c, now] = begin();
+            auto [c, now] = begin(sessions);
             bool committing = false;
             try
             {
@@ -444,14 +449,14 @@ private:
                     f(*c, now);
                     committing = true;
                     c->session.execute("COMMIT");
-                    return give_back(std::move(c));
+                    return give_back(sessions, std::move(c));
                 }
                 else
                 {
                     auto result = f(*c, now);
                     committing = true;
                     c->session.execute("COMMIT");
-                    give_back(std::move(c));
+                    give_back(sessions, std::move(c));
                     return result;
                 }
             }
@@ -466,13 +471,19 @@ private:
                 if (fault == detail::server_fault::trouble)
                     throw as_store_error(e, committing);
                 if (c->session.roll_back())
-                    give_back(std::move(c));
+                    give_back(sessions, std::move(c));
                 if (fault != detail::server_fault::conflict && !dynamic_cast<not_as_expected const*>(&e))
                     throw;
                 if (tried == tries)
                     throw as_store_error(e, false);
             }
         }
+    }
+
+    template <class F>
+    auto in_transaction(F f) -> std::invoke_result_t<F, connection&, std::int64_t>
+    {
+        return in_transaction(sessions_, std::move(f));
     }
 
     // `f(connection)`, which changes nothing.
@@ -646,29 +657,16 @@ private:
     server_reads  reads(connection& c, std::int64_t now) const { return {c.session.sql(), dialect_, tables_, now}; }
     kv_table      kv_of(connection& c) const { return {c.session.sql(), dialect_, tables_.kv}; }
 
-    std::size_t release(std::string const& engine)
-    {
-        std::size_t released = 0;
-        for (;;)
-        {
-            auto const some = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).release_some(engine); });
-            released += some.count;
-            if (!some.more)
-                return released;
-        }
-    }
-
     std::int64_t clock_ms() const
     {
         return std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock->now().time_since_epoch()).count();
     }
-    server_store_options                     options_;
-    dialect const&                           dialect_;
-    table_names                              tables_;
-    std::string                              id_;
-    std::atomic<std::uint64_t>               looks_{0};
-    std::mutex                               mutex_;
-    std::vector<std::unique_ptr<connection>> idle_;
+    server_store_options       options_;
+    dialect const&             dialect_;
+    table_names                tables_;
+    std::string                id_;
+    std::atomic<std::uint64_t> looks_{0};
+    session_list               sessions_, beats_;
 };
 
 }  // namespace

@@ -58,6 +58,20 @@ int sqlite_connection::wait_busy(void* self, int tries)
     return 1;
 }
 
+void sqlite_connection::begin()
+{
+    try
+    {
+        execute(*sql_, "BEGIN IMMEDIATE");
+    }
+    catch (...)
+    {
+        turn_.say_done();
+        throw;
+    }
+    turn_.say_done();
+}
+
 // The last connection to a file that is no more at its path would take the other file's log, which is at the path of its own, for its own, and
 // remove it.
 sqlite_connection::~sqlite_connection()

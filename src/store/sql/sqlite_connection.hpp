@@ -26,6 +26,9 @@ public:
 
     soci::session& sql() noexcept { return *sql_; }
 
+    // Begins a transaction that is going to write: waits for its turn.
+    void begin();
+
     // Throws store_error if the path no longer leads to the file that is open: SQLite would go on writing into a file that nobody finds again.
     void check_file() const;
 

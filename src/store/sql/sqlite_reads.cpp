@@ -55,17 +55,32 @@ std::optional<transaction> sqlite_reads::find(std::string_view gid, bool with_jo
     return t;
 }
 
-std::vector<transaction> sqlite_reads::list(list_filter const& filter, std::int64_t now)
+namespace {
+
+// Without their journals.
+std::vector<transaction> heads(soci::session& sql, std::string const& select, std::int64_t now)
 {
     std::vector<transaction> rows;
     transaction_row          row;
     query(
-        sql_, listing(sqlite(), sqlite_tables(), filter, now), [&](soci::statement& s) { row.into(s); },
+        sql, select, [&](soci::statement& s) { row.into(s); },
         [&] {
             rows.push_back(row.as_transaction(now));
             rows.back().journal.clear();
         });
     return rows;
+}
+
+}  // namespace
+
+std::vector<transaction> sqlite_reads::list(soci::session& sql, list_filter const& filter, std::int64_t now)
+{
+    return heads(sql, listing(sqlite(), sqlite_tables(), filter, now), now);
+}
+
+std::vector<transaction> sqlite_reads::settled(std::span<std::string const> gids, std::int64_t now)
+{
+    return heads(sql_, settled_among(sqlite(), sqlite_tables(), gids), now);
 }
 
 std::vector<std::string> sqlite_reads::cancel_requests(std::string const& engine)

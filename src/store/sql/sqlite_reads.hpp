@@ -21,11 +21,13 @@ public:
     explicit sqlite_reads(soci::session& sql);
 
     std::optional<transaction> find(std::string_view gid, bool with_journal, std::int64_t now);
-    std::vector<transaction>   list(list_filter const& filter, std::int64_t now);
+    std::vector<transaction>   settled(std::span<std::string const> gids, std::int64_t now);
     std::vector<std::string>   cancel_requests(std::string const& engine);
     std::uint64_t              data_version();
     kv_table                   kv() { return {sql_, sqlite(), sqlite_tables().kv}; }
     std::string                store_id();
+
+    static std::vector<transaction> list(soci::session& sql, list_filter const& filter, std::int64_t now);
 
     static std::vector<std::string> parts_of(soci::session& sql, std::string const& gid);
 

@@ -1,6 +1,7 @@
 #include "src/store/sql/sqlite_store.hpp"
 
 #include "src/sql/caller_session.hpp"
+#include "src/store/share_out.hpp"
 #include "src/store/sql/engine_lock.hpp"
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/kv_table.hpp"
@@ -23,6 +24,8 @@ inline namespace v0 {
 namespace sql_store {
 
 namespace {
+
+constexpr char const* make_dead = "UPDATE kv SET cat = 'dead engine' WHERE cat = 'engine' AND ";
 
 // How long a writer stands aside when another process waits for its turn.
 constexpr useconds_t stand_aside_us = 1'500;
@@ -76,77 +79,97 @@ public:
 
     void enlist(std::string const& engine, std::span<std::string const> workflows) override
     {
-        std::lock_guard lock(write_mutex_);
-        auto            held = std::make_unique<engine_lock>(options_.file, engine);
-        auto const      text = heartbeat_of(workflows);
-        in_transaction([&](connections& c) {
+        auto       held = std::make_unique<engine_lock>(options_.file, engine);
+        auto const text = heartbeat_of(workflows);
+        beating([&](soci::session& sql) {
             auto const now = now_ms();
-            c.write.sql() << "INSERT INTO kv (cat, k, v, create_time, update_time) VALUES ('engine', :k, :v, :now, :now2)",
-                soci::use(engine), soci::use(text), soci::use(now), soci::use(now);
+            sql << "INSERT INTO kv (cat, k, v, create_time, update_time) VALUES ('engine', :k, :v, :now, :now2)", soci::use(engine),
+                soci::use(text), soci::use(now), soci::use(now);
         });
+        std::lock_guard lock(locks_mutex_);
         locks_[engine] = std::move(held);
     }
 
-    bool beat(std::string const& engine, std::span<std::string const>) override
+    beaten beat(std::string const& engine, std::span<std::string const>) override
     {
-        std::lock_guard lock(write_mutex_);
-        bool            alive = false;
-        in_transaction([&](connections& c) {
+        beaten b;
+        beating([&](soci::session& sql) {
+            b = {};
             auto const      now = now_ms();
-            soci::statement s =
-                (c.write.sql().prepare << "UPDATE kv SET update_time = :now, version = version + 1 WHERE cat = 'engine' AND k = :k",
-                 soci::use(now), soci::use(engine));
+            soci::statement s = (sql.prepare << "UPDATE kv SET update_time = :now, version = version + 1 WHERE cat = 'engine' AND k = :k",
+                                 soci::use(now), soci::use(engine));
             s.execute(true);
-            alive = s.get_affected_rows() > 0;
+            b.alive = s.get_affected_rows() > 0;
+            std::string category;
+            heartbeat   seen;
+            query(
+                sql, "SELECT cat, k, version FROM kv WHERE cat IN ('engine', 'dead engine')",
+                [&](soci::statement& engines) {
+                    engines.exchange(soci::into(category));
+                    engines.exchange(soci::into(seen.engine));
+                    engines.exchange(soci::into(seen.beats));
+                },
+                [&] {
+                    if (category != "engine")
+                        b.to_release = true;
+                    else if (seen.engine != engine)
+                        b.others.push_back(seen);
+                });
         });
-        if (!alive)
+        std::lock_guard lock(locks_mutex_);
+        if (!b.alive)
             locks_.erase(engine);
-        return alive;
+        for (auto& other : b.others)
+            other.gone = !locks_.contains(other.engine) && engine_lock::is_free(options_.file, other.engine);
+        return b;
     }
 
     void resign(std::string const& engine) override
     {
-        std::lock_guard lock(write_mutex_);
-        in_transaction([&](connections& c) { release(c, engine); });
-        locks_.erase(engine);
+        beating([&](soci::session& sql) { sql << std::string(make_dead) + "k = :k", soci::use(engine); });
+        {
+            std::lock_guard lock(locks_mutex_);
+            locks_.erase(engine);
+        }
+        for (int i = 0; i < portions_at_the_end && release_dead(portion_at_the_end).more; ++i)
+        { }
     }
 
-    std::size_t release_dead(std::chrono::milliseconds expiry) override
+    bool bury(std::string const& engine, std::int64_t beats) override
     {
-        std::lock_guard          lock(write_mutex_);
-        std::vector<std::string> dead;
-        guarded(false, [&](connections& c) {
-            auto const      expired = now_ms() - expiry.count();
-            std::string     engine;
-            std::int64_t    beaten = 0;
-            soci::statement engines =
-                (c.write.sql().prepare << "SELECT k, update_time FROM kv WHERE cat = 'engine'", soci::into(engine), soci::into(beaten));
-            for (bool more = engines.execute(true); more; more = engines.fetch())
-                if (beaten <= expired || (!locks_.contains(engine) && engine_lock::is_free(options_.file, engine)))
-                    dead.push_back(engine);
+        bool buried = false;
+        beating([&](soci::session& sql) {
+            soci::statement s =
+                (sql.prepare << std::string(make_dead) + "k = :k AND version = :beats", soci::use(engine), soci::use(beats));
+            s.execute(true);
+            buried = s.get_affected_rows() > 0;
         });
-        std::size_t released = 0;
-        for (auto const& engine : dead)
-        {
-            in_transaction([&](connections& c) { released += release(c, engine); });
+        if (buried)
             engine_lock::remove_file(options_.file, engine);
-        }
-        return released;
+        return buried;
+    }
+
+    released release_dead(std::size_t limit) override
+    {
+        std::lock_guard lock(write_mutex_);
+        released        r;
+        in_transaction([&](connections& c) { r = release(c.write.sql(), limit, now_ms()); });
+        return r;
     }
 
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
     {
         std::lock_guard lock(write_mutex_);
         claimed         c;
-        std::int64_t    next = never;
         auto const      now = now_ms();
+        due_names       due;
         guarded(false, [&](connections& conn) {
             c.alive = is_listed(conn, engine);
-            next = next_due(conn, workflows);
+            due = look(conn, workflows, now);
         });
         if (!c.alive)
             return c;
-        if (next <= now || owned_too)
+        if (!due.names.empty() || owned_too)
             in_transaction([&](connections& conn) {
                 c = {};
                 c.alive = is_listed(conn, engine);
@@ -155,13 +178,15 @@ public:
                 if (owned_too)
                     for (auto const& name : workflows)
                         take(conn, c, engine, engine, name, now, never);
-                for (auto const& name : workflows)
-                    if (c.rows.size() < limit)
-                        take(conn, c, engine, "", name, now, static_cast<std::int64_t>(limit - c.rows.size()));
-                next = next_due(conn, workflows);
+                share_out(limit, due.names, [&](std::string const& name, std::size_t most) {
+                    auto const before = c.rows.size();
+                    take(conn, c, engine, "", name, now, static_cast<std::int64_t>(most));
+                    return c.rows.size() - before;
+                });
+                due = look(conn, workflows, now);
             });
-        if (next != never && c.alive)
-            c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, next - now));
+        if (due.next != never && c.alive)
+            c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, due.next - now));
         return c;
     }
 
@@ -182,7 +207,27 @@ public:
 
     std::vector<transaction> list(list_filter const& filter) override
     {
-        return reading([&](sqlite_reads& r) { return r.list(filter, now_ms()); });
+        // On a connection of its own: it may take long, and others read meanwhile.
+        std::lock_guard lock(list_mutex_);
+        try
+        {
+            if (!lists_)
+                lists_.emplace(options_.file, options_.busy_timeout, false);
+            lists_->check_file();
+            return sqlite_reads::list(lists_->sql(), filter, now_ms());
+        }
+        catch (std::exception const& e)
+        {
+            auto const trouble =
+                dynamic_cast<store_error const*>(&e) ? *dynamic_cast<store_error const*>(&e) : as_store_error(options_.file, e, false);
+            lists_.reset();
+            throw trouble;
+        }
+    }
+
+    std::vector<transaction> settled(std::span<std::string const> gids) override
+    {
+        return reading([&](sqlite_reads& r) { return r.settled(gids, now_ms()); });
     }
 
     made_due make_due(std::chrono::milliseconds later_than, std::size_t limit) override
@@ -363,16 +408,7 @@ private:
         bool committing = false;
         guarded(committing, [&](connections& c) {
             auto& sql = c.write.sql();
-            try
-            {
-                execute(sql, "BEGIN IMMEDIATE");
-            }
-            catch (...)
-            {
-                c.write.turn().say_done();
-                throw;
-            }
-            c.write.turn().say_done();
+            c.write.begin();
             try
             {
                 c.writes->begin();
@@ -420,17 +456,50 @@ private:
         return std::visit([&](auto const& x) { return c.writes->apply(x, now, repeated); }, w);
     }
 
-    std::size_t release(connections& c, std::string const& engine)
+    // `f` in a transaction of the connection that is kept for the engines' rows: whatever the writer does, it does not stand before a beat.
+    // Only a transaction that is under way does, its own or another process's.
+    template <class F>
+    void beating(F f)
     {
-        auto const      now = now_ms();
-        soci::statement rows = (c.write.sql().prepare << "UPDATE trans_global SET owner = '', next_cron_time = :now "
-                                                         "WHERE owner = :owner AND "
-                                                      << unfinished,
-                                soci::use(now), soci::use(engine));
-        rows.execute(true);
-        auto const released = rows.get_affected_rows();
-        c.write.sql() << "DELETE FROM kv WHERE cat = 'engine' AND k = :k", soci::use(engine);
-        return static_cast<std::size_t>(std::max<long long>(0, released));
+        std::lock_guard lock(beat_mutex_);
+        bool            committing = false;
+        try
+        {
+            if (!beats_)
+                beats_.emplace(options_.file, options_.busy_timeout, false);
+            beats_->begin();
+            f(beats_->sql());
+            committing = true;
+            execute(beats_->sql(), "COMMIT");
+            beats_->check_file();
+        }
+        catch (std::exception const& e)
+        {
+            auto const* const known = dynamic_cast<store_error const*>(&e);
+            auto const        trouble = known ? *known : as_store_error(options_.file, e, committing);
+            beats_.reset();  // and with it what is open
+            throw trouble;
+        }
+    }
+
+    static released release(soci::session& sql, std::size_t limit, std::int64_t now)
+    {
+        released                  r;
+        std::vector<std::int64_t> ids;
+        std::int64_t              id = 0;
+        query(
+            sql,
+            std::string("SELECT id FROM trans_global WHERE owner IN (SELECT k FROM kv WHERE cat = 'dead engine') AND ") + unfinished +
+                " LIMIT " + limit_of(limit),
+            [&](soci::statement& s) { s.exchange(soci::into(id)); }, [&] { ids.push_back(id); });
+        if (!ids.empty())
+            change(sql,
+                   "UPDATE trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" + joined(ids) + ")");
+        r.count = ids.size();
+        r.more = ids.size() == limit;
+        if (!r.more)
+            change(sql, "DELETE FROM kv WHERE cat = 'dead engine'");
+        return r;
     }
 
     static bool is_listed(connections& c, std::string const& engine)
@@ -440,19 +509,27 @@ private:
         return listed > 0;
     }
 
-    static std::int64_t next_due(connections& c, std::span<std::string const> workflows)
+    struct due_names
     {
-        std::int64_t next = never;
+        std::vector<std::string> names;         // of which something is due
+        std::int64_t             next = never;  // when the first of all workflows is
+    };
+    static due_names look(connections& c, std::span<std::string const> workflows, std::int64_t now)
+    {
+        due_names found;
         for (auto const& name : workflows)
         {
             std::int64_t    due = never;
             soci::indicator ind = soci::i_null;
             c.write.sql() << "SELECT min(next_cron_time) FROM trans_global WHERE owner = '' AND workflow = :name AND " << unfinished,
                 soci::use(name), soci::into(due, ind);
-            if (ind == soci::i_ok)
-                next = std::min(next, due);
+            if (ind != soci::i_ok)
+                continue;
+            found.next = std::min(found.next, due);
+            if (due <= now)
+                found.names.push_back(name);
         }
-        return next;
+        return found;
     }
 
     static void take(connections& c, claimed& into, std::string const& engine, std::string const& from, std::string const& workflow,
@@ -506,6 +583,9 @@ private:
     std::shared_ptr<clock>                              clock_;
     std::mutex                                          write_mutex_, read_mutex_;
     std::unique_ptr<connections>                        connections_;
+    std::mutex                                          beat_mutex_, list_mutex_;
+    std::optional<sqlite_connection>                    beats_, lists_;
+    std::mutex                                          locks_mutex_;
     std::map<std::string, std::unique_ptr<engine_lock>> locks_;
 };
 

@@ -39,6 +39,12 @@ std::string listing(sql_words const& words, table_names const& tables, list_filt
                  : " WHERE " + where + " ORDER BY " + (filter.before ? "id DESC" : "id") + " LIMIT " + limit);
 }
 
+std::string settled_among(sql_words const& words, table_names const& tables, std::span<std::string const> gids)
+{
+    return "SELECT " + transaction_row::columns(words) + " FROM " + tables.global + " WHERE gid IN (" + literals(words, gids) +
+           ") AND (status <> 'prepared' OR paused_reason IS NOT NULL)";
+}
+
 namespace {
 
 struct numbered

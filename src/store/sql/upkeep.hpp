@@ -13,6 +13,9 @@ namespace sql_store {
 // the order of their numbers.
 std::string listing(sql_words const& words, table_names const& tables, list_filter const& filter, std::int64_t now);
 
+// SELECT … for `store::settled`.
+std::string settled_among(sql_words const& words, table_names const& tables, std::span<std::string const> gids);
+
 // As the members of store, on a session in a transaction that the caller has begun.
 made_due    make_due(soci::session& sql, sql_words const& words, table_names const& tables, std::int64_t later_than, std::size_t limit,
                      std::int64_t now);

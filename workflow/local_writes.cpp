@@ -1,0 +1,97 @@
+#include "workflow/local_writes.hpp"
+
+#include "workflow/engine_core.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr std::chrono::milliseconds first_retry{50};
+constexpr std::chrono::milliseconds longest_retry{2'000};
+constexpr std::chrono::milliseconds patience{5'000};
+
+}  // namespace
+
+void local_writes::add(local_operation& operation, boost::intrusive_ptr<write_sink> sink)
+{
+    if (engine_.store_.operations_at_once() == 0)
+        return engine_.commits().add(local_write{&operation}, std::move(sink));
+    if (stopped_)
+        return engine_.on_strand([sink = std::move(sink)] { sink->on_stopped(); });
+    auto const p = all_.emplace(all_.end());
+    p->owner = this;
+    p->self = p;
+    p->what = local_write{&operation};
+    p->sink = std::move(sink);
+    start(p);
+}
+
+void local_writes::stop()
+{
+    stopped_ = true;
+    for (auto& one : all_)
+    {
+        one.cancel();
+        one.sink->on_stopped();
+    }
+    // They stay, and go with the engine: the store may be at work on what they own.
+}
+
+void local_writes::start(place p)
+{
+    engine_.on_store(
+        lane::operations, [this, p] { return engine_.store_.apply(std::span<write const>(&p->what, 1), p->repeated); },
+        [this, p](std::exception_ptr error, std::vector<write_result> results) {
+            if (stopped_)
+                return;
+            if (error)
+                return failed(p, error);
+            engine_.count(counters::event::batches);
+            engine_.count(counters::event::writes);
+            std::list<one> done;
+            done.splice(done.end(), all_, p);
+            p->sink->on_written(results.front(), p->what);
+            if (!busy())
+                engine_.committer_idle();
+        });
+}
+
+void local_writes::failed(place p, std::exception_ptr error)
+{
+    engine_.count(counters::event::store_errors);
+    auto const now = engine_.time().since_boot();
+    if (p->failures++ == 0)
+        p->since = now;
+    store_error seen("the store failed");
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (store_error const& e)
+    {
+        seen = e;
+    }
+    catch (...)
+    {
+        seen = store_error(what_of(error), store_error::certainty::in_doubt);
+    }
+    p->repeated = p->repeated || seen.in_doubt();
+    auto const delay = std::min(longest_retry, first_retry * (1 << std::min(p->failures - 1, 6u)));
+    if (auto* log = engine_.log())
+        log->error("an operation in the store's own database waits: {} (tried {} times, again in {} ms)", seen.what(), p->failures,
+                   delay.count());
+    engine_.timers().set(*p, delay);
+    if (!p->told && now - p->since >= patience)
+    {
+        p->told = true;
+        p->sink->on_store_trouble(store_error(seen.what(), store_error::certainty::in_doubt));
+    }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft
