@@ -130,7 +130,7 @@ public:
         catch (store_error const& e)
         {
             if (some)
-                throw store_error(e.what(), store_error::certainty::in_doubt);  // of the batch
+                throw store_error(e.what(), store_error::certainty::in_doubt, e.why());  // of the batch
             throw;
         }
         return results;
@@ -340,7 +340,7 @@ private:
         }
         catch (std::exception const& e)
         {
-            throw as_store_error(e, false);
+            throw store_error(as_store_error(e, false).what(), known::not_written, store_error::cause::unreachable);
         }
     }
 
@@ -387,7 +387,8 @@ private:
         auto const what =
             (detail::is_read_only(e) ? "it is read-only, as a replica is that was not promoted: " : "") + detail::server_message(e);
         return store_error(what.starts_with(where) ? what : where + ": " + what,
-                           in_doubt ? store_error::certainty::in_doubt : store_error::certainty::not_written);
+                           in_doubt ? store_error::certainty::in_doubt : store_error::certainty::not_written,
+                           detail::may_pass(e) ? store_error::cause::passing : store_error::cause::rejected);
     }
 
     // `f(connection, now)` in one local transaction, again if others were in the way. Trouble comes out as store_error, and the connection
