@@ -1,5 +1,9 @@
-// Group commit: the writes of all attempts, applied as one database transaction at a time. Attempts add writes and get answers on the
-// engine's strand; batches are taken and applied where the store's blocking calls run.
+// Group commit: the writes of all attempts and callers, applied as one database transaction at a time. They are added, and hear what
+// became of them, on the engine's strand; batches are taken and applied where the store's blocking calls run.
+//
+// While the store does as it is told, one batch leads to the next without the strand. Once one has failed, the strand says what is tried
+// next: the batch again, after a while; its halves, if it fails although the store is well otherwise; and so on down to the write that
+// fails by itself. That one is refused, or, if it may yet succeed, or may have succeeded, waits aside and is tried alone now and then.
 #pragma once
 
 #include <weft/errors.hpp>
@@ -12,6 +16,8 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -30,55 +36,124 @@ public:
     // The write is durable, or refused; on the engine's strand.
     virtual void on_written(write_result const&, write&) = 0;
 
-    // The store has been unreachable for a while; the write is still being tried.
-    virtual void on_store_trouble(store_error const&) { }
+    // A caller's write may be taken back, and its caller told. What an attempt has to write waits for as long as it takes.
+    virtual bool is_callers() const noexcept { return false; }
 
-    // The engine has stopped before the write was known to be durable.
-    virtual void on_stopped() { }
+    // Of a caller's: it does not become durable for now. `not_written`: it has been taken back, and nothing more is heard of it.
+    // Else it is still tried, and `on_written` may follow.
+    virtual void on_trouble(store_error const&) { }
+
+    // Of a caller's: the engine has stopped. Nothing more is heard of it.
+    virtual void on_stopped(known) { }
 };
 
 class committer
 {
 public:
-    explicit committer(detail::engine_core& engine) : engine_(engine) { }
+    explicit committer(detail::engine_core& engine);
+    ~committer();
 
     // Queues a write. It goes with the next batch; the batch goes as soon as the one before it is durable.
     void add(write w, boost::intrusive_ptr<write_sink> sink);
 
+    // Takes a caller's write back: `not_written`, and it will never be applied. Else it is too late for that: `on_written` may follow.
+    known withdraw(write_sink const& of);
+
     // True while anything is queued or under way.
-    bool busy() const noexcept { return !sinks_.empty(); }
+    bool busy() const noexcept { return queued_ > 0; }
 
     // The engine stops: forgets what is queued, and tells whoever waits.
     void stop();
 
 private:
+    using sink_ptr = boost::intrusive_ptr<write_sink>;
+
     struct batch
     {
         std::vector<write>        writes;
+        std::vector<sink_ptr>     sinks;  // as many; touched on the strand only
         std::vector<write_result> results;
+
+        // What became of it so far
+        bool                     in_doubt = false;     // a try of it may have been applied
+        unsigned                 failures = 0;         // since it has been as small as it is
+        bool                     suspect = false;      // it has failed again although the store was well in between
+        bool                     sure = false;         // … so it did the last time
+        bool                     rejected = false;     // its last try, for certain
+        bool                     unreachable = false;  // the store, at its last try
+        bool                     others_went = false;  // since its last failure
+        std::chrono::nanoseconds failed{0};            // when, the last time
+
+        bool empty() const noexcept { return writes.empty(); }
+        void add(write w, sink_ptr sink);
+        void move_to(batch& other, std::size_t i) { other.add(std::move(writes[i]), std::move(sinks[i])); }
+        void take_history_of(batch const& other);
+    };
+
+    // A write that fails alone, and what came after it for the same transaction.
+    struct line
+    {
+        batch                    first;
+        batch                    behind;
+        std::string              gid;  // empty: of none that could have anything behind it
+        std::chrono::nanoseconds since{0};
+        std::chrono::nanoseconds others_well{0};  // since when nothing but this has failed
+        bool                     others_went = false;
+    };
+
+    struct told
+    {
+        sink_ptr sink;
+        known    what;
+        bool     taken_back;
     };
 
     // On the strand.
-    void start();
-    void applied(batch done);
-    void failed(std::exception_ptr error);
+    void                     start();
+    void                     hold();
+    void                     next();
+    void                     go(batch b, bool alone);
+    void                     take_around();
+    void                     applied(batch done, bool alone);
+    void                     failed(batch b, std::exception_ptr const& error, bool alone);
+    void                     failed_alone(batch b, store_error const& seen, bool rejected_again);
+    void                     isolate(batch b);
+    void                     aside(batch b);
+    void                     refuse(batch b, store_error const& why);
+    bool                     well_since(batch const& b) const;
+    std::vector<std::string> doubtful() const;
+    static void              take_back(batch& from, std::vector<std::string> const& gids, std::vector<told>& into);
+    void                     tell(std::vector<told> const& whom, store_error const& why);
+    void                     forget_withdrawn();
+    void                     went(std::size_t n);
 
     // Where the store's blocking calls run. One batch leads to the next there: the strand may have much to do in between.
     void take();
-    void apply(bool repeated);
+    void apply(bool alone);
 
-    detail::engine_core&                         engine_;
-    std::deque<boost::intrusive_ptr<write_sink>> sinks_;  // in the order of the writes
-    bool                                         kicked_ = false;
-    bool                                         stopped_ = false;
-    unsigned                                     failures_ = 0;
-    class retry_timer;
-    std::shared_ptr<retry_timer> retry_;
+    class alarm;
 
-    std::mutex         mutex_;  // of these two
-    std::vector<write> waiting_;
-    bool               working_ = false;  // a batch is under way, or waits to be tried again
-    std::vector<write> under_way_;        // the store's side has it while working_; while it waits to be tried again, nobody
+    detail::engine_core&     engine_;
+    std::size_t              queued_ = 0;
+    bool                     kicked_ = false;
+    bool                     stopped_ = false;
+    unsigned                 failures_ = 0;   // in a row, of anything but what waits aside
+    unsigned                 fruitless_ = 0;  // … since the last rest
+    std::chrono::nanoseconds since_{0};       // the first of them
+    bool                     told_ = false;
+    std::deque<batch>        parts_;  // what has failed, and waits to be tried again
+    std::deque<line>         aside_;
+    bool                     aside_due_ = false;
+    unsigned                 aside_failures_ = 0;
+    std::deque<batch>        gone_;  // after the stop
+    std::unique_ptr<alarm>   retry_, aside_retry_;
+
+    std::mutex  mutex_;  // of these
+    batch       waiting_;
+    std::size_t withdrawn_ = 0;    // of what waits
+    bool        working_ = false;  // a batch is under way, or waits to be tried again
+    bool        held_ = false;     // the strand says what is next
+    batch       under_way_;        // the store's side has it
 };
 
 }  // namespace v0

@@ -22,57 +22,62 @@ std::optional<misuse> other_than(transaction const& row, std::string const& name
                   "the gid exists already, with another " + std::string(row.workflow != name ? "workflow" : "input"), row.gid);
 }
 
+std::exception_ptr refused_by_store(write_result const& r)
+{
+    auto const written = r.in_doubt ? known::in_doubt : known::not_written;
+    return std::make_exception_ptr(store_error("the store refused it: " + r.why + and_known(written), written));
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------------------------------
 // a transaction on its way into the store
 
-class engine_core::submission final : public write_sink
+class engine_core::submission final : public caller_write
 {
 public:
-    submission(engine_core& e) : engine(e) { }
-
+    submission(engine_core& e, std::string gid, std::string input_text)
+        : caller_write(e, std::move(gid), input_text.size())
+        , engine(e)
+        , input(std::move(input_text))
+    { }
+    void go() override;
     void on_written(write_result const& r, write&) override;
-    void on_store_trouble(store_error const& trouble) override
-    {
-        fail(std::make_exception_ptr(
-            store_error(trouble.what() + std::string("; whether the transaction exists is not known: ask again with the same gid"),
-                        store_error::certainty::in_doubt)));
-    }
-    void on_stopped() override { fail(stopped_error(gid)); }
-    ~submission() override { uncount(); }
 
-    // On its way into the store with a lease: it will be in memory soon.
-    void count()
-    {
-        if (!std::exchange(counted, true))
-            ++engine.creating_;
-    }
-    void uncount() noexcept
-    {
-        if (!std::exchange(counted, false))
-            return;
-        --engine.creating_;
-        engine.slot_freed();
-    }
-
-    void fail(std::exception_ptr error)
+    void fail(std::exception_ptr error) override
     {
         if (submitted)
             std::exchange(submitted, nullptr)->complete(error, {});
         if (waiting != 0)
-            engine.drop_waiter(gid, std::exchange(waiting, 0), error);
+            engine.drop_waiter(gid_, std::exchange(waiting, 0), error);
     }
 
     engine_core&                           engine;
-    std::string                            name, gid, input;
+    std::string                            name, input;
     program const*                         code = nullptr;  // null: another process runs it
     boost::intrusive_ptr<workflow_attempt> first;
     done<std::string>                      submitted;    // submit: answered once durable
     std::uint64_t                          waiting = 0;  // execute: the waiter's number
     wait                                   until = wait::finished;
-    bool                                   counted = false;
+
+    using caller_write::count;
 };
+
+void engine_core::submission::go()
+{
+    if (engine.stopping_)
+        return on_stopped(known::not_written);
+    create_write w;
+    w.gid = gid_;
+    w.workflow = name;
+    w.input = input;
+    if (first)
+    {
+        count();
+        w.owner = engine.incarnation_;
+    }
+    engine.committer_.add(std::move(w), this);
+}
 
 void engine_core::submission::on_written(write_result const& r, write& w)
 {
@@ -82,8 +87,9 @@ void engine_core::submission::on_written(write_result const& r, write& w)
     switch (r.what)
     {
     case written::done:
+        leave();
         engine.count(counters::event::created);
-        engine.join_waiter(gid, waiting);
+        engine.join_waiter(gid_, waiting);
         if (submitted)
             std::exchange(submitted, nullptr)->complete(nullptr, {});
         if (first && ours)
@@ -98,52 +104,29 @@ void engine_core::submission::on_written(write_result const& r, write& w)
             }
         }
         else if (waiting != 0)
-            engine.watch(gid);
+            engine.watch(gid_);
         return;
     case written::exists:
+        leave();
         return engine.join(this);
     case written::fenced:
         // The incarnation it was to belong to is gone. Nothing was written: again with the new one.
         if (ours)
             engine.lost_incarnation();
-        return engine.write_submission(this);
+        return engine.go_when_alive(this);
     default:
-        fail(std::make_exception_ptr(store_error("the store refused the transaction: " + r.why)));
+        leave();
+        fail(refused_by_store(r));
         return;
     }
 }
 
-// A request on a transaction's own row.
-class engine_core::request final : public write_sink
-{
-public:
-    explicit request(std::function<void(std::exception_ptr, written)> t) : then_(std::move(t)) { }
-
-    void on_written(write_result const& r, write&) override
-    {
-        if (then_)
-            std::exchange(then_, nullptr)(nullptr, r.what);
-    }
-    void on_store_trouble(store_error const& trouble) override
-    {
-        if (then_)
-            std::exchange(then_, nullptr)(std::make_exception_ptr(trouble), written::refused);
-    }
-    void on_stopped() override
-    {
-        if (then_)
-            std::exchange(then_, nullptr)(stopped_error({}), written::refused);
-    }
-
-private:
-    std::function<void(std::exception_ptr, written)> then_;
-};
-
 void engine_core::deadline_timer::on_timer()
 {
-    engine.drop_waiter(std::string(gid), number,
-                       std::make_exception_ptr(unfinished(unfinished::why::deadline_passed,
-                                                          "not finished within the caller's deadline; the transaction goes on", gid)));
+    auto const written = engine.give_up(gid, number);
+    auto const what = "not finished within the caller's deadline" +
+                      (written == known::applied ? std::string("; the transaction goes on") : and_known(written));
+    engine.drop_waiter(std::string(gid), number, std::make_exception_ptr(unfinished(unfinished::why::deadline_passed, what, gid, written)));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -157,8 +140,8 @@ std::optional<misuse> engine_core::refusal_of_gid(std::string const& gid) const
         return misuse(misuse::code::bad_gid, "a gid cannot be empty");
     if (size > gid_limit)
         return misuse(misuse::code::bad_gid, "a gid has at most 128 bytes, this one has " + std::to_string(size));
-    if (!is_utf8(gid))
-        return misuse(misuse::code::bad_gid, "a gid has to be UTF-8");
+    if (!is_text(gid))
+        return misuse(misuse::code::bad_gid, "a gid has to be UTF-8, without NUL");
     return std::nullopt;
 }
 
@@ -174,6 +157,8 @@ std::optional<misuse> engine_core::refusal(std::string const& name, std::string 
         return misuse(misuse::code::bad_value,
                       "the input takes " + std::to_string(input.size()) + " bytes, the limit is " + std::to_string(options_.payload_limit),
                       gid);
+    if (!is_text(input))
+        return misuse(misuse::code::bad_value, "the input is no JSON text", gid);
     if (p && p->takes_input() == input.empty())
         return misuse(misuse::code::bad_value, "workflow \"" + name + (input.empty() ? "\" takes an input" : "\" takes no input"), gid);
     return std::nullopt;
@@ -202,67 +187,131 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     if (auto const wrong = refusal(name, gid, input))
         return answer->complete(std::make_exception_ptr(*wrong), {});
     if (stopping_)
-        return answer->complete(stopped_error(gid), {});
+        return answer->complete(stopped_error(gid, known::not_written), {});
+    if (auto const refused = full(input.size()))
+        return answer->complete(std::make_exception_ptr(*refused), {});
     auto const found = programs_.find(name);
     auto const p = found == programs_.end() ? nullptr : found->second.get();
 
-    boost::intrusive_ptr<submission> s(new submission(*this));
+    boost::intrusive_ptr<submission> s(new submission(*this, std::move(gid), std::move(input)));
     s->name = std::move(name);
-    s->gid = std::move(gid);
-    s->input = std::move(input);
     s->code = p;
     s->until = o.what();
     if (p)
         try
         {
-            s->first.reset(new workflow_attempt(*this, s->gid));
+            s->first.reset(new workflow_attempt(*this, s->gid()));
             s->first->prepare(*p, s->input);
+            if (running_.size() + creating_ + claiming_room_ < options_.max_in_flight)
+                s->count();
+            else
+            {
+                s->first.reset();
+                full_ = true;
+            }
         }
         catch (...)
         {
             return answer->complete(
                 std::make_exception_ptr(
-                    misuse(misuse::code::bad_value, "the input does not convert: " + outcome_of_current_exception().text, s->gid)),
+                    misuse(misuse::code::bad_value, "the input does not convert: " + outcome_of_current_exception().text, s->gid())),
                 {});
         }
     if (wait_for_end)
-        s->waiting = await_end(s->gid, o, std::move(answer));
+    {
+        s->waiting = await_end(s->gid(), o, std::move(answer));
+        waiters_[s->gid()].back().submitted = s;
+    }
     else
         s->submitted = std::move(answer);
-    write_submission(std::move(s));
+    go_when_alive(std::move(s));
 }
 
-void engine_core::write_submission(boost::intrusive_ptr<submission> s)
+// Why there is no room for so much more of callers' writes.
+std::optional<store_error> engine_core::full(std::size_t bytes) const
 {
-    when_alive([this, s] {
-        if (stopping_)
-            return s->fail(stopped_error(s->gid));
-        if (running_.size() + creating_ + claiming_room_ >= options_.max_in_flight)
-        {
-            s->first.reset();
-            full_ = true;
-        }
-        create_write w;
-        w.gid = s->gid;
-        w.workflow = s->name;
-        w.input = s->input;
-        if (s->first)
-        {
-            s->count();
-            w.owner = incarnation_;
-        }
-        committer_.add(std::move(w), s);
-    });
+    bool const many = callers_writes_ >= options_.queue_limit;
+    bool const much = callers_writes_ > 0 && callers_bytes_ + bytes > options_.queue_bytes;
+    if (!many && !much)
+        return std::nullopt;
+    return store_error(std::to_string(callers_writes_) + " writes of " + std::to_string(callers_bytes_) +
+                           " bytes wait for the store already (engine_options::queue_limit, queue_bytes)" + and_known(known::not_written),
+                       known::not_written, store_error::cause::passing);
+}
+
+void engine_core::ask(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then)
+{
+    if (auto const wrong = refusal_of_gid(gid))
+        return then(std::make_exception_ptr(*wrong), {});
+    if (auto const refused = full(bytes))
+        return then(std::make_exception_ptr(*refused), {});
+    boost::intrusive_ptr<asking> const a(new asking(*this, std::move(gid), bytes, false, std::move(make), std::move(then)));
+    a->go();
+}
+
+void engine_core::ask_when_alive(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then)
+{
+    if (auto const wrong = refusal_of_gid(gid))
+        return then(std::make_exception_ptr(*wrong), {});
+    if (auto const refused = full(bytes))
+        return then(std::make_exception_ptr(*refused), {});
+    go_when_alive(new asking(*this, std::move(gid), bytes, true, std::move(make), std::move(then)));
+}
+
+void engine_core::go_when_alive(boost::intrusive_ptr<caller_write> w)
+{
+    if (life_ == life::alive || stopping_)
+        return w->go();
+    before_alive_.push_back(std::move(w));
+    start();
+}
+
+// The engine is alive, or stops.
+void engine_core::go_all()
+{
+    for (auto const& w : std::exchange(before_alive_, {}))
+        w->go();
+}
+
+// It cannot come to life: whoever waits for that is told after a while.
+void engine_core::tell_lifeless(std::exception_ptr const& error)
+{
+    auto const now = time().since_boot();
+    if (!lifeless_since_)
+        lifeless_since_ = now;
+    if (now - *lifeless_since_ < patience)
+        return;
+    for (auto const& w : std::exchange(before_alive_, {}))
+        w->on_trouble(store_error(what_of(error)));
+}
+
+// A caller does not wait any longer.
+known engine_core::withdraw(caller_write& w)
+{
+    auto const n = std::erase_if(before_alive_, [&](auto const& waits) { return waits.get() == &w; });
+    return n > 0 ? known::not_written : committer_.withdraw(w);
+}
+
+known engine_core::give_up(std::string const& gid, std::uint64_t number)
+{
+    auto const found = waiters_.find(gid);
+    if (found == waiters_.end())
+        return known::in_doubt;
+    for (auto const& w : found->second)
+        if (w.number == number)
+            return w.joined ? known::applied : w.submitted ? withdraw(*w.submitted) : known::in_doubt;
+    return known::in_doubt;
 }
 
 // The gid exists: the same input gives the same answer.
 void engine_core::join(boost::intrusive_ptr<submission> s)
 {
     on_store(
-        lane::reads, [this, gid = s->gid] { return store_.find(gid, false); },
+        lane::reads, [this, gid = s->gid()] { return store_.find(gid, false); },
         [this, s](std::exception_ptr error, std::optional<transaction> row) {
             if (error)
-                return s->fail(error);
+                return s->fail(
+                    std::make_exception_ptr(store_error("the gid exists, and cannot be read: " + what_of(error), known::in_doubt)));
             if (!row)
                 return s->fail(std::make_exception_ptr(store_error("the transaction was removed while it was being joined")));
             if (auto const wrong = other_than(*row, s->name, s->input, s->code))
@@ -271,14 +320,14 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                 std::exchange(s->submitted, nullptr)->complete(nullptr, {});
             if (s->waiting == 0)
                 return;
-            join_waiter(s->gid, s->waiting);
-            if (running_.contains(s->gid))
+            join_waiter(s->gid(), s->waiting);
+            if (running_.contains(s->gid()))
             {
                 // It answers when it ends; but what it decided before is not said again.
                 row->paused_reason.clear();
                 return answer_waiters(*row);
             }
-            watch(s->gid);
+            watch(s->gid());
             answer_waiters(*row);
         });
 }
@@ -335,7 +384,11 @@ void engine_core::join_waiter(std::string const& gid, std::uint64_t number)
 {
     if (auto const found = waiters_.find(gid); found != waiters_.end())
         for (auto& w : found->second)
-            w.joined = w.joined || w.number == number;
+            if (w.number == number)
+            {
+                w.joined = true;
+                w.submitted = nullptr;
+            }
 }
 
 void engine_core::drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error)
@@ -354,6 +407,17 @@ void engine_core::drop_waiter(std::string const& gid, std::uint64_t number, std:
         watched_.erase(gid);
     }
     dropped.to->complete(error, {});
+}
+
+void engine_core::drop_all_waiters(std::string const& gid, std::exception_ptr error)
+{
+    std::vector<std::uint64_t> numbers;
+    if (auto const found = waiters_.find(gid); found != waiters_.end())
+        for (auto const& w : found->second)
+            if (w.joined)
+                numbers.push_back(w.number);
+    for (auto const number : numbers)
+        drop_waiter(gid, number, error);
 }
 
 // It may have ended already, before anybody looked: the next poll looks whether the store has changed or not.
@@ -386,6 +450,16 @@ void engine_core::look_for_watched()
         ask();
 }
 
+class engine_core::late_cancel final : public write_sink
+{
+public:
+    explicit late_cancel(engine_core& e) : engine_(e) { }
+    void on_written(write_result const&, write&) override { engine_.claim(); }
+
+private:
+    engine_core& engine_;
+};
+
 // A request to cancel that was filed while the transaction was being paused: the pause must not outlast it.
 void engine_core::look_for_late_cancel(std::string const& gid)
 {
@@ -393,8 +467,7 @@ void engine_core::look_for_late_cancel(std::string const& gid)
         lane::reads, [this, gid] { return store_.find(gid, false); },
         [this](std::exception_ptr, std::optional<transaction> row) {
             if (row && row->cancel_requested && row->status == status::prepared && !row->paused_reason.empty())
-                committer_.add(request_write{row->gid, request_write::kind::cancel},
-                               new request([this](std::exception_ptr, written) { claim(); }));
+                committer_.add(request_write{row->gid, request_write::kind::cancel}, new late_cancel(*this));
         });
 }
 
@@ -432,30 +505,45 @@ void engine_core::list(list_filter filter, done<std::vector<transaction>> answer
 void engine_core::cancel(std::string gid, done<cancel_answer> answer)
 {
     auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
-    auto then = [this, gid, shared](std::exception_ptr error, written w) {
-        if (!error && w == written::unknown_gid)
+    auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && r.what == written::unknown_gid)
             error = std::make_exception_ptr(misuse(misuse::code::unknown_gid, "there is no such transaction", gid));
-        (*shared)->complete(error, w == written::done ? cancel_answer::accepted : cancel_answer::too_late);
-        if (error || w != written::done)
+        if (!error && r.what == written::refused)
+            error = refused_by_store(r);
+        bool const accepted = !error && r.what == written::done;
+        (*shared)->complete(error, accepted ? cancel_answer::accepted : cancel_answer::too_late);
+        if (!accepted)
             return;
         if (auto const running = running_.find(gid); running != running_.end())
             boost::intrusive_ptr<attempt>(running->second)->cancel_requested();
         else
             claim();
     };
-    committer_.add(request_write{gid, request_write::kind::cancel}, new request(std::move(then)));
+    ask(
+        gid, gid.size(),
+        [gid] {
+            return write(request_write{gid, request_write::kind::cancel});
+        },
+        std::move(then));
 }
 
 void engine_core::resume(std::string gid, done<std::monostate> answer)
 {
     auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
-    auto then = [this, gid, shared](std::exception_ptr error, written w) {
-        if (!error && w == written::unknown_gid)
+    auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && r.what == written::unknown_gid)
             error = std::make_exception_ptr(misuse(misuse::code::unknown_gid, "there is no such transaction", gid));
+        if (!error && r.what == written::refused)
+            error = refused_by_store(r);
         (*shared)->complete(error, {});
         claim();
     };
-    committer_.add(request_write{gid, request_write::kind::resume}, new request(std::move(then)));
+    ask(
+        gid, gid.size(),
+        [gid] {
+            return write(request_write{gid, request_write::kind::resume});
+        },
+        std::move(then));
 }
 
 void engine_core::run(done<std::monostate> answer)

@@ -14,15 +14,15 @@ namespace {
 
 constexpr std::chrono::seconds ask_again_after{5};
 
+void check_name(std::string const& name)
+{
+    if (name.empty() || name.size() > gid_limit || !is_text(name))
+        throw misuse(misuse::code::wrong_call, "a workflow's name has 1 to 128 bytes of UTF-8, and no NUL");
+}
+
 }  // namespace
 
 std::string random_token(std::mt19937_64& random) { return fmt::format("{:015x}", random() >> 4); }
-
-std::exception_ptr stopped_error(std::string const& gid)
-{
-    return std::make_exception_ptr(
-        unfinished(unfinished::why::stopped, "the engine stopped; the transaction goes on with the next one", gid));
-}
 
 std::string what_of(std::exception_ptr const& error)
 {
@@ -95,8 +95,7 @@ void engine_core::join_threads()
 
 void engine_core::add_program(std::string name, std::unique_ptr<program> p)
 {
-    if (name.empty() || name.size() > gid_limit || !is_utf8(name))
-        throw misuse(misuse::code::wrong_call, "a workflow's name has 1 to 128 bytes of UTF-8");
+    check_name(name);
     if (life_ != life::unborn)
         throw misuse(misuse::code::wrong_call, "workflow \"" + name + "\" was added after the engine had started");
     if (!programs_.emplace(name, std::move(p)).second)
@@ -104,7 +103,11 @@ void engine_core::add_program(std::string name, std::unique_ptr<program> p)
     names_.push_back(std::move(name));
 }
 
-void engine_core::declare(std::string name) { declared_.insert(std::move(name)); }
+void engine_core::declare(std::string name)
+{
+    check_name(name);
+    declared_.insert(std::move(name));
+}
 
 void engine_core::start()
 {
@@ -283,8 +286,7 @@ void engine_core::stop(std::chrono::milliseconds deadline, done<std::monostate> 
         return;
     stopping_ = true;
     timers().set(stop_timer_, deadline);
-    for (auto& f : std::exchange(before_alive_, {}))
-        f();
+    go_all();
     std::vector<boost::intrusive_ptr<attempt>> all;
     for (auto& [gid, a] : running_)
         all.push_back(a);
@@ -311,6 +313,7 @@ void engine_core::finish_stop()
         a->abandon();
     transactions_in_memory_.store(0, std::memory_order_relaxed);
     parked_.clear();
+    unparked_.clear();
     held_.clear();
     asking_.clear();
     committer_.stop();
@@ -318,10 +321,10 @@ void engine_core::finish_stop()
     timers().stop();
     for (auto& [gid, waiting] : std::exchange(waiters_, {}))
         for (auto& w : waiting)
-            w.to->complete(stopped_error(gid), {});
+            w.to->complete(stopped_error(gid, w.joined ? known::applied : known::in_doubt), {});
     for (auto& [gid, waiting] : std::exchange(passes_, {}))
         for (auto& w : waiting)
-            w->complete(stopped_error(gid), {});
+            w->complete(stopped_error(gid, known::applied), {});
     watched_.clear();
     bool const enlisted = life_ == life::alive;
     life_ = life::gone;

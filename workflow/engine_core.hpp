@@ -2,6 +2,7 @@
 #pragma once
 
 #include "workflow/attempt.hpp"
+#include "workflow/caller_write.hpp"
 #include "workflow/lanes.hpp"
 #include "workflow/local_writes.hpp"
 #include "workflow/membership.hpp"
@@ -32,11 +33,16 @@ class watchdog;
 inline constexpr std::size_t url_limit = 1'024;  // bytes, as dtm's columns have them
 inline constexpr std::size_t gid_limit = 128;    // bytes; of a workflow's name too
 
+// So long may the store fail before callers hear of it.
+inline constexpr std::chrono::milliseconds patience{5'000};
+
+// What a column of text takes: PostgreSQL keeps NUL in none.
+inline bool is_text(std::string_view s) noexcept { return is_utf8(s) && s.find('\0') == std::string_view::npos; }
+
 // 15 hex digits: a random number of 60 bits that fits a small string.
 std::string random_token(std::mt19937_64& random);
 
-std::exception_ptr stopped_error(std::string const& gid);
-std::string        what_of(std::exception_ptr const& error);
+std::string what_of(std::exception_ptr const& error);
 
 class engine_core final : public std::enable_shared_from_this<engine_core>
 {
@@ -91,8 +97,12 @@ public:
     spdlog::logger*       log() const noexcept { return options_.logger.get(); }
     bool                  stopping() const noexcept { return stopping_; }
     bool                  abandoned() const noexcept { return abandoned_.load(std::memory_order_relaxed); }
-    double                jitter() { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }
-    void                  count(counters::event e, std::uint64_t n = 1) noexcept
+
+    // When the last confirmed beat was sent.
+    std::chrono::nanoseconds last_beat() const noexcept { return last_beat_; }
+
+    double jitter() { return std::uniform_real_distribution<double>(0.0, 1.0)(random_); }
+    void   count(counters::event e, std::uint64_t n = 1) noexcept
     {
         if (options_.counters)
             options_.counters->count(e, n);
@@ -108,9 +118,32 @@ public:
 
     void committer_idle() { check_stopped(); }
 
+    // Transactions on their way into the store that will run here.
+    void is_coming() noexcept { ++creating_; }
+    void has_come() noexcept
+    {
+        --creating_;
+        slot_freed();
+    }
+
+    // What callers leave waiting for the store.
+    void callers_write_waits(std::size_t bytes) noexcept
+    {
+        ++callers_writes_;
+        callers_bytes_ += bytes;
+    }
+    void callers_write_left(std::size_t bytes) noexcept
+    {
+        --callers_writes_;
+        callers_bytes_ -= bytes;
+    }
+
     // An attempt's milestones.
     void decided(attempt& a);
     void ended(attempt& a, ended_as how);
+
+    // The store refuses even what would give it back. It stays leased to this engine, which tries now and then.
+    void cannot_park(attempt& a, park_write parking, std::string const& why);
 
     // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it. Until an
     // orphan has returned its transaction is not attempted again here.
@@ -184,7 +217,14 @@ private:
     std::optional<misuse> refusal(global_transaction const& t) const;
     std::optional<misuse> refusal(std::string const& name, std::string const& gid, std::string const& input) const;
 
-    class request;
+    // A write of a caller's: refused at once if too much waits already.
+    void ask(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then);
+    void ask_when_alive(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then);
+
+    std::optional<store_error> full(std::size_t bytes) const;
+
+    class unparked;
+    class late_cancel;
     enum class life
     {
         unborn,
@@ -252,15 +292,21 @@ private:
         bool                            joined = false;  // the transaction is known to be the one that was asked for
         done<std::string>               to;
         std::unique_ptr<deadline_timer> deadline;
+
+        boost::intrusive_ptr<caller_write> submitted;  // by it, until the transaction is known to be there
     };
-    void join_waiter(std::string const& gid, std::uint64_t number);
-    void drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error);
-    void write_submission(boost::intrusive_ptr<submission> s);
-    void when_alive(std::function<void()> f);
-    void forget(attempt& a);
-    void tell(std::function<void(transaction const&)> const& callback, transaction const& row);
-    void sweep();
-    void sweep(xa_participant& resource);
+    void  join_waiter(std::string const& gid, std::uint64_t number);
+    void  drop_waiter(std::string const& gid, std::uint64_t number, std::exception_ptr error);
+    known give_up(std::string const& gid, std::uint64_t number);
+    void  drop_all_waiters(std::string const& gid, std::exception_ptr error);
+    void  go_when_alive(boost::intrusive_ptr<caller_write> w);
+    void  go_all();
+    void  tell_lifeless(std::exception_ptr const& error);
+    known withdraw(caller_write& w);
+    void  forget(attempt& a);
+    void  tell(std::function<void(transaction const&)> const& callback, transaction const& row);
+    void  sweep();
+    void  sweep(xa_participant& resource);
 
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     engine_options                                    options_;
@@ -270,6 +316,7 @@ private:
     std::unique_ptr<schedule>                                                     schedule_;
     std::size_t                  creating_ = 0;       // transactions on their way into the store, to run here
     std::size_t                  claiming_room_ = 0;  // as many may come with the claim under way
+    std::size_t                  callers_writes_ = 0, callers_bytes_ = 0;
     committer                    committer_;
     local_writes                 local_writes_;
     std::mt19937_64              random_;
@@ -308,8 +355,10 @@ private:
     std::unordered_set<std::string>                                     reported_;  // xids, while a sweep is under way the sweep's
     std::unordered_map<participant_database*, sameness>                 same_database_;
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
-    std::vector<std::function<void()>>                                                    before_alive_;
-    std::shared_ptr<remote_caller>                                                        remote_;  // null: no patterns here
+    std::vector<boost::intrusive_ptr<caller_write>>                                       before_alive_;
+    std::optional<std::chrono::nanoseconds>                                               lifeless_since_;  // the store's first refusal
+    std::unordered_map<std::string, boost::intrusive_ptr<write_sink>>                     unparked_;  // gid → what tries to give it back
+    std::shared_ptr<remote_caller>                                                        remote_;    // null: no patterns here
     pattern_settings                                                                      pattern_defaults_;
     decltype(manager_options::on_branch_error)                                            on_branch_error_;
     std::unordered_map<std::string, std::vector<done<transaction>>>                       passes_;  // who waits for an attempt's end

@@ -30,7 +30,8 @@ void engine_core::enlist()
     on_store(
         lane::beats, [this, id = incarnation_] { store_.enlist(id, names_); },
         [this, began](std::exception_ptr error) {
-            last_beat_ = began;
+            if (!error)
+                last_beat_ = began;
             enlisted(error);
         });
 }
@@ -55,27 +56,20 @@ void engine_core::enlisted(std::exception_ptr error)
         };
         timers().set(beat_timer_, store_retry);
         if (stopping_)
-            finish_stop();
+            return finish_stop();
+        tell_lifeless(error);
         return;
     }
     life_ = life::alive;
+    lifeless_since_.reset();
     if (auto* l = log())
         l->info("engine {} is alive on {}", incarnation_, store_.describe());
     beat();
     poll();
     sweep();
-    for (auto& f : std::exchange(before_alive_, {}))
-        f();
+    go_all();
     claim();
     check_stopped();
-}
-
-void engine_core::when_alive(std::function<void()> f)
-{
-    if (life_ == life::alive || stopped_)
-        return f();
-    before_alive_.push_back(std::move(f));
-    start();
 }
 
 bool engine_core::may_act() { return life_ == life::alive && time().since_boot() - last_beat_ < options_.expiry; }
@@ -190,6 +184,7 @@ void engine_core::lost_incarnation()
     for (auto& [gid, waiting] : std::exchange(passes_, {}))
         for (auto& w : waiting)
             w->complete(std::make_exception_ptr(unfinished(unfinished::why::lease_lost, "whoever took over goes on with it", gid)), {});
+    unparked_.clear();
     held_.clear();
     asking_.clear();
     if (stopping_)
@@ -324,7 +319,7 @@ void engine_core::claimed_rows(claimed c)
 
 void engine_core::begin(transaction row)
 {
-    if (running_.contains(row.gid))
+    if (running_.contains(row.gid) || unparked_.contains(row.gid))
         return;
     if (row.workflow.empty())
     {

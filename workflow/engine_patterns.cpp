@@ -12,28 +12,6 @@ namespace detail {
 
 namespace {
 
-// A write that waits for its answer and nothing else.
-class asking final : public write_sink
-{
-public:
-    using then = std::function<void(std::exception_ptr, write_result const&)>;
-    explicit asking(std::string gid, then t) : gid_(std::move(gid)), then_(std::move(t)) { }
-
-    void on_written(write_result const& r, write&) override { tell(nullptr, r); }
-    void on_store_trouble(store_error const& trouble) override { tell(std::make_exception_ptr(trouble), {}); }
-    void on_stopped() override { tell(stopped_error(gid_), {}); }
-
-private:
-    void tell(std::exception_ptr error, write_result const& r)
-    {
-        if (auto const t = std::exchange(then_, nullptr))
-            t(error, r);
-    }
-
-    std::string gid_;
-    then        then_;
-};
-
 std::exception_ptr wrong_status(std::string const& gid, std::string const& is, std::string const& verb)
 {
     return std::make_exception_ptr(misuse(misuse::code::wrong_status, "current status '" + is + "', cannot " + verb, gid));
@@ -54,7 +32,23 @@ std::exception_ptr unknown(std::string const& gid)
 }
 std::exception_ptr refused(write_result const& r, std::string const& gid)
 {
+    if (r.in_doubt)
+        return std::make_exception_ptr(store_error("the store refused it: " + r.why + and_known(known::in_doubt), known::in_doubt));
     return std::make_exception_ptr(misuse(misuse::code::bad_value, "the store refused the transaction: " + r.why, gid));
+}
+
+std::size_t size_of(global_transaction const& t)
+{
+    std::size_t bytes = t.gid.size() + t.options.size() + t.custom_data.size() + t.query_prepared.size();
+    for (auto const& s : t.steps)
+        bytes += s.action.size() + s.compensate.size() + s.payload.size() * std::max<std::size_t>(1, s.subscribers.size());
+    return bytes;
+}
+
+// What was asked for has been written; what became of it cannot be read.
+std::exception_ptr applied_but(std::exception_ptr const& error)
+{
+    return std::make_exception_ptr(store_error(what_of(error) + and_known(known::applied), known::applied));
 }
 
 }  // namespace
@@ -111,13 +105,13 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
                       "it takes " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(options_.payload_limit), t.gid);
     for (auto const& [what, text] : {std::pair("query_prepared", &t.query_prepared), std::pair("protocol", &t.protocol),
                                      std::pair("options", &t.options), std::pair("custom_data", &t.custom_data)})
-        if (!is_utf8(*text))
-            return misuse(misuse::code::bad_value, std::string(what) + " is not UTF-8", t.gid);
-    auto const is_address = [](std::string const& url) { return is_utf8(url) && url.size() <= url_limit; };
+        if (!is_text(*text))
+            return misuse(misuse::code::bad_value, std::string(what) + " is not UTF-8, or has a NUL in it", t.gid);
+    auto const is_address = [](std::string const& url) { return is_text(url) && url.size() <= url_limit; };
     for (auto const& s : t.steps)
     {
         if (!is_address(s.action) || !is_address(s.compensate) || !std::all_of(s.subscribers.begin(), s.subscribers.end(), is_address))
-            return misuse(misuse::code::bad_value, "an address is longer than 1,024 bytes or not UTF-8", t.gid);
+            return misuse(misuse::code::bad_value, "an address is longer than 1,024 bytes or not UTF-8, or has a NUL in it", t.gid);
         if (s.action.starts_with("topic://") && s.subscribers.empty())
             return misuse(misuse::code::bad_value, "topics are kept by a server: here a step names its subscribers", t.gid);
         if (!s.subscribers.empty() && t.trans_type != "msg")
@@ -197,6 +191,8 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
         if (r.what != written::exists)
             return (*shared)->complete(refused(r, gid), {});
         find(gid, [gid, type = row.trans_type, whatever_status, shared](std::exception_ptr failed, std::optional<transaction> there) {
+            if (failed)
+                failed = std::make_exception_ptr(store_error("the gid exists, and cannot be read: " + what_of(failed), known::in_doubt));
             if (!failed && !there)
                 failed = unknown(gid);
             if (!failed)
@@ -206,7 +202,9 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
             (*shared)->complete(failed, failed ? transaction() : std::move(*there));
         });
     };
-    committer_.add(std::move(w), new asking(t.gid, std::move(then)));
+    auto const bytes = size_of(t);
+    ask(
+        std::move(t.gid), bytes, [w = std::move(w)] { return write(w); }, std::move(then));
 }
 
 void engine_core::submit(global_transaction t, bool wait, done<transaction> answer)
@@ -219,13 +217,11 @@ void engine_core::submit(global_transaction t, bool wait, done<transaction> answ
                                 {});
     auto shared = std::make_shared<done<transaction>>(std::move(answer));
     auto global = std::make_shared<global_transaction>(std::move(t));
-    when_alive([this, global, wait, shared] {
-        if (stopping_)
-            return (*shared)->complete(stopped_error(global->gid), {});
+    auto row = std::make_shared<transaction>();
+    auto make = [this, global, row] {
         auto w = creation_of(*global, status::submitted);
         if (running_.size() + creating_ + claiming_room_ < options_.max_in_flight)
             w.owner = incarnation_;
-        auto row = std::make_shared<transaction>();
         row->gid = w.gid;
         row->trans_type = w.trans_type;
         row->status = w.status;
@@ -236,27 +232,28 @@ void engine_core::submit(global_transaction t, bool wait, done<transaction> answ
         row->options = w.options;
         row->custom_data = w.custom_data;
         row->ops = w.ops;
-        auto then = [this, global, wait, shared, row](std::exception_ptr error, write_result const& r) {
-            if (error)
-                return (*shared)->complete(error, {});
-            switch (r.what)
-            {
-            case written::done:
-                count(counters::event::created);
-                row->created = row->seen = r.created;
-                return run_decided(std::move(*row), wait, std::move(*shared));
-            case written::exists:
-                return decide_prepared(*global, wait, std::move(*shared));
-            case written::fenced:
-                if (row->owner == incarnation_)
-                    lost_incarnation();
-                return submit(std::move(*global), wait, std::move(*shared));
-            default:
-                return (*shared)->complete(refused(r, global->gid), {});
-            }
-        };
-        committer_.add(std::move(w), new asking(global->gid, std::move(then)));
-    });
+        return write(std::move(w));
+    };
+    auto then = [this, global, wait, shared, row](std::exception_ptr error, write_result const& r) {
+        if (error)
+            return (*shared)->complete(error, {});
+        switch (r.what)
+        {
+        case written::done:
+            count(counters::event::created);
+            row->created = row->seen = r.created;
+            return run_decided(std::move(*row), wait, std::move(*shared));
+        case written::exists:
+            return decide_prepared(*global, wait, std::move(*shared));
+        case written::fenced:
+            if (row->owner == incarnation_)
+                lost_incarnation();
+            return submit(std::move(*global), wait, std::move(*shared));
+        default:
+            return (*shared)->complete(refused(r, global->gid), {});
+        }
+    };
+    ask_when_alive(global->gid, size_of(*global), std::move(make), std::move(then));
 }
 
 // The transaction with this gid, if it is a pattern's of this type. (A gid keeps its type as long as it is there.)
@@ -336,6 +333,9 @@ void engine_core::finish_elsewhere(std::string gid, status how, std::string reas
     if (!is_final(how))
         return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value, "a workflow ends as 'succeed' or 'failed'", gid)),
                                 {});
+    if (!is_text(result))
+        return answer->complete(
+            std::make_exception_ptr(misuse(misuse::code::bad_value, "the result is not UTF-8, or has a NUL in it", gid)), {});
     decide_write w;
     w.gid = std::move(gid);
     w.trans_type = "workflow";
@@ -351,55 +351,59 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
 {
     auto shared = std::make_shared<done<transaction>>(std::move(answer));
     auto decision = std::make_shared<decide_write>(std::move(w));
-    when_alive([this, decision, wait, verb, already, shared] {
-        if (stopping_)
-            return (*shared)->complete(stopped_error(decision->gid), {});
+    auto make = [this, decision] {
         if (!is_final(decision->to))
             decision->owner = incarnation_;
-        auto then = [this, decision, wait, verb, already, shared](std::exception_ptr error, write_result const& r) {
-            auto const& gid = decision->gid;
-            if (error)
-                return (*shared)->complete(error, {});
-            if (r.what == written::unknown_gid)
-                return (*shared)->complete(unknown(gid), {});
-            if (r.what == written::wrong_type)
-                return (*shared)->complete(wrong_type(gid, r.why, verb), {});
-            if (r.what == written::fenced)
+        return write(*decision);
+    };
+    auto then = [this, decision, wait, verb, already, shared](std::exception_ptr error, write_result const& r) {
+        auto const& gid = decision->gid;
+        if (error)
+            return (*shared)->complete(error, {});
+        if (r.what == written::unknown_gid)
+            return (*shared)->complete(unknown(gid), {});
+        if (r.what == written::wrong_type)
+            return (*shared)->complete(wrong_type(gid, r.why, verb), {});
+        if (r.what == written::fenced)
+        {
+            if (decision->owner == incarnation_)
+                lost_incarnation();
+            return decide(std::move(*decision), wait, verb, already, std::move(*shared));
+        }
+        if (r.what == written::refused)
+            return (*shared)->complete(refused(r, gid), {});
+        bool const done = r.what == written::done;
+        if (!done && (!already || r.why != to_string(*already)))
+            return (*shared)->complete(wrong_status(gid, r.why, verb), {});
+        // Whoever had it here has it no more.
+        if (done)
+        {
+            unparked_.erase(gid);
+            if (auto const running = running_.find(gid); running != running_.end())
+                forget(*boost::intrusive_ptr<attempt>(running->second));
+        }
+        find(gid, [this, gid, wait, done, shared](std::exception_ptr failed, std::optional<transaction> row) {
+            if (failed || !row)
             {
-                if (decision->owner == incarnation_)
-                    lost_incarnation();
-                return decide(std::move(*decision), wait, verb, already, std::move(*shared));
-            }
-            if (r.what == written::refused)
-                return (*shared)->complete(refused(r, gid), {});
-            bool const done = r.what == written::done;
-            if (!done && (!already || r.why != to_string(*already)))
-                return (*shared)->complete(wrong_status(gid, r.why, verb), {});
-            // Whoever had it here has it no more.
-            if (done)
-                if (auto const running = running_.find(gid); running != running_.end())
-                    forget(*boost::intrusive_ptr<attempt>(running->second));
-            find(gid, [this, gid, wait, done, shared](std::exception_ptr failed, std::optional<transaction> row) {
-                if (failed || !row)
-                {
-                    if (done)
-                    {
-                        claim_in_doubt_ = true;  // it is leased, and nobody runs it
-                        claim();
-                    }
-                    return (*shared)->complete(failed ? failed : unknown(gid), {});
-                }
-                if (done && row->owner == incarnation_ && !is_final(row->status))
-                    return run_decided(std::move(*row), wait, std::move(*shared));
                 if (done)
-                    answer_passes(*row);
-                else if (wait && !is_final(row->status) && running_.contains(gid))
-                    return passes_[gid].push_back(std::move(*shared));  // it is under way here already
-                (*shared)->complete(nullptr, std::move(*row));
-            });
-        };
-        committer_.add(*decision, new asking(decision->gid, std::move(then)));
-    });
+                {
+                    claim_in_doubt_ = true;  // it is leased, and nobody runs it
+                    claim();
+                }
+                return (*shared)->complete(failed ? applied_but(failed) : unknown(gid), {});
+            }
+            if (done && row->owner == incarnation_ && !is_final(row->status))
+                return run_decided(std::move(*row), wait, std::move(*shared));
+            if (done)
+                answer_passes(*row);
+            else if (wait && !is_final(row->status) && running_.contains(gid))
+                return passes_[gid].push_back(std::move(*shared));  // it is under way here already
+            (*shared)->complete(nullptr, std::move(*row));
+        });
+    };
+    auto const bytes = decision->reason.size() + decision->result.size() + decision->options.value_or("").size() +
+                       decision->custom_data.value_or("").size();
+    ask_when_alive(decision->gid, bytes, std::move(make), std::move(then));
 }
 
 // It is leased to this incarnation, or was: an attempt begins, and the caller hears at once or when that has ended.
@@ -428,7 +432,7 @@ void engine_core::register_ops(std::string gid, std::string trans_type, std::vec
 {
     for (auto const& op : ops)
         if (op.branch_id.empty() || op.branch_id.size() > gid_limit || op.op.empty() || op.op.size() > 45 || op.url.size() > url_limit ||
-            !is_utf8(op.branch_id) || !is_utf8(op.op) || !is_utf8(op.url) || op.data.size() > options_.payload_limit)
+            !is_text(op.branch_id) || !is_text(op.op) || !is_text(op.url) || op.data.size() > options_.payload_limit)
             return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
                                                                    "branch_id, op, address or data is empty, too long or not UTF-8", gid)),
                                     {});
@@ -447,7 +451,11 @@ void engine_core::register_ops(std::string gid, std::string trans_type, std::vec
             error = refused(r, gid);
         (*shared)->complete(error, {});
     };
-    committer_.add(std::move(w), new asking(std::move(gid), std::move(told)));
+    std::size_t bytes = 0;
+    for (auto const& op : w.ops)
+        bytes += op.branch_id.size() + op.op.size() + op.url.size() + op.data.size();
+    ask(
+        std::move(gid), bytes, [w = std::move(w)] { return write(w); }, std::move(told));
 }
 
 void engine_core::make_due(std::string gid, done<std::monostate> answer)
@@ -456,13 +464,17 @@ void engine_core::make_due(std::string gid, done<std::monostate> answer)
     auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
         if (!error && r.what == written::unknown_gid)
             error = unknown(gid);
+        if (!error && r.what == written::refused)
+            error = refused(r, gid);
         (*shared)->complete(error, {});
         claim();
     };
-    request_write w;
-    w.gid = gid;
-    w.what = request_write::kind::resume;
-    committer_.add(std::move(w), new asking(std::move(gid), std::move(then)));
+    ask(
+        gid, gid.size(),
+        [gid] {
+            return write(request_write{gid, request_write::kind::resume});
+        },
+        std::move(then));
 }
 
 }  // namespace detail

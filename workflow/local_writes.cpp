@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds first_retry{50};
 constexpr std::chrono::milliseconds longest_retry{2'000};
-constexpr std::chrono::milliseconds patience{5'000};
+constexpr unsigned                  rejections = 2;  // once may be chance
 
 }  // namespace
 
@@ -21,7 +21,7 @@ void local_writes::add(local_operation& operation, boost::intrusive_ptr<write_si
     if (engine_.store_.operations_at_once() == 0)
         return engine_.commits().add(local_write{&operation}, std::move(sink));
     if (stopped_)
-        return engine_.on_strand([sink = std::move(sink)] { sink->on_stopped(); });
+        return engine_.on_strand([sink = std::move(sink)] { sink->on_stopped(known::not_written); });
     auto const p = all_.emplace(all_.end());
     p->owner = this;
     p->self = p;
@@ -36,7 +36,7 @@ void local_writes::stop()
     for (auto& one : all_)
     {
         one.cancel();
-        one.sink->on_stopped();
+        one.sink->on_stopped(known::in_doubt);
     }
     // They stay, and go with the engine: the store may be at work on what they own.
 }
@@ -52,20 +52,14 @@ void local_writes::start(place p)
                 return failed(p, error);
             engine_.count(counters::event::batches);
             engine_.count(counters::event::writes);
-            std::list<one> done;
-            done.splice(done.end(), all_, p);
-            p->sink->on_written(results.front(), p->what);
-            if (!busy())
-                engine_.committer_idle();
+            answer(p, results.front());
         });
 }
 
 void local_writes::failed(place p, std::exception_ptr error)
 {
     engine_.count(counters::event::store_errors);
-    auto const now = engine_.time().since_boot();
-    if (p->failures++ == 0)
-        p->since = now;
+    ++p->failures;
     store_error seen("the store failed");
     try
     {
@@ -77,19 +71,25 @@ void local_writes::failed(place p, std::exception_ptr error)
     }
     catch (...)
     {
-        seen = store_error(what_of(error), store_error::certainty::in_doubt);
+        seen = store_error(what_of(error), known::in_doubt);
     }
     p->repeated = p->repeated || seen.in_doubt();
+    if (!p->repeated && seen.why() == store_error::cause::rejected && p->failures >= rejections)
+        return answer(p, {.what = written::refused, .why = seen.what()});
     auto const delay = std::min(longest_retry, first_retry * (1 << std::min(p->failures - 1, 6u)));
     if (auto* log = engine_.log())
         log->error("an operation in the store's own database waits: {} (tried {} times, again in {} ms)", seen.what(), p->failures,
                    delay.count());
     engine_.timers().set(*p, delay);
-    if (!p->told && now - p->since >= patience)
-    {
-        p->told = true;
-        p->sink->on_store_trouble(store_error(seen.what(), store_error::certainty::in_doubt));
-    }
+}
+
+void local_writes::answer(place p, write_result const& r)
+{
+    std::list<one> done;
+    done.splice(done.end(), all_, p);
+    p->sink->on_written(r, p->what);
+    if (!busy())
+        engine_.committer_idle();
 }
 
 }  // namespace detail

@@ -31,6 +31,7 @@ private:
 
     void start(place p);
     void failed(place p, std::exception_ptr error);
+    void answer(place p, write_result const& r);
 
     engine_core&   engine_;
     std::list<one> all_;
@@ -46,9 +47,7 @@ struct local_writes::one final : timer
     write                            what;
     boost::intrusive_ptr<write_sink> sink;
     bool                             repeated = false;
-    bool                             told = false;
     unsigned                         failures = 0;
-    std::chrono::nanoseconds         since{0};  // the first of them
 };
 
 }  // namespace detail

@@ -216,11 +216,7 @@ void pattern_attempt::on_written(write_result const& r, write& w)
         return advance();
     case written::refused:
         if (!recorded)
-        {
-            if (auto* log = engine_.log())
-                log->error("gid={} cannot be parked: {}", gid_, r.why);
-            return end(ended_as::fenced);
-        }
+            return engine_.cannot_park(*this, parking_, r.why);
         return pause("the store refused what it was to record: " + r.why);
     default:
         return reload();

@@ -29,6 +29,20 @@ std::string_view to_string(operation op) noexcept
     return "?";
 }
 
+std::string_view to_string(known written) noexcept
+{
+    switch (written)
+    {
+    case known::applied:
+        return "applied";
+    case known::not_written:
+        return "not_written";
+    case known::in_doubt:
+        break;
+    }
+    return "in_doubt";
+}
+
 std::optional<operation> operation_from(std::string_view text) noexcept
 {
     for (auto op : {operation::action, operation::compensate, operation::try_, operation::confirm, operation::cancel, operation::commit,

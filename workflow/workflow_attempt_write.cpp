@@ -107,11 +107,7 @@ void workflow_attempt::on_written(write_result const& r, write& w)
         if (local && r.why.empty())
             break;
         if (then_ == after_write::parked)
-        {
-            if (auto* log = engine_.log())
-                log->error("gid={} cannot be parked: {}", gid_, r.why);
-            return end(ended_as::fenced);
-        }
+            return engine_.cannot_park(*this, parking_, r.why);
         return pause("the store refused what it was to record: " + r.why);
     default:
         engine_.count(counters::event::fenced);

@@ -46,6 +46,8 @@ struct global_transaction
 /// Durability: what a member changes is durable when it returns.
 /// Errors, of all: misuse (bad_gid, bad_value, unknown_gid, wrong_status), unfinished(stopped), store_error; of one elsewhere, which says no
 /// more than a status and a text: misuse (wrong_status) for 409, misuse (bad_value) for the other 4xx, and store_error for the rest.
+/// `unfinished` and `store_error` say what is known of what was asked for: after `not_written` nothing of it will ever be done, after `in_doubt`
+/// ask again with the same gid. (A coordinator elsewhere says so if it is weft's; what another one answers leaves it in doubt.)
 class coordinator
 {
 public:

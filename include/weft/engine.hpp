@@ -85,6 +85,12 @@ struct engine_options
     std::size_t   payload_limit = 16u << 20;  ///< bytes of one input, one branch's arguments, or one result, as JSON
     std::size_t   seal_at = 4'096;            ///< bytes of journal after which it is sealed into a part
 
+    // What callers may leave waiting for the store: submissions, requests, what a manager is asked for. Beyond that they are refused at
+    // once, with a store_error that says not_written. What transactions under way have to write is never refused.
+
+    std::size_t queue_limit = 65'536;     ///< writes
+    std::size_t queue_bytes = 64u << 20;  ///< bytes of them; a single one may be larger
+
     // For tests
 
     bool replay_always = false;  ///< replay the body from the journal after every write, as after a crash
@@ -182,10 +188,12 @@ public:
     /// With a gid that exists already, joins it: the same gid and input give the same answer, at any time.
     ///
     /// Durability: the answer comes from a durable final row (or decision, if so asked).
-    /// Errors: failure – it rolled back, with reason, code and payload. unfinished – paused, stopped, or the deadline passed; the transaction
-    /// goes on or waits. unreadable_result – it committed, and its result is no `T`. misuse – bad gid, unknown workflow, other input, an
-    /// input that does not convert: nothing was written.
-    /// store_error – the store cannot be reached; the transaction may or may not exist: ask again with the same gid.
+    /// Errors: failure – it rolled back, with reason, code and payload. unfinished – paused, stopped, or the deadline passed; `written()` says
+    /// whether there is a transaction that goes on or waits. unreadable_result – it committed, and its result is no `T`. misuse – bad gid,
+    /// unknown workflow, other input, an input that does not convert: nothing was written.
+    /// store_error – the store has failed for 5 s, also if the engine could not even start; or it refused the transaction; or too much waits
+    /// for it already (`engine_options::queue_limit`), and then at once. `written()` says what is known: after `not_written` there is no
+    /// transaction and never will be one, after `in_doubt` ask again with the same gid.
     /// Cancelling the wait never cancels the transaction.
     template <class T = void, class... Rest>
     auto execute(std::string name, std::string gid, Rest&&... rest);
@@ -245,7 +253,7 @@ public:
 
     /// Asks a transaction to roll back. It never enters the body and cannot be caught there.
     /// Durability: the request is durable when this answers `accepted`, and the transaction can no longer commit.
-    /// Errors: misuse(unknown_gid), unfinished(stopped), store_error.
+    /// Errors: misuse(bad_gid, unknown_gid), unfinished(stopped), store_error; the last two say what is known of the request: `written()`.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto cancel(std::string gid, Token&& token = {})
     {
@@ -254,7 +262,7 @@ public:
     }
 
     /// Lets a paused transaction go on: what it stumbled over is tried again.
-    /// Errors: misuse(unknown_gid), unfinished(stopped), store_error.
+    /// Errors: misuse(bad_gid, unknown_gid), unfinished(stopped), store_error; the last two say what is known of the request: `written()`.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto resume(std::string gid, Token&& token = {})
     {

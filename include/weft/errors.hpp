@@ -2,22 +2,36 @@
 /// The exceptions of weft: few types, each answering what a caller asks next.
 ///
 ///   failure            the business said no. The only one a workflow body ever sees.
-///   unfinished         nothing is known yet: the transaction is paused, the engine stopped, or the caller's deadline passed.
+///   unfinished         how it ends is not known yet: the transaction is paused, the engine stopped, or the caller's deadline passed.
 ///   unreadable_result  it committed, but its result is not what was asked for.
 ///   misuse             the call itself is wrong, and nothing was written: a bad gid, an unknown workflow, another input.
-///   store_error        the store could not be reached or refused; says whether the write may have happened.
+///   store_error        the store could not be reached or refused.
 ///   ongoing            thrown by an operation, never by weft: "not done yet, ask again".
+///
+/// `unfinished` and `store_error` say what is known of the write that was asked for: `weft::known`.
 #pragma once
 
 #include <boost/assert/source_location.hpp>
 
+#include <cstdint>
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace weft {
 inline namespace v0 {
+
+/// What is known of a write: of the transaction that a caller wanted to make, or of what was to be done with it.
+enum class known : std::uint8_t
+{
+    applied,      ///< it is durable
+    not_written,  ///< this call has written nothing, and nothing of it will ever be written: ask again, under another gid if you like
+    in_doubt      ///< nobody can say; it may still be written later. Ask again with the same gid, never with another one
+};
+
+std::string_view to_string(known) noexcept;  ///< "applied", "not_written", "in_doubt"
 
 /// What every exception of weft can answer. Payloads and results never stand in `what()`.
 class error : public std::runtime_error
@@ -111,24 +125,33 @@ public:
     explicit ongoing(std::string const& what = "ongoing") : error(what) { }
 };
 
-/// The caller's wait ended and the transaction did not: it is neither committed nor rolled back by this.
+/// The caller's wait ended before the transaction did: it is neither committed nor rolled back by this. Whether there is a transaction
+/// at all, `written()` says.
 class unfinished : public error
 {
 public:
     enum class why
     {
         paused,           ///< waits for a person: `what()` says for what; `engine::resume` goes on
-        stopped,          ///< this engine stopped; another one, or the next start, goes on
-        deadline_passed,  ///< the caller's own deadline; the transaction goes on
+        stopped,          ///< this engine stopped; another one, or the next start, goes on with what is written
+        deadline_passed,  ///< the caller's own deadline; what is written goes on
         lease_lost        ///< this engine lost its lease on life; whoever took over goes on
     };
 
-    unfinished(why reason, std::string const& what, std::string gid) : error(what, std::move(gid)), reason_(reason) { }
+    unfinished(why reason, std::string const& what, std::string gid, known written = known::applied)
+        : error(what, std::move(gid))
+        , reason_(reason)
+        , written_(written)
+    { }
 
     why reason() const noexcept { return reason_; }
 
+    /// `applied`: the transaction is there, and goes on. `not_written`: it was never made, and never will be.
+    known written() const noexcept { return written_; }
+
 private:
-    why reason_;
+    why   reason_;
+    known written_;
 };
 
 /// The workflow has committed, and what it returned is not what the caller asked for: the transaction stands, and asking again
@@ -166,24 +189,37 @@ private:
     code which_;
 };
 
-/// The store failed. The engine keeps trying; a caller that sees this may ask again with the same gid.
+/// The store failed. `written()` says what that means for what was asked for.
 class store_error : public error
 {
 public:
-    enum class certainty
+    using certainty = known;
+
+    /// Why, for those who try again.
+    enum class cause : std::uint8_t
     {
-        not_written,  ///< certainly not: repeat at will
-        in_doubt      ///< the commit was sent and its answer lost
+        rejected,    ///< it was reached, and would not do this
+        passing,     ///< it was reached, and its state was in the way: a lost connection, a lock, a full disk, a restart
+        unreachable  ///< it was not reached: says nothing about what it was asked for
     };
 
     /// Shape: `what` names the database (never a password) and what it said.
-    explicit store_error(std::string const& what, certainty written = certainty::not_written) : error(what), written_(written) { }
+    explicit store_error(std::string const& what, known written = known::not_written, cause why = cause::rejected)
+        : error(what)
+        , written_(written)
+        , why_(why)
+    { }
 
-    /// True if the write may have happened although no answer came.
-    bool in_doubt() const noexcept { return written_ == certainty::in_doubt; }
+    known written() const noexcept { return written_; }
+
+    /// True if the write may have happened, or may still happen, although no answer came.
+    bool in_doubt() const noexcept { return written_ == known::in_doubt; }
+
+    cause why() const noexcept { return why_; }
 
 private:
-    certainty written_;
+    known written_;
+    cause why_;
 };
 
 }  // namespace v0

@@ -218,14 +218,15 @@ enum class written : std::uint8_t
     too_late,          ///< a request to cancel met a decision; register, decide: the status is another (see `why`)
     unknown_gid,
     wrong_type,  ///< register, decide: it is of another type, or a workflow of this library (`why` says which)
-    refused      ///< the store refused this write alone (see `why`); nothing of it was written
+    refused      ///< the store refused this write alone (see `why`); nothing of it was written, unless it says `in_doubt`
 };
 
 struct write_result
 {
     written                               what = written::done;
     std::string                           why;
-    std::chrono::system_clock::time_point created{};  ///< create: the time that the row keeps
+    std::chrono::system_clock::time_point created{};         ///< create: the time that the row keeps
+    bool                                  in_doubt = false;  ///< refused: an earlier try of it may have been applied
 };
 
 /// The connection on which an operation runs together with its own journal entry: business first, the entry last, one commit.
@@ -345,8 +346,9 @@ public:
     /// Applies the writes as one database transaction, each with a result of its own.
     ///
     /// Durability: everything reported `done` is durable when this returns.
-    /// Errors: store_error; if `in_doubt()`, call again with the same writes and `repeated`: a write that is found to have been
-    /// applied by the first call (same owner, our bytes at our position) is reported `done`.
+    /// Errors: store_error; if `in_doubt()`, call again with the same writes, or a part of them, and `repeated`: a write that is found to
+    /// have been applied by the first call (same owner, our bytes at our position) is reported `done`. Its `why()` tells the engine whether
+    /// the writes may be at fault: a batch that is `rejected` again and again while `beat` succeeds is split until the write at fault is found.
     virtual std::vector<write_result> apply(std::span<write const> writes, bool repeated) = 0;
 
     /// Enters a new incarnation of an engine: its heartbeat row and, where the store has one, its lock.

@@ -108,6 +108,16 @@ transaction transaction_of(boost::json::object const& t, boost::json::array cons
     return row;
 }
 
+// A weftd says what is known of the write; what says nothing leaves it in doubt.
+known written_says(coordinator_reply const& reply)
+{
+    auto const* const said = reply.body.if_contains("written");
+    for (auto const what : {known::applied, known::not_written})
+        if (said && said->is_string() && said->get_string() == to_string(what))
+            return what;
+    return known::in_doubt;
+}
+
 void check(coordinator_reply const& reply, std::string const& gid)
 {
     if (reply.well())
@@ -116,7 +126,7 @@ void check(coordinator_reply const& reply, std::string const& gid)
         throw misuse(misuse::code::wrong_status, reply.message(), gid);
     if (reply.status >= 400 && reply.status < 500)
         throw misuse(misuse::code::bad_value, reply.message(), gid);
-    throw store_error("the coordinator: " + reply.message(), store_error::certainty::in_doubt);
+    throw store_error("the coordinator: " + reply.message(), written_says(reply));
 }
 
 asio::awaitable<std::optional<transaction>> query_at(dtm_api api, std::string gid)
@@ -130,6 +140,22 @@ asio::awaitable<std::optional<transaction>> query_at(dtm_api api, std::string gi
     co_return found;
 }
 
+// How it stands now that what was asked for has been acknowledged.
+asio::awaitable<std::optional<transaction>> applied_at(dtm_api api, std::string gid)
+{
+    std::string why;
+    try
+    {
+        auto found = co_await query_at(std::move(api), gid);
+        co_return found;
+    }
+    catch (std::runtime_error const& e)
+    {
+        why = e.what();
+    }
+    throw store_error("the coordinator has done it, and cannot be asked how it stands: " + why, known::applied);
+}
+
 // How it stands after what was asked for has been done, or (after waiting) may have been: 409 then only says that it is not done yet.
 asio::awaitable<transaction> change_at(dtm_api api, std::string verb, boost::json::object body, std::string gid, bool waits, dtm_api quick)
 {
@@ -140,7 +166,10 @@ asio::awaitable<transaction> change_at(dtm_api api, std::string verb, boost::jso
     bool const unfinished = waits && !ended_before && (reply.status == 409 || reply.status == 425);
     if (!unfinished)
         check(reply, gid);
-    found = co_await query_at(quick, gid);
+    if (reply.well())
+        found = co_await applied_at(quick, gid);
+    else
+        found = co_await query_at(quick, gid);
     if (!found)
         throw misuse(misuse::code::unknown_gid, "the coordinator knows no such transaction", gid);
     // Its own success would have been 200; what is still prepared was refused for what it is.

@@ -77,7 +77,7 @@ void remote_store::run(std::vector<job> const& jobs)
     }
     catch (unreachable const& e)
     {
-        throw store_error(describe() + " cannot be asked: " + e.what(), store_error::certainty::in_doubt);
+        throw store_error(describe() + " cannot be asked: " + e.what(), known::in_doubt, store_error::cause::unreachable);
     }
 }
 

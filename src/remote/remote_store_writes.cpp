@@ -57,7 +57,7 @@ std::vector<write_result> remote_store::apply(std::span<write const> writes, boo
     run(jobs);
     ++events_;
     std::vector<write_result> results;
-    for (auto const& r : done_)
+    for (auto const& r : std::exchange(done_, {}))
         results.push_back(*r);
     return results;
 }
@@ -77,6 +77,7 @@ remote_store::awaitable<void> remote_store::apply_in_order(std::span<write const
                 // What the coordinator says of this one cannot be. The others go on.
                 result.what = written::refused;
                 result.why = e.what();
+                result.in_doubt = e.in_doubt();
             }
             done_[i] = std::move(result);
         }
@@ -207,6 +208,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(create_write const
             tokens_.erase(w.gid);
             r.what = written::refused;
             r.why = reply.message();
+            r.in_doubt = !for_good;
             co_return r;
         }
     }
@@ -237,6 +239,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(create_write const
             tokens_.erase(w.gid);
             r.what = written::refused;
             r.why = added_input.why.empty() ? "it was given up while its input was on its way" : added_input.why;
+            r.in_doubt = true;
             co_return r;
         }
         h->pieces.clear();

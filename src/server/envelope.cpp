@@ -1,7 +1,5 @@
 #include "src/server/envelope.hpp"
 
-#include <weft/errors.hpp>
-
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -31,6 +29,16 @@ problem problem_of(std::exception_ptr error)
         if (e.which() == misuse::code::wrong_status)
             p.what = problem::kind::failure;
         p.text = e.what();
+    }
+    catch (store_error const& e)
+    {
+        p.text = e.what();
+        p.written = e.written();
+    }
+    catch (unfinished const& e)
+    {
+        p.text = e.what();
+        p.written = e.written();
     }
     catch (std::exception const& e)
     {
@@ -85,10 +93,18 @@ answer well(boost::json::value const& result)
 
 answer wrong(problem const& p)
 {
-    if (p.what == problem::kind::other)
-        return message(500, p.text);
-    bool const          failed = p.what == problem::kind::failure;
     boost::json::object o;
+    if (p.what == problem::kind::other)
+    {
+        o["message"] = p.text;
+        if (p.written)
+            o["written"] = to_string(*p.written);
+        answer a;
+        a.status = 500;
+        a.body = json_text(o);
+        return a;
+    }
+    bool const failed = p.what == problem::kind::failure;
     o["dtm_result"] = failed ? "FAILURE" : "ONGOING";
     o["message"] = p.text;
     answer a;

@@ -1,9 +1,12 @@
 // How dtm's server answers: words and status codes.
 #pragma once
 
+#include <weft/errors.hpp>
+
 #include <boost/json/value.hpp>
 
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -36,6 +39,8 @@ struct problem
     };
     kind        what = kind::other;
     std::string text;
+
+    std::optional<known> written{};  // of what was asked for, where that can be told
 };
 problem problem_of(std::exception_ptr error);
 

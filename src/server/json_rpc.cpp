@@ -69,6 +69,8 @@ asio::awaitable<answer> answer_json_rpc(verbs& to, std::string body)
     {
         auto const p = problem_of(std::current_exception());
         refuse(p.what == problem::kind::failure ? rpc_code::failure : rpc_code::internal_error, p.text);
+        if (p.written)
+            error.as_object()["data"] = boost::json::object{{"written", to_string(*p.written)}};
         result.emplace_object();
     }
     boost::json::object reply;

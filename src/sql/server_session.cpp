@@ -250,6 +250,11 @@ constexpr std::array<unsigned, 3> mysql_quoting{1062, 1292, 1366};
 // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, ER_CHECKREAD
 constexpr std::array<unsigned, 3> mysql_conflict{1205, 1213, 1020};
 
+// ER_CANT_CREATE_FILE … of a full disk or memory, of too many connections, of a shutdown, of a network that broke, of a killed statement
+// or connection, of a statement that took too long (MariaDB, MySQL), ER_RECORD_FILE_FULL, ER_GET_ERRNO.
+constexpr std::array<unsigned, 27> mysql_passing{3,    1021, 1026, 1030, 1037, 1038, 1040, 1041, 1053, 1077, 1079, 1114, 1129, 1152,
+                                                 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1317, 1927, 1969, 3024, 1836, 1290};
+
 // ER_READ_ONLY_MODE; ER_OPTION_PREVENTS_STATEMENT, which names the option
 bool says_read_only(unsigned code, std::string_view message)
 {
@@ -291,6 +296,22 @@ server_fault fault_of(std::exception const& e) noexcept
                : is_one_of(m->err_num_, mysql_data)   ? server_fault::data
                                                       : server_fault::trouble;
     return dynamic_cast<soci::soci_error const*>(&e) ? server_fault::trouble : server_fault::data;
+}
+
+bool may_pass(std::exception const& e) noexcept
+{
+    if (auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e))
+    {
+        auto const state = p->sqlstate();
+        auto const of_class = std::string_view(state).substr(0, 2);
+        // Connection, rollback of a transaction, resources, an operator, the system; a lock; a read-only server. None: libpq says it.
+        return of_class == "08" || of_class == "40" || of_class == "53" || of_class == "57" || of_class == "58" || state == "55P03" ||
+               state == "25006" || state.empty() || state.front() == ' ';
+    }
+    if (auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e))
+        return (m->err_num_ >= 2000 && m->err_num_ < 3000) || is_one_of(m->err_num_, mysql_conflict) ||
+               is_one_of(m->err_num_, mysql_passing);
+    return true;
 }
 
 bool is_read_only(std::exception const& e)

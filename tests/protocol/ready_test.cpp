@@ -41,7 +41,17 @@ TEST_P(StoreOnAServer, IsGoneAndItIsNotReady)
     EXPECT_TRUE(eventually([&] { return ready(weftd.port()).status == 503; }));
     EXPECT_EQ(ready(weftd.port())["message"], "the store takes no heartbeats of the engine");
     EXPECT_EQ(send(weftd.port(), "GET", "/api/live").status, 200u);
+
+    // Whoever submits something now is told what is known of it.
+    object const submitted{{"gid", "g1"},
+                           {"trans_type", "saga"},
+                           {"steps", boost::json::array{object{{"action", "http://127.0.0.1:1/a"}, {"compensate", ""}}}},
+                           {"payloads", boost::json::array{"{}"}}};
+    auto const   told = send(weftd.port(), "POST", "/api/dtmsvr/submit", text(submitted));
+    EXPECT_EQ(told.status, 500u);
+    EXPECT_EQ(told["written"], "not_written") << told.body;
     weftd.stop();
+    EXPECT_EQ(database.value("SELECT count(*) FROM trans_global"), "0");
 }
 
 // Whoever has begun to ask is answered; whoever comes now is not let in.

@@ -375,6 +375,49 @@ TEST_P(Builders, SayWhatIsWrong)
         }
 }
 
+// A weftd says what is known of the write, and that is passed on; what says nothing of it leaves it in doubt.
+TEST(Coordinator, ThatSaysWhatIsKnownOfAWriteIsBelieved)
+{
+    http_server              there;
+    asio::io_context         io;
+    auto const               work = asio::make_work_guard(io);
+    std::thread              thread([&] { io.run(); });
+    auto const               to = weft::connect(io.get_executor(), there.url("/api/dtmsvr"));
+    weft::global_transaction saga;
+    saga.gid = "g1";
+    saga.trans_type = "saga";
+    auto const told = [&](http_server::answer submitted, unsigned query_status) {
+        there.on("/api/dtmsvr/submit", [submitted](http_server::request const&) { return submitted; });
+        there.on("/api/dtmsvr/query", [query_status](http_server::request const&) {
+            http_server::answer a;
+            a.status = query_status;
+            a.body = R"({"message":"not now"})";
+            return a;
+        });
+        try
+        {
+            to->submit(saga, false, weft::blocking);
+        }
+        catch (weft::store_error const& e)
+        {
+            return std::string(to_string(e.written()));
+        }
+        return std::string("nothing");
+    };
+    auto const answer = [](unsigned status, std::string body) {
+        http_server::answer a;
+        a.status = status;
+        a.body = std::move(body);
+        return a;
+    };
+    EXPECT_EQ(told(answer(500, R"({"message":"no store","written":"not_written"})"), 200), "not_written");
+    EXPECT_EQ(told(answer(500, R"({"message":"no store","written":"in_doubt"})"), 200), "in_doubt");
+    EXPECT_EQ(told(answer(500, R"({"message":"no store"})"), 200), "in_doubt");
+    EXPECT_EQ(told(answer(200, R"({"dtm_result":"SUCCESS"})"), 500), "applied") << "acknowledged, and cannot be looked at";
+    io.stop();
+    thread.join();
+}
+
 // --- a message with a local transaction ---------------------------------------------------------------------------------------------------
 
 class Messages : public Builders

@@ -27,7 +27,7 @@ protected:
     environment                             env;
 };
 
-TEST_F(StoreTrouble, CallersAreToldAfterFiveSecondsAndTheTransactionIsMadeAllTheSame)
+TEST_F(StoreTrouble, CallersAreToldAfterFiveSecondsThatNothingIsWritten)
 {
     env.engine();
     env.settle();
@@ -49,10 +49,12 @@ TEST_F(StoreTrouble, CallersAreToldAfterFiveSecondsAndTheTransactionIsMadeAllThe
     catch (weft::store_error const& e)
     {
         EXPECT_THAT(e.what(), HasSubstr("connection refused"));
-        EXPECT_THAT(e.what(), HasSubstr("ask again with the same gid"));
-        EXPECT_TRUE(e.in_doubt());
+        EXPECT_THAT(e.what(), HasSubstr("nothing was written"));
+        EXPECT_EQ(e.written(), weft::known::not_written);
     }
     control->down = false;
+    env.advance(10s);
+    EXPECT_FALSE(env.query("g1"));
     EXPECT_EQ(env.execute<int>("works", "g1").value(), 3);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
 }

@@ -150,7 +150,7 @@ public:
         catch (store_error const& e)
         {
             if (some)
-                throw store_error(e.what(), store_error::certainty::in_doubt);  // of the batch
+                throw store_error(e.what(), store_error::certainty::in_doubt, e.why());  // of the batch
             throw;
         }
         return results;
@@ -379,6 +379,18 @@ private:
         return c;
     }
 
+    std::unique_ptr<connection> connect()
+    {
+        try
+        {
+            return std::make_unique<connection>(options_, dialect_, tables_);
+        }
+        catch (std::exception const& e)
+        {
+            throw store_error(as_store_error(e, false).what(), known::not_written, store_error::cause::unreachable);
+        }
+    }
+
     // A connection on which a local transaction is open, and the time. One that has been idle may have been closed by the server meanwhile,
     // and all the others with it: nothing was done on them, so nobody need hear of it.
     std::pair<std::unique_ptr<connection>, std::int64_t> begin(session_list& sessions)
@@ -391,7 +403,7 @@ private:
             try
             {
                 if (!c)
-                    c = std::make_unique<connection>(options_, dialect_, tables_);
+                    c = connect();
                 std::int64_t now = 0;
                 query(
                     c->session.sql(), dialect_.begin_with_time() + (c->lent ? ", " + dialect_.settings(c->session) : ""),
@@ -430,7 +442,8 @@ private:
         auto const what =
             (detail::is_read_only(e) ? "it is read-only, as a replica is that was not promoted: " : "") + detail::server_message(e);
         return store_error(what.starts_with(where) ? what : where + ": " + what,
-                           in_doubt ? store_error::certainty::in_doubt : store_error::certainty::not_written);
+                           in_doubt ? store_error::certainty::in_doubt : store_error::certainty::not_written,
+                           detail::may_pass(e) ? store_error::cause::passing : store_error::cause::rejected);
     }
 
     // `f(connection, now)` in one local transaction, again if others were in the way. Trouble comes out as store_error, and the connection

@@ -98,7 +98,8 @@ store_error as_store_error(std::string const& file, std::exception const& e, boo
     // These are refused before anything of the commit is written, or undo all of it.
     bool const certain = code == SQLITE_BUSY || code == SQLITE_FULL || code == SQLITE_READONLY || code == SQLITE_LOCKED;
     return store_error("sqlite " + file + ": " + message_of(e),
-                       committing && !certain ? store_error::certainty::in_doubt : store_error::certainty::not_written);
+                       committing && !certain ? store_error::certainty::in_doubt : store_error::certainty::not_written,
+                       is_trouble(e) ? store_error::cause::passing : store_error::cause::rejected);
 }
 
 bool is_trouble(std::exception const& e) noexcept

@@ -66,7 +66,7 @@ public:
                 catch (store_error const& e)
                 {
                     if (some)
-                        throw store_error(e.what(), store_error::certainty::in_doubt);  // of the batch, not of this one
+                        throw store_error(e.what(), store_error::certainty::in_doubt, e.why());  // of the batch, not of this one
                     throw;
                 }
                 catch (std::exception const& e)
@@ -389,7 +389,7 @@ private:
                 throw;
             std::optional<store_error> seen;
             if (auto const* s = dynamic_cast<store_error const*>(&e))
-                seen = committing ? store_error(s->what(), store_error::certainty::in_doubt) : *s;
+                seen = committing ? store_error(s->what(), store_error::certainty::in_doubt, s->why()) : *s;
             else
                 seen = as_store_error(options_.file, e, committing);
             if (auto const code = code_of(e); code != SQLITE_BUSY && code != SQLITE_FULL)

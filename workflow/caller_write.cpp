@@ -1,0 +1,90 @@
+#include "workflow/caller_write.hpp"
+
+#include "workflow/engine_core.hpp"
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// What one takes besides its payload, about.
+constexpr std::size_t overhead = 1'024;
+
+}  // namespace
+
+std::string and_known(known written)
+{
+    switch (written)
+    {
+    case known::applied:
+        return "; what was asked for is durable";
+    case known::not_written:
+        return "; nothing was written";
+    case known::in_doubt:
+        break;
+    }
+    return "; whether it was written is not known: ask again with the same gid";
+}
+
+std::exception_ptr stopped_error(std::string const& gid, known written)
+{
+    auto const what = written == known::applied ? std::string("the engine stopped; the transaction goes on with the next one")
+                                                : "the engine stopped" + and_known(written);
+    return std::make_exception_ptr(unfinished(unfinished::why::stopped, what, gid, written));
+}
+
+caller_write::caller_write(engine_core& engine, std::string gid, std::size_t bytes)
+    : engine_(engine)
+    , gid_(std::move(gid))
+    , bytes_(bytes + overhead)
+{
+    engine_.callers_write_waits(bytes_);
+}
+
+void caller_write::leave() noexcept
+{
+    if (std::exchange(waits_, false))
+        engine_.callers_write_left(bytes_);
+}
+
+void caller_write::count() noexcept
+{
+    if (!std::exchange(counted_, true))
+        engine_.is_coming();
+}
+
+void caller_write::uncount() noexcept
+{
+    if (std::exchange(counted_, false))
+        engine_.has_come();
+}
+
+void caller_write::on_trouble(store_error const& trouble)
+{
+    if (trouble.written() == known::not_written)
+        leave();
+    fail(std::make_exception_ptr(store_error(trouble.what() + and_known(trouble.written()), trouble.written(), trouble.why())));
+}
+
+void caller_write::on_stopped(known written)
+{
+    leave();
+    fail(stopped_error(gid_, written));
+}
+
+void asking::go()
+{
+    if (needs_life_ && engine_.stopping())
+        return on_stopped(known::not_written);
+    auto        w = make_();
+    auto const* creates = std::get_if<create_write>(&w);
+    auto const* decides = std::get_if<decide_write>(&w);
+    if ((creates && !creates->owner.empty()) || (decides && !decides->owner.empty()))
+        count();
+    engine_.commits().add(std::move(w), this);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft

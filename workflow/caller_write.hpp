@@ -1,0 +1,100 @@
+// A write that somebody outside waits for: a submission, a request, what a manager is asked for. It waits until the engine is alive, if it
+// has to be, then in the committer's queue; there and here it can be taken back, and its caller hears what is known of it (I8).
+#pragma once
+
+#include "workflow/committer.hpp"
+
+#include <functional>
+#include <string>
+
+namespace weft {
+inline namespace v0 {
+namespace detail {
+
+class engine_core;
+
+// What is told of a write that did not come to its end.
+std::exception_ptr stopped_error(std::string const& gid, known written);
+std::string        and_known(known written);  // "; nothing was written"
+
+// All on the engine's strand.
+class caller_write : public write_sink
+{
+public:
+    // It counts towards what may wait until it has left.
+    caller_write(engine_core& engine, std::string gid, std::size_t bytes);
+    ~caller_write() override
+    {
+        leave();
+        uncount();
+    }
+    caller_write(caller_write const&) = delete;
+
+    bool is_callers() const noexcept final { return true; }
+
+    // Nothing stands in its way any more: it queues its write, or tells its caller why not.
+    virtual void go() = 0;
+
+    // Tells its caller. Only the first time counts.
+    virtual void fail(std::exception_ptr error) = 0;
+
+    void on_trouble(store_error const& trouble) final;
+    void on_stopped(known written) final;
+
+    std::string const& gid() const noexcept { return gid_; }
+
+protected:
+    // The store has answered, or it has been taken back.
+    void leave() noexcept;
+
+    // Its transaction is leased to this engine with it, and will be in memory soon.
+    void count() noexcept;
+    void uncount() noexcept;
+
+    engine_core& engine_;
+    std::string  gid_;
+
+private:
+    std::size_t bytes_;
+    bool        waits_ = true;
+    bool        counted_ = false;
+};
+
+// One that waits for its answer and nothing else.
+class asking final : public caller_write
+{
+public:
+    using then = std::function<void(std::exception_ptr, write_result const&)>;
+
+    // `make` is called when it is queued.
+    asking(engine_core& engine, std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make, then t)
+        : caller_write(engine, std::move(gid), bytes)
+        , needs_life_(needs_life)
+        , make_(std::move(make))
+        , then_(std::move(t))
+    { }
+
+    void go() override;
+    void fail(std::exception_ptr error) override { tell(error, {}); }
+    void on_written(write_result const& r, write&) override
+    {
+        leave();
+        uncount();
+        tell(nullptr, r);
+    }
+
+private:
+    void tell(std::exception_ptr error, write_result const& r)
+    {
+        if (auto const t = std::exchange(then_, nullptr))
+            t(error, r);
+    }
+
+    bool                   needs_life_;
+    std::function<write()> make_;
+    then                   then_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace weft
