@@ -115,26 +115,27 @@ void engine_core::submission::on_written(write_result const& r, write& w)
 class engine_core::request final : public write_sink
 {
 public:
-    explicit request(std::function<void(std::exception_ptr, written)> t) : then_(std::move(t)) { }
+    using then = std::function<void(std::exception_ptr, write_result const&)>;
+    explicit request(then t) : then_(std::move(t)) { }
 
     void on_written(write_result const& r, write&) override
     {
         if (then_)
-            std::exchange(then_, nullptr)(nullptr, r.what);
+            std::exchange(then_, nullptr)(nullptr, r);
     }
     void on_store_trouble(store_error const& trouble) override
     {
         if (then_)
-            std::exchange(then_, nullptr)(std::make_exception_ptr(trouble), written::refused);
+            std::exchange(then_, nullptr)(std::make_exception_ptr(trouble), {written::refused, {}, {}});
     }
     void on_stopped() override
     {
         if (then_)
-            std::exchange(then_, nullptr)(stopped_error({}), written::refused);
+            std::exchange(then_, nullptr)(stopped_error({}), {written::refused, {}, {}});
     }
 
 private:
-    std::function<void(std::exception_ptr, written)> then_;
+    then then_;
 };
 
 void engine_core::deadline_timer::on_timer()
@@ -393,7 +394,7 @@ void engine_core::look_for_late_cancel(std::string const& gid)
              [this](std::exception_ptr, std::optional<transaction> row) {
                  if (row && row->cancel_requested && row->status == status::prepared && !row->paused_reason.empty())
                      committer_.add(request_write{row->gid, request_write::kind::cancel},
-                                    new request([this](std::exception_ptr, written) { claim(); }));
+                                    new request([this](std::exception_ptr, write_result const&) { claim(); }));
              });
 }
 
@@ -429,11 +430,13 @@ void engine_core::list(list_filter filter, done<std::vector<transaction>> answer
 void engine_core::cancel(std::string gid, done<cancel_answer> answer)
 {
     auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
-    auto then = [this, gid, shared](std::exception_ptr error, written w) {
-        if (!error && w == written::unknown_gid)
+    auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && r.what == written::wrong_type)
+            return cancel_pattern(gid, r.why, std::move(*shared));
+        if (!error && r.what == written::unknown_gid)
             error = std::make_exception_ptr(misuse(misuse::code::unknown_gid, "there is no such transaction", gid));
-        (*shared)->complete(error, w == written::done ? cancel_answer::accepted : cancel_answer::too_late);
-        if (error || w != written::done)
+        (*shared)->complete(error, r.what == written::done ? cancel_answer::accepted : cancel_answer::too_late);
+        if (error || r.what != written::done)
             return;
         if (auto const running = running_.find(gid); running != running_.end())
             boost::intrusive_ptr<attempt>(running->second)->cancel_requested();
@@ -446,8 +449,8 @@ void engine_core::cancel(std::string gid, done<cancel_answer> answer)
 void engine_core::resume(std::string gid, done<std::monostate> answer)
 {
     auto shared = std::make_shared<done<std::monostate>>(std::move(answer));
-    auto then = [this, gid, shared](std::exception_ptr error, written w) {
-        if (!error && w == written::unknown_gid)
+    auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && r.what == written::unknown_gid)
             error = std::make_exception_ptr(misuse(misuse::code::unknown_gid, "there is no such transaction", gid));
         (*shared)->complete(error, {});
         claim();

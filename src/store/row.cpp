@@ -64,8 +64,11 @@ write_result extend(transaction& row, extend_write const& w, bool repeated, time
     }
     row.journal.insert(row.journal.size() - 2, w.entries);
     row.position = w.position_after();
-    row.attempts = row.sends = 0;
-    row.last_error.clear();
+    if (!w.sent_again)
+    {
+        row.attempts = row.sends = 0;
+        row.last_error.clear();
+    }
     row.updated = now;
     if (w.decide == extend_write::decision::commit)
     {
@@ -103,6 +106,8 @@ write_result request(transaction& row, request_write const& w, time_point now)
 {
     if (w.what == request_write::kind::cancel)
     {
+        if (row.workflow.empty())
+            return {written::wrong_type, row.trans_type, {}};
         if (row.status != status::prepared)
             return {written::too_late, {}, {}};
         row.cancel_requested = true;

@@ -239,6 +239,8 @@ server_writes::judgement server_writes::judge(request_write const& w, head const
 {
     if (!row)
         return {false, {written::unknown_gid, {}, {}}};
+    if (w.what == request_write::kind::cancel && row->workflow.empty())
+        return {false, {written::wrong_type, row->trans_type, {}}};
     if (w.what == request_write::kind::cancel)
         return row->status == "prepared" ? judgement{true, {}} : judgement{false, {written::too_late, {}, {}}};
     return {is_open(row->status), {}};
