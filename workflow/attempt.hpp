@@ -98,6 +98,9 @@ public:
     // Somebody asked to cancel, and the request is durable.
     virtual void cancel_requested() = 0;
 
+    // Somebody at this engine decided something about it, and that is durable; the lease is this engine's still. Of patterns.
+    virtual void decided_for() { }
+
     // The engine stops: park at the next point where nothing is lost.
     virtual void stop() = 0;
 

@@ -506,6 +506,8 @@ void engine_core::cancel(std::string gid, done<cancel_answer> answer)
 {
     auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
     auto then = [this, gid, shared](std::exception_ptr error, write_result const& r) {
+        if (!error && r.what == written::wrong_type)
+            return cancel_pattern(gid, r.why, std::move(*shared));
         if (!error && r.what == written::unknown_gid)
             error = std::make_exception_ptr(misuse(misuse::code::unknown_gid, "there is no such transaction", gid));
         if (!error && r.what == written::refused)

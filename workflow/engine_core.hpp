@@ -264,7 +264,10 @@ private:
     void          find_pattern(std::string gid, std::string trans_type, std::string verb,
                                std::function<void(std::exception_ptr, std::optional<transaction>)> then);
     void          decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer);
+    void          after_decision(std::string gid, std::optional<status> made,
+                                 std::function<void(std::exception_ptr, std::optional<transaction>, bool ours)> then);
     void          run_decided(transaction row, bool wait, done<transaction> answer);
+    void          cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer);
     void          answer_passes(transaction const& row);
     void          check_stopped();
     void          finish_stop();

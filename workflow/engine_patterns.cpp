@@ -375,28 +375,15 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
         bool const done = r.what == written::done;
         if (!done && (!already || r.why != to_string(*already)))
             return (*shared)->complete(wrong_status(gid, r.why, verb), {});
-        // Whoever had it here has it no more.
         if (done)
-        {
             unparked_.erase(gid);
-            if (auto const running = running_.find(gid); running != running_.end())
-                forget(*boost::intrusive_ptr<attempt>(running->second));
-        }
-        find(gid, [this, gid, wait, done, shared](std::exception_ptr failed, std::optional<transaction> row) {
+        auto const made = done ? std::optional(decision->to) : std::nullopt;
+        after_decision(gid, made, [this, gid, wait, shared](std::exception_ptr failed, std::optional<transaction> row, bool ours) {
             if (failed || !row)
-            {
-                if (done)
-                {
-                    claim_in_doubt_ = true;  // it is leased, and nobody runs it
-                    claim();
-                }
                 return (*shared)->complete(failed ? applied_but(failed) : unknown(gid), {});
-            }
-            if (done && row->owner == incarnation_ && !is_final(row->status))
+            if (ours)
                 return run_decided(std::move(*row), wait, std::move(*shared));
-            if (done)
-                answer_passes(*row);
-            else if (wait && !is_final(row->status) && running_.contains(gid))
+            if (wait && !is_final(row->status) && running_.contains(gid))
                 return passes_[gid].push_back(std::move(*shared));  // it is under way here already
             (*shared)->complete(nullptr, std::move(*row));
         });
@@ -406,13 +393,101 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
     ask_when_alive(decision->gid, bytes, std::move(make), std::move(then));
 }
 
+// Reads it, after a decision that was `made` here, or by somebody else before. An attempt that has it here goes on from there; else it is this
+// engine's to begin (`ours`), if the decision leased it.
+void engine_core::after_decision(std::string gid, std::optional<status> made,
+                                 std::function<void(std::exception_ptr, std::optional<transaction>, bool)> then)
+{
+    auto const running = running_.find(gid);
+    bool const here = running != running_.end();
+    if (made && here && is_final(*made))
+        forget(*boost::intrusive_ptr<attempt>(running->second));
+    else if (made && here)
+        boost::intrusive_ptr<attempt>(running->second)->decided_for();
+    auto told = [this, made, here, then = std::move(then)](std::exception_ptr failed, std::optional<transaction> row) {
+        bool const there = !failed && row;
+        if (made && !there)
+        {
+            claim_in_doubt_ = true;  // it may be leased, and nobody runs it
+            claim();
+        }
+        bool const ours = made && there && !here && row->owner == incarnation_ && !is_final(row->status);
+        if (made && there && !ours && !running_.contains(row->gid))
+            answer_passes(*row);
+        then(failed, std::move(row), ours);
+    };
+    find(std::move(gid), std::move(told));
+}
+
+// Nobody has to come by and read a request: to cancel a pattern is to decide, at once. What its clients have submitted is decided already, but
+// for a saga, which goes forward until all of its actions are done.
+void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer)
+{
+    decide_write w;
+    w.gid = gid;
+    w.trans_type = trans_type;
+    w.from = {status::prepared};
+    w.to = status::aborting;
+    w.reason = cancelled_reason;
+    if (trans_type == "saga")
+        w.from.push_back(status::submitted);
+    else if (trans_type == "msg")
+        w.to = status::failed;
+    else if (trans_type != "tcc" && trans_type != "xa")
+    {
+        auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
+        return find(gid, [gid, trans_type, shared](std::exception_ptr failed, std::optional<transaction> row) {
+            if (!failed && !row)
+                failed = unknown(gid);
+            if (!failed && !is_final(row->status))
+                failed = std::make_exception_ptr(misuse(
+                    misuse::code::wrong_status, "a transaction of type '" + trans_type + "' runs elsewhere, and is cancelled there", gid));
+            (*shared)->complete(failed, cancel_answer::too_late);
+        });
+    }
+    bool const leases = remote_ && life_ == life::alive && !stopping_ && !is_final(w.to);
+    if (leases)
+        w.owner = incarnation_;
+    auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
+    auto then = [this, gid, trans_type, owner = w.owner, to = w.to, shared](std::exception_ptr error, write_result const& r) {
+        if (error)
+            return (*shared)->complete(error, {});
+        switch (r.what)
+        {
+        case written::done:
+            (*shared)->complete(nullptr, cancel_answer::accepted);
+            return after_decision(gid, to, [this](std::exception_ptr, std::optional<transaction> row, bool ours) {
+                if (ours)
+                    run_decided(std::move(*row), false, nullptr);
+                else
+                    claim();
+            });
+        case written::too_late:
+            return (*shared)->complete(nullptr, cancel_answer::too_late);
+        case written::fenced:
+            if (!owner.empty() && owner == incarnation_)
+                lost_incarnation();
+            return cancel_pattern(gid, trans_type, std::move(*shared));
+        case written::wrong_type:  // it was removed, and another one has its gid
+            return cancel(gid, std::move(*shared));
+        case written::unknown_gid:
+            return (*shared)->complete(unknown(gid), {});
+        default:
+            return (*shared)->complete(refused(r, gid), {});
+        }
+    };
+    auto const bytes = w.reason.size();
+    ask(
+        std::move(gid), bytes, [w = std::move(w)] { return write(w); }, std::move(then));
+}
+
 // It is leased to this incarnation, or was: an attempt begins, and the caller hears at once or when that has ended.
 void engine_core::run_decided(transaction row, bool wait, done<transaction> answer)
 {
     bool const ours = life_ == life::alive && row.owner == incarnation_ && !row.owner.empty();
     if (wait && ours)
         passes_[row.gid].push_back(std::move(answer));
-    else
+    else if (answer)
         answer->complete(nullptr, row);
     if (ours)
         begin(std::move(row));

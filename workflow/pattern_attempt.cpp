@@ -45,19 +45,8 @@ callback callback_of(transaction const& t)
 void pattern_attempt::begin(transaction row)
 {
     engine_.count(counters::event::attempts);
-    load(std::move(row));
-    next_ = pattern_of(row_->trans_type);
-    if (!next_)
-        return pause("there is no pattern \"" + row_->trans_type + "\"");
-    try
-    {
-        settings_ = settings_of(*row_, engine_.pattern_defaults());
-    }
-    catch (misuse const& e)
-    {
-        return pause(e.what());
-    }
-    interval_ = row_->interval.count() > 0 ? row_->interval : settings_.retry_interval;
+    if (!take(std::move(row)))
+        return;
     // Past the limit it is tried once after each wait: every other time it is claimed.
     auto const limit = engine_.options().attempt_limit;
     if (row_->attempts > limit && (row_->attempts - limit) % 2 == 1)
@@ -65,11 +54,25 @@ void pattern_attempt::begin(transaction row)
     advance();
 }
 
-void pattern_attempt::load(transaction row)
+// False: what the row says cannot be read, and the attempt pauses it.
+bool pattern_attempt::take(transaction row)
 {
     *row_ = std::move(row);
     loaded_ = engine_.time().since_boot();
     states_.resize(row_->ops.size());  // rows are only ever added, at the end
+    next_ = pattern_of(row_->trans_type);
+    if (!next_)
+        return pause("there is no pattern \"" + row_->trans_type + "\""), false;
+    try
+    {
+        settings_ = settings_of(*row_, engine_.pattern_defaults());
+    }
+    catch (misuse const& e)
+    {
+        return pause(e.what()), false;
+    }
+    interval_ = row_->interval.count() > 0 ? row_->interval : settings_.retry_interval;
+    return true;
 }
 
 void pattern_attempt::abandon() noexcept
@@ -122,7 +125,7 @@ bool pattern_attempt::branch_under_way(std::string const& branch_id) const
 
 void pattern_attempt::advance()
 {
-    if (ended_ || writing_ || held_ || !next_)
+    if (ended_ || writing_ || held_)
         return;
     std::vector<std::size_t> sendable;
     bool                     ask = false;
@@ -184,8 +187,14 @@ void pattern_attempt::decide(next_step& step)
     record_.to = step.to;
     if (!step.reason.empty())
         row_->reason = record_.reason = short_reason(std::move(step.reason));
+    forget_what_was_before();
+}
+
+// What was learnt, and what was to be asked again, belongs to the status that it had.
+void pattern_attempt::forget_what_was_before()
+{
     failure_.clear();
-    // What was to be asked again belongs to what was before.
+    question_.later = false;
     for (auto& s : states_)
         s.later = false;
 }
@@ -223,16 +232,30 @@ void pattern_attempt::on_written(write_result const& r, write& w)
     }
 }
 
-// Somebody wrote to its row: a client that registered a branch or stopped it, and then it goes on from there; or another owner.
+// What is under way stays under way: a branch is undone when its action has returned.
+void pattern_attempt::decided_for()
+{
+    if (reading_)
+        read_again_ = true;  // what is being read may be what was before
+    else if (!ended_ && !writing_)
+        reload();
+    // Else its write will be refused, and then it looks.
+}
+
+// Somebody wrote to its row: a client that registered a branch or decided something here, and then it goes on from there; or another owner.
 void pattern_attempt::reload()
 {
-    writing_ = true;
+    writing_ = reading_ = true;
+    read_again_ = false;
     boost::intrusive_ptr<pattern_attempt> self(this);
     engine_.find(gid_, [self](std::exception_ptr error, std::optional<transaction> row) {
+        self->reading_ = false;
         if (self->ended_)
             return;
+        if (self->read_again_)
+            return self->reload();
         auto& engine = self->engine_;
-        if (error || !row || row->owner != engine.owner() || is_final(row->status) || row->status != self->row_->status)
+        if (error || !row || row->owner != engine.owner() || is_final(row->status))
         {
             engine.count(counters::event::fenced);
             if (auto* log = engine.log())
@@ -240,8 +263,13 @@ void pattern_attempt::reload()
             return self->end(ended_as::fenced);
         }
         self->writing_ = false;
-        self->load(std::move(*row));
-        self->advance();
+        if (row->status != self->row_->status)
+        {
+            self->record_ = {};
+            self->forget_what_was_before();
+        }
+        if (self->take(std::move(*row)))
+            self->advance();
     });
 }
 
@@ -362,6 +390,8 @@ void pattern_attempt::answered(std::size_t at, outcome o)
 
 void pattern_attempt::question_answered(outcome o)
 {
+    if (row_->status != status::prepared)
+        return advance();  // somebody decided while it was under way
     question_.later = true;
     if (row_->trans_type == "workflow")
     {

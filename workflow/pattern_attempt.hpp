@@ -23,7 +23,8 @@ public:
     void begin(transaction row);
 
     void go_on() override;
-    void cancel_requested() override { }  // clients abort
+    void cancel_requested() override { }  // it is decided instead
+    void decided_for() override;
     void stop() override;
     void abandon() noexcept override;
     void on_answer(class send& of, outcome o, bool permanent) override;
@@ -40,9 +41,10 @@ private:
     void on_written(write_result const&, write&) override;
     void on_timer() override { }
 
-    void                                  load(transaction row);
+    bool                                  take(transaction row);
     void                                  advance();
     void                                  decide(next_step& step);
+    void                                  forget_what_was_before();
     void                                  send_operation(std::size_t at);
     void                                  send_question();
     void                                  send(operation_state& of, branch where, remote_operation operation);
@@ -71,7 +73,7 @@ private:
     std::chrono::milliseconds                            interval_{0};
     unsigned                                             unanswered_ = 0;  // sends of actions in this attempt that brought no result
     bool                                                 errors_ = false, progress_ = false;
-    bool                                                 writing_ = false, parking_now_ = false;
+    bool                                                 writing_ = false, reading_ = false, read_again_ = false;
     bool                                                 stopping_ = false, held_ = false, ended_ = false;
 };
 

@@ -64,6 +64,8 @@ void workflow_attempt::begin(program const& p, transaction row)
     *row_ = std::move(row);
     engine_.count(counters::event::attempts);
     last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(row_->created.time_since_epoch()).count();
+    cancelled_ = row_->cancel_requested && row_->status == status::prepared;
+    collecting_ = cancelled_ || row_->status != status::prepared;
     if (row_->attempts > engine_.options().attempt_limit)
         return pause(
             "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
@@ -85,8 +87,6 @@ void workflow_attempt::begin(program const& p, transaction row)
     {
         return pause(std::string("the journal cannot be read: ") + e.what());
     }
-    cancelled_ = row_->cancel_requested && row_->status == status::prepared;
-    collecting_ = cancelled_ || row_->status != status::prepared;
     try
     {
         prepare(p, row_->input);
@@ -208,6 +208,7 @@ bool workflow_attempt::replay(branch_call& call, recorded_branch const& recorded
         u.send = recorded.send;
         if (recorded.second == recorded_branch::phase2::done)
             u.second = recorded_branch::phase2::done;
+        u.refused_before = recorded.second == recorded_branch::phase2::refused;
     }
     switch (recorded.is)
     {

@@ -67,6 +67,7 @@ private:
         recorded_branch::state            is = recorded_branch::state::sent;
         recorded_branch::phase2           second = recorded_branch::phase2::open;
         bool                              maybe = false;
+        bool                              refused_before = false;  // in phase 2, in an earlier attempt
         unsigned                          send = 1;
     };
 
@@ -164,7 +165,8 @@ private:
     std::uint64_t                     asked_ = 0;
     std::uint64_t                     uuids_ = 0, randoms_ = 0;
 
-    std::string   entries_;  // not yet durable
+    std::string   entries_;             // not yet durable
+    bool          sent_again_ = false;  // all that they say is that an operation is sent again
     std::uint32_t entry_count_ = 0;
     std::uint64_t entries_total_ = 0;
     std::uint32_t open_entries_ = 0;  // in the unsealed part, those not yet durable included

@@ -4,6 +4,8 @@
 
 #include <weft/detail/fault.hpp>
 
+#include <algorithm>
+
 namespace weft {
 inline namespace v0 {
 namespace detail {
@@ -42,6 +44,7 @@ void workflow_attempt::decide(extend_write::decision d, std::string text, std::s
     drop_body();
     orphan_send();
     current_.reset();
+    row_->sends = 0;  // those were of an operation that is over
     decision_ = d;
     if (d == extend_write::decision::commit)
         row_->result = std::move(text);
@@ -92,6 +95,9 @@ void workflow_attempt::begin_phase2()
     in_phase2_ = true;
     phase2_next_ = 0;
     resent_ = false;
+    // The operation that was under way when the attempt before this one ended comes first: the count of sends in the row is its.
+    if (!rolling_back())
+        std::stable_partition(undoables_.begin(), undoables_.end(), [](auto const& u) { return !u.refused_before; });
     if (fault(planted::undo_in_order))
         std::reverse(undoables_.begin(), undoables_.end());
 }

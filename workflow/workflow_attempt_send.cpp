@@ -57,6 +57,7 @@ void workflow_attempt::prepare_send()
     {
         // A lost send may still be prepared under its own number; this one gets the next.
         auto& u = *undo_of_current();
+        sent_again_ = entry_count_ == 0;
         append({.id = current_id_, .op = op_, .send = ++u.send});
     }
     if (entry_count_ > 0 && !fault(planted::send_before_flush))
@@ -263,6 +264,7 @@ void workflow_attempt::record(outcome const& o)
     }
     append(e);
     row_->sends = 0;
+    row_->last_error.clear();
     resent_ = false;
 }
 

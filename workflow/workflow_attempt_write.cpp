@@ -34,7 +34,8 @@ extend_write workflow_attempt::extension(extend_write::decision d, bool finish)
         w.text = row_->reason;
         w.details = row_->result;
     }
-    if (open_bytes_ >= engine_.options().seal_at && open_entries_ > 0)
+    w.sent_again = std::exchange(sent_again_, false);
+    if (open_bytes_ >= engine_.options().seal_at && open_entries_ > 0 && !w.sent_again)
     {
         w.seal_part = parts_ + 1;
         w.seal_entries = entries_total_;
@@ -63,7 +64,8 @@ void workflow_attempt::extended(extend_write const& w)
     entries_total_ += w.entry_count;
     open_entries_ += w.entry_count;
     open_bytes_ += w.entries.size();
-    row_->attempts = 0;
+    if (!w.sent_again)
+        row_->attempts = 0;
     if (w.decide == extend_write::decision::commit)
         row_->status = status::submitted;
     else if (w.decide == extend_write::decision::roll_back)
@@ -184,7 +186,7 @@ void workflow_attempt::pause(std::string reason)
 {
     parking_ = {};
     parking_.paused_reason = readable(std::move(reason));
-    parking_.sends = row_->sends;
+    row_->sends = 0;  // whoever resumes it wants it to be tried as if for the first time
     if (entry_count_ > 0)
         return write_entries(after_write::park);
     write_park();

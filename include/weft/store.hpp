@@ -59,7 +59,7 @@ struct transaction
     std::string   owner;          ///< the incarnation that leases it; empty if nobody does
     std::int64_t  position = 0;   ///< facts recorded: journal entries, the decision, the end
     std::uint32_t attempts = 0;   ///< claims since the last journal entry or orderly end of an attempt
-    std::uint32_t sends = 0;      ///< sends of the operation under way since the last journal entry
+    std::uint32_t sends = 0;      ///< sends of the operation under way that had no outcome
     std::string   result;         ///< JSON; set with the decision to commit. Rolled back: the failure's code and payload, if it has any
     std::string   reason;         ///< why it rolls back; set with that decision
     std::string   last_error;     ///< why the last attempt ended without an end
@@ -128,6 +128,10 @@ struct extend_write
     bool          commits = false;  ///< which final status: succeed or failed
     std::string   text;             ///< with a decision: the result as JSON, or the reason
     std::string   details{};        ///< with a decision to roll back: what becomes `transaction::result`
+
+    /// The one entry says only that an operation is sent again. That is no progress: `attempts`, `sends` and `last_error` stay. No decision
+    /// comes with it, and it seals nothing.
+    bool sent_again = false;
 
     /// Before extending, move the journal so far into part `seal_part` (from 1), which then holds all entries before
     /// `seal_entries`. 0: do not seal.
@@ -198,7 +202,7 @@ struct request_write
 {
     enum class kind : std::uint8_t
     {
-        cancel,  ///< refused as too_late once there is a decision
+        cancel,  ///< refused as too_late once there is a decision, and as wrong_type of a pattern: that is cancelled by a `decide_write`
         resume   ///< clears a pause and the count of attempts
     };
     std::string gid;
@@ -217,7 +221,7 @@ enum class written : std::uint8_t
     cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
     too_late,          ///< a request to cancel met a decision; register, decide: the status is another (see `why`)
     unknown_gid,
-    wrong_type,  ///< register, decide: it is of another type, or a workflow of this library (`why` says which)
+    wrong_type,  ///< register, decide: it is of another type, or a workflow of this library (`why` says which); request: `why` is its type
     refused      ///< the store refused this write alone (see `why`); nothing of it was written, unless it says `in_doubt`
 };
 

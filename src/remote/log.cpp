@@ -214,6 +214,7 @@ log_row reader::read_row(boost::json::object const& head, std::string_view body)
     r.extends.seal_entries = number_of(head, "sealed");
     r.extends.text = std::exchange(r.text, {});
     r.extends.details = text_of(head, "details");
+    r.extends.sent_again = number_of(head, "again") > 0;
     if (auto const decided = text_of(head, "decide"); !decided.empty())
         r.extends.decide = decided == "commit" ? extend_write::decision::commit : extend_write::decision::roll_back;
     return r;
@@ -242,6 +243,8 @@ std::vector<std::string> written(log_row const& r)
             body.remove_prefix(1);
         if (w.entry_count > 0)
             head["count"] = w.entry_count;
+        if (w.sent_again)
+            head["again"] = 1;
         if (w.seal_part > 0)
         {
             head["seal"] = w.seal_part;

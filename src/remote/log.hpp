@@ -9,6 +9,7 @@
 //     {"by":"5c0e…","does":"extend","count":2}           two entries of the journal, which follow
 //     {"by":"5c0e…","does":"extend","count":1,"decide":"commit","text":…}
 //     {"by":"5c0e…","does":"extend","decide":"roll_back","text":"no","details":…}   the reason, and the failure's code and payload as JSON text
+//     {"by":"5c0e…","does":"extend","count":1,"again":1} an operation is sent again: no progress
 //     {"by":"5c0e…","does":"input"}                      the input, where it was too long to go with the creation
 //     {"by":"5c0e…","does":"pause","text":"why"}
 //     {"does":"cancel"}   {"does":"resume"}              anybody's request

@@ -353,6 +353,11 @@ private:
             w.finish = true;
             w.commits = row->status == weft::status::submitted;
         }
+        else if (w.entry_count == 1 && pick(4) == 0)
+        {
+            w.sent_again = true;
+            return w;
+        }
         if (row && !empty && pick(6) == 0)
         {
             w.seal_part = static_cast<std::uint32_t>(row->parts.size()) + 1;

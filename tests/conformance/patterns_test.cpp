@@ -472,6 +472,23 @@ TEST_P(PatternStore, DecidesAtSomebodysRequestAndFencesTheOwner)
     EXPECT_THAT(store->claim("engine-a", patterns, 10, true).rows, IsEmpty());
 }
 
+TEST_P(PatternStore, TakesNoRequestToCancelForThatIsADecision)
+{
+    apply(prepared("g1"));
+    apply(saga("g2"));
+    finish("g3");
+    for (auto const& [gid, type] : {std::pair("g1", "tcc"), std::pair("g2", "saga"), std::pair("g3", "saga")})
+    {
+        auto const before = row(gid);
+        auto const said = result_of(weft::request_write{gid, weft::request_write::kind::cancel});
+        EXPECT_EQ(said.what, written::wrong_type);
+        EXPECT_EQ(said.why, type);
+        EXPECT_FALSE(row(gid).cancel_requested);
+        EXPECT_EQ(row(gid).due, before.due);
+    }
+    EXPECT_EQ(apply(weft::request_write{"g1", weft::request_write::kind::resume}), written::done);
+}
+
 TEST_P(PatternStore, DecidesNothingForAnEngineThatIsNotListed)
 {
     apply(prepared("g1"));

@@ -228,6 +228,31 @@ TEST_P(Store, KeepsTheCountOfAttemptsThatEndedInDisorder)
     EXPECT_EQ(store->claim("engine-a", names, 10, false).rows.at(0).attempts, 2u);
 }
 
+TEST_P(Store, CountsNoProgressWhereAnOperationIsOnlySentAgain)
+{
+    apply(create("g1"));
+    auto w = park("g1", 0, 0s);
+    w.keep_attempts = true;
+    w.sends = 3;
+    w.last_error = "it broke down";
+    apply(w);
+    ASSERT_THAT(store->claim("engine-a", names, 10, false).rows, SizeIs(1));
+    auto again = extend("g1", 0, R"({"id":"01"})");
+    again.sent_again = true;
+    EXPECT_EQ(apply(again), written::done);
+    EXPECT_EQ(apply(again, true), written::done);
+    EXPECT_EQ(row("g1").position, 1);
+    EXPECT_EQ(row("g1").journal, R"({"journal":[{"id":"01"}]})");
+    EXPECT_EQ(row("g1").attempts, 2u);
+    EXPECT_EQ(row("g1").sends, 3u);
+    EXPECT_EQ(row("g1").last_error, "it broke down");
+    EXPECT_EQ(apply(again), written::fenced);
+    EXPECT_EQ(apply(extend("g1", 1, R"(,{"id":"02"})")), written::done);
+    EXPECT_EQ(row("g1").attempts, 0u);
+    EXPECT_EQ(row("g1").sends, 0u);
+    EXPECT_EQ(row("g1").last_error, "");
+}
+
 TEST_P(Store, DoesNotClaimWhatIsPausedUntilItIsResumed)
 {
     apply(create("g1"));

@@ -385,6 +385,15 @@ TYPED_TEST(Barrier, KeepsParametersOutOfItsErrors)
         }
 }
 
+TYPED_TEST(Barrier, GivesAMessageUpHoweverOftenItIsAskedFor)
+{
+    auto const meant = [&] { return this->in_transaction([&] { return barrier::message_was_meant(this->sql.connection, "g1"); }); };
+    EXPECT_FALSE(meant());
+    EXPECT_FALSE(meant()) << "the mark that the question left is not the sender's";
+    EXPECT_THROW(this->in_transaction([&] { barrier::mean_message(this->sql.connection, "g1"); }), weft::failure);
+    EXPECT_FALSE(meant());
+}
+
 TYPED_TEST(Barrier, HoldsNoSnapshotAfterItHasRead)
 {
     this->guarded(operation::action);

@@ -87,6 +87,8 @@ weft::workflow<void> dawdles(weft::context& wf, weft::database& db, std::string 
     co_await wf.step("dawdle", weft::sql(db, &dawdle), what);
 }
 
+void nothing() { }
+
 // An operation that ends the store's transaction, among others that share it.
 using wrong_operation = void (*)(soci::session&, std::string);
 weft::workflow<int> goes_wrong(weft::context& wf, weft::database& db, wrong_operation const& wrong, std::string what)
@@ -248,6 +250,51 @@ weft::workflow<void> adds_child(weft::context& wf, weft::database& db)
 {
     auto const once = weft::retry_policy{.attempts = 1, .then = weft::retry_policy::exhausted::roll_back};
     co_await wf.step(weft::named("child").retry(once), weft::sql(db, &add_child));
+}
+
+weft::workflow<void> reserves_twice(weft::context& wf, weft::database& db, std::string)
+{
+    co_await wf.tcc("elsewhere", &nothing, &nothing, &nothing);
+    co_await wf.tcc("here", weft::sql(db, &enter), weft::sql(db, &enter), weft::sql(db, &take_back), std::string("here"));
+}
+
+// The last confirmation commits together with the final status, unless another one was refused.
+TEST(SameDatabase, ForgetsNoConfirmationThatWasRefusedBeforeTheLastOne)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment env(options);
+    shop        our;
+    our.open(env);
+    env.add("reserves twice", &reserves_twice, std::ref(*our.db));
+    env.on("elsewhere", weft::operation::confirm).fails("card expired").runs();
+    env.submit("reserves twice", "g1", std::string());
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
+    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("was refused: card expired"));
+}
+
+int                  asked = 0;
+void                 is_down(soci::session&, std::string) { ++asked, throw std::runtime_error("down"); }
+weft::workflow<void> asks(weft::context& wf, weft::database& db, std::string what)
+{
+    co_await wf.step("ask", weft::sql(db, &is_down), what);
+}
+
+TEST(SameDatabase, AsksAgainAsOftenAsThePolicySays)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    options.engine.retry = {.initial = std::chrono::milliseconds(10), .attempts = 3};
+    environment env(options);
+    shop        our;
+    our.open(env);
+    asked = 0;
+    env.add("asks", &asks, std::ref(*our.db));
+    env.submit("asks", "g1", std::string("what"));
+    env.advance(std::chrono::minutes(1));
+    EXPECT_EQ(asked, 3);
+    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("sent 3 times"));
 }
 
 TEST(SameDatabase, EnforcesForeignKeysWhereThatWasAskedFor)

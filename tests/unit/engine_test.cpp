@@ -1,4 +1,5 @@
 // The engine's ways in: execute, submit, query, list, cancel, stop – and several engines on one store.
+#include "tests/unit/neighbour.hpp"
 #include "tests/unit/workshop.hpp"
 #include "tests/unit/wrapped_store.hpp"
 
@@ -11,8 +12,6 @@
 #include <boost/system/system_error.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <array>
 
 namespace {
 
@@ -32,52 +31,7 @@ weft::workflow<int> works(weft::context& wf, int n)
 
 weft::workflow<void> simple(weft::context& wf) { co_await wf.step("work", &nothing); }
 
-// Where an answer of the engine goes.
-template <class T>
-struct answer
-{
-    bool               there = false;
-    std::exception_ptr error;
-    T                  value{};
-
-    auto slot()
-    {
-        return [this](std::exception_ptr e, T v) {
-            there = true;
-            error = e;
-            value = std::move(v);
-        };
-    }
-    std::string what() const
-    {
-        try
-        {
-            if (error)
-                std::rethrow_exception(error);
-        }
-        catch (std::exception const& e)
-        {
-            return e.what();
-        }
-        return {};
-    }
-    template <class E>
-    bool is(auto expected) const
-    {
-        try
-        {
-            if (error)
-                std::rethrow_exception(error);
-        }
-        catch (E const& e)
-        {
-            return expected(e);
-        }
-        catch (...)
-        { }
-        return false;
-    }
-};
+weft::workflow<int> one_step(weft::context& wf) { co_return co_await wf.step("work", &same, 7); }
 
 auto is_misuse(weft::misuse::code c)
 {
@@ -87,13 +41,6 @@ auto is_unfinished(weft::unfinished::why w)
 {
     return [w](weft::unfinished const& e) { return e.reason() == w; };
 }
-
-struct tally final : weft::counters
-{
-    std::array<std::uint64_t, event_count> counts{};
-    void                                   count(event e, std::uint64_t n) noexcept override { counts[static_cast<std::size_t>(e)] += n; }
-    std::uint64_t                          of(event e) const { return counts[static_cast<std::size_t>(e)]; }
-};
 
 class Execute : public ::testing::Test
 {
@@ -455,6 +402,27 @@ TEST(Cancel, IsNotLostToAPauseThatIsBeingWritten)
     EXPECT_EQ(e.query("g1")->status, weft::status::failed);
 }
 
+// … or just before the decision to commit: the same write then decides the other way, and with nothing to undo that is the end.
+TEST(Cancel, ThatMeetsTheDecisionOfAWorkflowWithNothingToUndoEndsIt)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    environment e(wrapped_store::options(control));
+    e.add("one step", &one_step);
+    bool filed = false;
+    control->seen = [&](weft::write const& w) {
+        auto const* extension = std::get_if<weft::extend_write>(&w);
+        if (!extension || extension->decide != weft::extend_write::decision::commit || std::exchange(filed, true))
+            return;
+        weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
+        EXPECT_EQ(e.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
+    };
+    auto const result = e.execute<int>("one step", "g1");
+    EXPECT_TRUE(filed);
+    ASSERT_TRUE(result.has_error());
+    EXPECT_EQ(result.error().reason(), "cancelled");
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+}
+
 TEST_F(Execute, CancelOfAnUnknownGidIsMisuse)
 {
     EXPECT_THROW(env.cancel("nobody"), weft::misuse);
@@ -569,6 +537,28 @@ TEST(Stop, TellsThoseWhoWaitForAStoreThatIsDown)
     EXPECT_TRUE(cancelled);
 }
 
+// An engine that stops, and waits for one operation, gives back what it has and claims none of it again.
+TEST(Stop, TakesNothingUpAgain)
+{
+    auto const          counted = std::make_shared<tally>();
+    environment_options options;
+    options.engine.counters = counted;
+    options.engine.retry = {.initial = 500ms};
+    environment env(options);
+    env.add("one step", &one_step);
+    env.add("simple", &simple);
+    env.on("work").answers_after(5s).throws("down");
+    env.submit("one step", "g1");
+    env.submit("simple", "g2");
+    env.advance(100ms);
+    auto const before = counted->of(weft::counters::event::claimed);
+    env.stop(10s);
+    EXPECT_EQ(counted->of(weft::counters::event::claimed), before);
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g2")->owner, "");
+}
+
 TEST(Alive, IsAnEngineWhoseHeartbeatsReachTheStore)
 {
     auto const  control = std::make_shared<wrapped_store::control>();
@@ -596,22 +586,6 @@ TEST(Alive, IsAnEngineWhoseHeartbeatsReachTheStore)
 
 // ---------------------------------------------------------------------------------------------------------------------------------
 // several engines
-
-class another_engine
-{
-public:
-    explicit another_engine(environment& env)
-        : engine(env.get_executor(), env.store(),
-                 weft::engine_options{.clock = std::shared_ptr<weft::clock>(std::shared_ptr<void>(), &env.clock()),
-                                      .store_executor = env.get_executor(),
-                                      .seed = 4711})
-    { }
-    void run()
-    {
-        engine.run([](std::exception_ptr) {});
-    }
-    weft::engine engine;
-};
 
 TEST(Engines, RunWhatAnotherOneDeclaresWithinASecond)
 {

@@ -90,6 +90,15 @@ TEST_F(Failure, AfterAnUnknownOutcomeIsOnlyAMaybe)
     EXPECT_THAT(env.query("g1")->journal, HasSubstr(R"("status":"failed","reason":"sold out","maybe":true)"));
 }
 
+TEST_F(Failure, AfterOngoingIsOnlyAMaybe)
+{
+    env.on("b").is_ongoing().fails("sold out");
+    EXPECT_EQ(env.execute("insists", "g1").error().reason(), "sold out");
+    EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "b/try", "b/cancel", "a/compensate"))
+        << "its first send may have had an effect";
+    EXPECT_THAT(env.query("g1")->journal, HasSubstr(R"("maybe":true)"));
+}
+
 TEST_F(Failure, AfterACrashIsOnlyAMaybe)
 {
     env.on("b").hangs().fails("sold out");

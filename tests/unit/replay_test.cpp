@@ -24,8 +24,8 @@ BOOST_DESCRIBE_STRUCT(point, (), (x))
 point a_point() { return {}; }
 int   a_number() { return 5; }
 
-constexpr int line_of_second = __LINE__ + 15;
-constexpr int line_of_extra = __LINE__ + 21;
+constexpr int line_of_second = __LINE__ + 17;
+constexpr int line_of_extra = __LINE__ + 23;
 
 // Version 1 is what ran before the crash.
 weft::workflow<void> changing(weft::context& wf, deployed& d)
@@ -35,6 +35,8 @@ weft::workflow<void> changing(weft::context& wf, deployed& d)
         co_return;
     if (d.version == 7)
         throw std::runtime_error("the code is broken now");
+    if (d.version == 9)
+        throw weft::failure("not any more");
     auto const name = d.version == 3 ? "other" : "second";
     if (d.version == 2)
         co_await wf.step("second", &same, 1);
@@ -152,6 +154,40 @@ TEST_F(Replay, ReportsABranchThatHasToBeUndoneAndIsNotAskedForAnyMore)
     EXPECT_EQ(deploy(6, "second", weft::operation::compensate),
               "branch 02, saga \"second\" with arguments DIGEST, has to be finished, but the workflow no longer asks for it");
     EXPECT_EQ(env.query("g1")->status, weft::status::aborting);
+}
+
+// A body that fails earlier than it did would be rolled back without what it has done since.
+TEST_F(Replay, ReportsBranchesThatTheWorkflowFailsWithoutAskingFor)
+{
+    EXPECT_THAT(deploy(9, "third", weft::operation::try_), HasSubstr("the workflow ended without asking for branch 02"));
+    EXPECT_THAT(env.calls(), ElementsAre()) << "second was done: to undo first only would leave it";
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+}
+
+// A failure that the body caught, and that may have had an effect, is undone at the commit, too.
+weft::workflow<void> forgiving(weft::context& wf, deployed& d)
+{
+    co_await wf.tcc("t", &nothing, &nothing, &nothing);
+    if (d.version == 1)
+    {
+        auto const said = co_await weft::as_outcome(wf.saga("s", &nothing, &nothing));
+        (void)said;
+    }
+}
+
+TEST_F(Replay, ReportsABranchThatMayHaveHappenedAndIsNotAskedForAnyMoreAfterTheCommit)
+{
+    env.add("forgiving", &forgiving, std::ref(d));
+    env.on("s").loses_the_answer().fails("no");
+    env.on("t", weft::operation::confirm).hangs().runs();
+    env.submit("forgiving", "g1");
+    env.advance(5s);
+    ASSERT_EQ(env.query("g1")->status, weft::status::submitted);
+    env.crash();
+    d.version = 2;
+    env.finish();
+    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("branch 02, saga \"s\" without arguments, has to be finished"));
+    EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
 }
 
 TEST_F(Replay, ObeysTheDecisionWhateverTheBodyNowSays)

@@ -14,6 +14,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using weft::retry_policy;
 using weft::testing::environment;
+using weft::testing::environment_options;
 
 // A policy cannot be a compile-time argument, so the service carries it.
 struct participant : flaky
@@ -94,6 +95,13 @@ TEST_F(Retry, AsksAgainAtTheFirstIntervalWhileSomethingIsOngoing)
     EXPECT_EQ(ended - begin, 5 * 700);
 }
 
+TEST_F(Retry, CountsNoSendThatWasOngoing)
+{
+    env.on("ask").is_ongoing().times(5).throws("down").runs();
+    p.policy = {.initial = 10ms, .attempts = 2};
+    EXPECT_EQ(env.execute<int>("asks", "g1").value(), 7) << "the error was the first one that counts";
+}
+
 TEST_F(Retry, PausesWhenItWasAskedOftenEnough)
 {
     p.errors = 100;
@@ -136,6 +144,95 @@ TEST_F(Retry, RollsBackWhenThePolicySaysSo)
     EXPECT_EQ(result.error().reason(), "branch 02 \"ask\", try: down (sent 3 times)");
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "ask/try", "ask/try", "ask/try", "ask/cancel", "first/compensate"))
         << "nobody knows whether it was done, so it is undone";
+}
+
+// Counts belong to an operation: the undo of one that was sent too often begins with its first send.
+TEST_F(Retry, BeginsToCountAnewWithEachOperation)
+{
+    p.errors = 100;
+    p.policy = {.initial = 10ms, .attempts = 3, .then = retry_policy::exhausted::roll_back};
+    env.on("ask", weft::operation::cancel).throws("a hiccup").times(2).runs();
+    auto const result = env.execute<int>("undoable", "g1");
+    ASSERT_TRUE(result.has_error());
+    EXPECT_THAT(env.calls(),
+                ElementsAre("first/action", "ask/try", "ask/try", "ask/try", "ask/cancel", "ask/cancel", "ask/cancel", "first/compensate"));
+}
+
+TEST_F(Retry, BeginsToCountAnewWhenItIsCancelledBetweenTwoAttempts)
+{
+    p.errors = 100;
+    p.policy = {.initial = 2s, .factor = 1.0, .attempts = 4, .jitter = 0.0};
+    env.on("ask", weft::operation::cancel).throws("a hiccup").times(3).runs();
+    env.submit("undoable", "g1");
+    env.advance(5s);
+    ASSERT_EQ(env.query("g1")->sends, 3u);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed) << env.query("g1")->paused_reason;
+}
+
+TEST_F(Retry, BeginsToCountAnewAfterAResumeWhateverItWasPausedFor)
+{
+    environment_options options;
+    options.engine.payload_limit = 100;
+    environment e(options);
+    p.policy = {.initial = 10ms, .attempts = 3};
+    e.add("asks", &asks, std::ref(p));
+    e.on("ask").throws("down").times(2).succeeds(std::string(200, 'x')).throws("down").times(2).succeeds(7);
+    e.submit("asks", "g1");
+    e.finish();
+    ASSERT_THAT(e.query("g1")->paused_reason, ::testing::HasSubstr("its result takes 202 bytes"));
+    e.resume("g1");
+    e.finish();
+    EXPECT_EQ(e.query("g1")->status, weft::status::succeed) << e.query("g1")->paused_reason;
+}
+
+weft::workflow<void> confirms_two(weft::context& wf)
+{
+    co_await wf.tcc("a", &nothing, &nothing, &nothing);
+    co_await wf.tcc("b", &nothing, &nothing, &nothing);
+}
+
+// A confirmation that was refused is asked for again, but not before the one whose sends are being counted.
+TEST_F(Retry, CountsNoSendOfOneConfirmationForAnother)
+{
+    environment_options options;
+    options.engine.retry = {.initial = 2s, .factor = 1.0, .attempts = 2, .jitter = 0.0};
+    environment e(options);
+    e.add("confirms two", &confirms_two);
+    e.on("a", weft::operation::confirm).fails("not now").throws("a hiccup").runs();
+    e.on("b", weft::operation::confirm).throws("a hiccup").runs();
+    e.submit("confirms two", "g1");
+    e.finish();
+    EXPECT_EQ(e.query("g1")->status, weft::status::succeed) << e.query("g1")->paused_reason;
+    EXPECT_THAT(e.calls(), ElementsAre("a/try", "b/try", "a/confirm", "b/confirm", "b/confirm", "a/confirm", "a/confirm"));
+}
+
+struct vault
+{
+    auto action(int (*f)()) const { return f; }
+    auto commit() const { return &nothing; }
+    auto rollback() const { return &nothing; }
+};
+int                 prepare() { return 7; }
+weft::workflow<int> charges(weft::context& wf, vault& v) { co_return co_await wf.xa("charge", v, &prepare); }
+
+// Each send of an XA action has an entry in the journal. That is no progress: a process that breaks down in it breaks down again.
+TEST_F(Retry, StopsAnXaActionThatEndsEachProcessThatSendsIt)
+{
+    vault v;
+    env.add("charges", &charges, std::ref(v));
+    env.on("charge").hangs();
+    env.submit("charges", "g1");
+    unsigned processes = 0;
+    for (; processes < 25 && env.query("g1").value_or(weft::transaction()).paused_reason.empty(); ++processes)
+    {
+        env.advance(5s);
+        env.crash();
+        env.advance(5s);
+    }
+    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("attempted 10 times without getting any further"));
+    EXPECT_EQ(env.calls().size(), 11u) << "the first one, whose intent was progress, and the ten";
 }
 
 TEST_F(Retry, CountsSendsAcrossAttempts)
@@ -209,6 +306,34 @@ TEST_F(Retry, DoesNotTryAgainInAProcessWhereItHangs)
     env.finish();
     EXPECT_THAT(env.calls(), ElementsAre("ask/action", "ask/action")) << "another process may";
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+}
+
+// Where there is no barrier, an undo that comes before its action's effect is no undo.
+TEST_F(Retry, UndoesABranchWhenItsActionHasReturned)
+{
+    env.on("ask").answers_after(1s);
+    env.submit("undoable", "g1");
+    env.advance(100ms);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.advance(800ms);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "ask/try"));
+    env.advance(200ms);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "ask/try", "ask/cancel", "first/compensate"));
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+TEST_F(Retry, UndoesABranchWhenTheTimeOfItsActionIsOver)
+{
+    p.timeout = 2s;
+    env.on("ask").hangs();
+    env.submit("undoable", "g1");
+    env.advance(100ms);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.advance(1900ms);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "ask/try")) << "it may still be stopped";
+    env.advance(200ms);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "ask/try", "ask/cancel", "first/compensate"));
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
 }
 
 TEST_F(Retry, TakesAnAnswerThatComesWhileTheOperationIsBeingStopped)

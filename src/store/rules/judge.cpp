@@ -249,6 +249,8 @@ verdict judge(request_write const& w, row_view const* row, bool, bool repeated)
         return refuse(written::unknown_gid);
     if (w.what == request_write::kind::resume)
         return {is_open(*row), {}};
+    if (row->workflow.empty())
+        return refuse(written::wrong_type, std::string(row->trans_type));
     if (is(*row, status::prepared))
         return {true, {}};
     // Accepted, and acted on since.

@@ -83,8 +83,11 @@ write_result extend(transaction& row, extend_write const& w, bool repeated, time
     }
     row.journal.insert(row.journal.size() - 2, w.entries);
     row.position = w.position_after();
-    row.attempts = row.sends = 0;
-    row.last_error.clear();
+    if (!w.sent_again)
+    {
+        row.attempts = row.sends = 0;
+        row.last_error.clear();
+    }
     row.updated = now;
     if (w.decide == extend_write::decision::commit)
     {

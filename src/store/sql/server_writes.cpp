@@ -122,6 +122,11 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     extend_ = d.update(session, extension, tables.global,
                        "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, mine());
 
+    send_again_ = d.update(session, extension, tables.global,
+                           "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") +
+                               ", position = v.position_to, update_time = " + now,
+                           mine());
+
     column const decision[] = {gid,
                                text("owner_is"),
                                number("position_is"),
@@ -209,7 +214,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     column const      request[] = {gid, number("now_is")};
     std::string const due = "paused_reason = NULL, next_cron_time = " + now + ", update_time = " + now;
     // A request makes the row due, unless somebody runs it: then the owner finds the request.
-    cancel_ = d.update(session, request, tables.global, "cancel_requested = 1, " + due, "t.status = 'prepared'");
+    cancel_ = d.update(session, request, tables.global, "cancel_requested = 1, " + due, "t.status = 'prepared' AND t.workflow <> ''");
     resume_ = d.update(session, request, tables.global, "attempts = 0, " + due, std::string("t.") + unfinished);
 }
 
@@ -267,7 +272,7 @@ void server_writes::put(extend_write const& w, std::int64_t now)
     }
     bool const decides = w.decide != extend_write::decision::none;
     bool const plain = !decides && !w.finish && w.seal_part == 0;
-    auto&      rows = plain ? *extend_ : *conclude_;
+    auto&      rows = !plain ? *conclude_ : w.sent_again ? *send_again_ : *extend_;
     rows.text(w.gid);
     rows.text(w.owner);
     rows.number(w.position);

@@ -92,17 +92,17 @@ private:
     static row_rules::verdict judge(Write const& w, head const* row, std::set<std::string> const& living, bool repeated);
 
     // In the order in which they are sent: rows before what belongs to them, parts before the extension that empties what they hold.
-    std::array<std::unique_ptr<multi_row>*, 13> all() noexcept
+    std::array<std::unique_ptr<multi_row>*, 14> all() noexcept
     {
-        return {&create_, &create_owned_, &operations_, &seal_,   &extend_, &conclude_, &park_,
-                &record_, &outcomes_,     &register_,   &decide_, &cancel_, &resume_};
+        return {&create_, &create_owned_, &operations_, &seal_,     &extend_, &send_again_, &conclude_,
+                &park_,   &record_,       &outcomes_,   &register_, &decide_, &cancel_,     &resume_};
     }
 
     detail::server_session&    session_;
     dialect const&             dialect_;
     table_names const&         tables_;
-    std::unique_ptr<multi_row> create_, create_owned_, operations_, seal_, extend_, conclude_, park_, record_, outcomes_, register_,
-        decide_, cancel_, resume_;
+    std::unique_ptr<multi_row> create_, create_owned_, operations_, seal_, extend_, send_again_, conclude_, park_, record_, outcomes_,
+        register_, decide_, cancel_, resume_;
     std::size_t limit_ = 0;       // of bytes in a statement; 0: none
     bool        matched_ = true;  // everything sent since the last send()
 };

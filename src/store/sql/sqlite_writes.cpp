@@ -14,6 +14,8 @@ namespace {
 
 constexpr char const* extended = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || ']}', "
                                  "position = :after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
+constexpr char const* extended_by_a_send = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || "
+                                           "']}', position = :after, update_time = :now";
 
 // Everything since BEGIN is undone, also what others wrote in the same batch: they are written again without this one.
 std::runtime_error transaction_ended()
@@ -32,6 +34,8 @@ sqlite_writes::sqlite_writes(sqlite_connection& connection)
     , patterns_(sql_, heads_, operations_)
     , extend_((sql_.prepare << std::string(extended) + mine(), soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(gid_),
                soci::use(owner_), soci::use(position_)))
+    , send_again_((sql_.prepare << std::string(extended_by_a_send) + mine(), soci::use(entries_), soci::use(after_), soci::use(now_),
+                   soci::use(gid_), soci::use(owner_), soci::use(position_)))
     , commit_((sql_.prepare << std::string(extended) + ", status = :status, result = :text, finish_time = :finish" + mine() +
                                    " AND cancel_requested = 0",
                soci::use(entries_), soci::use(after_), soci::use(now_), soci::use(status_), soci::use(text_, text_ind_),
@@ -68,7 +72,7 @@ sqlite_writes::sqlite_writes(sqlite_connection& connection)
     // A request makes the row due, unless somebody runs it: then the owner finds the request.
     cancel_(
         (sql_.prepare << "UPDATE trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
-                         "WHERE gid = :gid AND status = 'prepared'",
+                         "WHERE gid = :gid AND status = 'prepared' AND workflow <> ''",
          soci::use(now_), soci::use(now_), soci::use(gid_)))
     , resume_((sql_.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
                                "WHERE gid = :gid AND "
@@ -116,7 +120,7 @@ bool sqlite_writes::execute(extend_write const& w, std::int64_t now)
     after_ = w.position_after();
     entries_ = w.entries;
     now_ = now;
-    auto* statement = &extend_;
+    auto* statement = w.sent_again ? &send_again_ : &extend_;
     if (w.decide != extend_write::decision::none)
     {
         bool const commits = w.decide == extend_write::decision::commit;

@@ -59,7 +59,7 @@ private:
     std::int64_t    due_ = 0, interval_ = 0, position_ = 0, after_ = 0;
     int             attempts_ = 0, sends_ = 0;
 
-    soci::statement extend_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_;
+    soci::statement extend_, send_again_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_;
 };
 
 }  // namespace sql_store

@@ -1,0 +1,201 @@
+// Two engines on one store: who is taken for dead, who hangs, who waits for what the other one does.
+#include "tests/unit/neighbour.hpp"
+#include "tests/unit/workshop.hpp"
+#include "tests/unit/wrapped_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace workshop;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using weft::testing::environment;
+using weft::testing::environment_options;
+
+weft::workflow<int> one_step(weft::context& wf) { co_return co_await wf.step("work", &same, 7); }
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// those who wait
+
+TEST(Waiters, OfAnEngineThatIsTakenForDeadHearFromItsSuccessor)
+{
+    environment env;
+    env.add("one", &one_step);
+    env.on("work").answers_after(30s).runs();
+    answer<int> a;
+    env.engine().execute<int>("one", "g1", a.slot());
+    env.settle();
+    EXPECT_EQ(bury_all(env.store()), 1u);
+    another_engine other(env);
+    other.engine.add("one", &one_step);
+    other.run();
+    env.advance(60s);
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_TRUE(a.there);
+    EXPECT_EQ(a.value, 7);
+}
+
+TEST(Waiters, ForATransactionThatIsParkedHearFromWhoeverTakesIt)
+{
+    environment_options options;
+    options.engine.retry = {.initial = 20s};
+    environment env(options);
+    env.add("one", &one_step);
+    env.on("work").throws("down").runs();
+    answer<int> a;
+    env.engine().execute<int>("one", "g1", a.slot());
+    env.settle();
+    ASSERT_EQ(env.query("g1")->owner, "");
+    another_engine other(env);
+    other.engine.add("one", &one_step);
+    env.store().make_due(0ms, 10);
+    other.run();
+    env.advance(60s);
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_TRUE(a.there);
+    EXPECT_EQ(a.value, 7);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// leases
+
+// The store takes one heartbeat at once, and its answer comes late.
+class slow_to_answer final : public forwarding_store
+{
+public:
+    struct control
+    {
+        weft::testing::virtual_clock* clock = nullptr;
+        std::chrono::milliseconds     takes{0};  // the next heartbeat's answer
+        std::chrono::milliseconds     taken_at{0};
+    };
+    slow_to_answer(std::unique_ptr<weft::store> base, control& c) : forwarding_store(std::move(base)), control_(c) { }
+
+    weft::beaten beat(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        auto const answer = base_->beat(engine, workflows);
+        if (auto const takes = std::exchange(control_.takes, {}); takes.count() > 0)
+        {
+            control_.taken_at = std::chrono::duration_cast<std::chrono::milliseconds>(control_.clock->since_boot());
+            control_.clock->advance(takes);
+        }
+        return answer;
+    }
+
+private:
+    control& control_;
+};
+
+weft::workflow<int> asks(weft::context& wf, flaky& f) { co_return co_await wf.step("ask", weft::with(f, &ask)); }
+
+TEST(Lease, IsCountedFromWhenTheHeartbeatWasSent)
+{
+    slow_to_answer::control control;
+    environment_options     options;
+    options.engine.retry = {.initial = 100ms, .factor = 1.0, .jitter = 0};
+    options.open_store = [&](std::shared_ptr<weft::clock> c) {
+        return std::make_unique<slow_to_answer>(weft::make_memory_store(std::move(c)), control);
+    };
+    environment env(options);
+    control.clock = &env.clock();
+    flaky f{&env, 1'000'000, {}};
+    env.add("asks", &asks, std::ref(f));
+    env.submit("asks", "g1");
+    env.advance(2s);
+    control.takes = 3500ms;
+    env.advance(1500ms);
+    ASSERT_GT(control.taken_at.count(), 0);
+    env.advance(6s);
+    auto const since = [&](std::int64_t ms) { return ms - control.taken_at.count(); };
+    auto const lease_over = std::count_if(f.at_ms.begin(), f.at_ms.end(), [&](auto t) { return since(t) >= 4000 && since(t) < 4500; });
+    auto const later = std::count_if(f.at_ms.begin(), f.at_ms.end(), [&](auto t) { return since(t) > 4600; });
+    EXPECT_EQ(lease_over, 0) << "the lease was over, and no other heartbeat had been taken";
+    EXPECT_GT(later, 0);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// operations that do not return
+
+TEST(Hanging, WhatEndedElsewhereIsNotDoneAgainWhenTheOperationReturns)
+{
+    environment_options options;
+    options.engine.operation_timeout = 100ms;
+    options.engine.retry = {.initial = 1s, .jitter = 0};
+    environment env(options);
+    env.add("one", &one_step);
+    env.on("work").answers_after(20s).runs();
+    env.submit("one", "g1");
+    env.advance(2s);
+    bury_all(env.store());
+    another_engine other(env);
+    other.engine.add("one", &one_step);
+    other.run();
+    env.advance(10s);
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.calls().size(), 1u);
+    env.advance(30s);
+    EXPECT_EQ(env.calls().size(), 1u) << "done a second time though the transaction had ended";
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// nothing goes round in circles: what cannot go on is left alone until something changes
+
+struct stuck
+{
+    std::string                             name;
+    std::function<void(weft::transaction&)> tamper;  // with the row as the engine sees it from then on
+    bool                                    cancel = true;
+};
+void PrintTo(stuck const& s, std::ostream* to) { *to << s.name; }
+
+class Stuck : public ::testing::TestWithParam<stuck>
+{ };
+
+weft::workflow<int> with_input(weft::context& wf, int n)
+{
+    co_await wf.saga("first", &nothing, &nothing);
+    co_return co_await wf.saga("work", &same, &same, n);
+}
+
+TEST_P(Stuck, IsAttemptedAFewTimesOnly)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto const counted = std::make_shared<tally>();
+    auto       options = wrapped_store::options(control);
+    options.engine.counters = counted;
+    options.engine.operation_timeout = 1s;
+    environment env(options);
+    env.add("with input", &with_input);
+    env.on("work").hangs();
+    env.submit("with input", "g1", 5);
+    env.advance(100ms);
+    env.crash();
+    unsigned parked = 0;
+    control->tamper = GetParam().tamper;
+    control->seen = [&](weft::write const& w) {
+        parked += std::holds_alternative<weft::park_write>(w);
+        control->down = parked > 1'000;  // or this test would never end
+    };
+    env.advance(10s);
+    if (GetParam().cancel)
+    {
+        EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    }
+    auto const before = counted->of(weft::counters::event::attempts);
+    env.advance(10min);
+    EXPECT_LE(counted->of(weft::counters::event::attempts) - before, 3u);
+    EXPECT_LE(parked, 5u);
+}
+
+INSTANTIATE_TEST_SUITE_P(, Stuck,
+                         ::testing::Values(stuck{"TheJournalCannotBeRead", [](weft::transaction& row) { row.journal = "{"; }},
+                                           stuck{"TheInputDoesNotConvert", [](weft::transaction& row) { row.input = "\"five\""; }},
+                                           stuck{"ItWasAttemptedTooOften", [](weft::transaction& row) { row.attempts = 11; }},
+                                           stuck{"TheCodeDoesNotFit", [](weft::transaction& row) { row.input = "6"; }},
+                                           stuck{"ItHangs", [](weft::transaction&) {}, false},
+                                           stuck{"ItHangsAndIsCancelled", [](weft::transaction&) {}}),
+                         [](auto const& which) { return which.param.name; });
+
+}  // namespace
