@@ -39,7 +39,11 @@ public:
             store_error(trouble.what() + std::string("; whether the transaction exists is not known: ask again with the same gid"),
                         store_error::certainty::in_doubt)));
     }
-    void on_stopped() override { fail(stopped_error(gid)); }
+    void on_stopped() override
+    {
+        first.reset();  // and with it the body's frame
+        fail(stopped_error(gid));
+    }
     ~submission() override { uncount(); }
 
     // On its way into the store with a lease: it will be in memory soon.
@@ -271,8 +275,9 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                      row->paused_reason.clear();
                      return answer_waiters(*row);
                  }
-                 watch(s->gid);
                  answer_waiters(*row);
+                 if (waiters_.contains(s->gid))
+                     watch(s->gid);
              });
 }
 
@@ -352,6 +357,8 @@ void engine_core::drop_waiter(std::string const& gid, std::uint64_t number, std:
 // It may have ended already, before anybody looked: the next poll looks whether the store has changed or not.
 void engine_core::watch(std::string const& gid)
 {
+    if (stopping_)
+        return tell_stopped(gid);
     watched_.insert(gid);
     look_again_ = true;
 }

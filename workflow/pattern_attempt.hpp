@@ -26,6 +26,7 @@ public:
     void cancel_requested() override { }  // clients abort
     void stop() override;
     void abandon() noexcept override;
+    void cut_off() override;
     void on_answer(class send& of, outcome o, bool permanent) override;
 
 private:

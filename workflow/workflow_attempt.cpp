@@ -119,8 +119,18 @@ void workflow_attempt::abandon() noexcept
 {
     doing_ = doing::ended;
     timer::cancel();
+    stop_waiting();
+    permit_.give_back();
     orphan_send();
     drop_body();
+}
+
+void workflow_attempt::cut_off()
+{
+    auto const under_way = send_;
+    abandon();
+    if (under_way)
+        under_way->cancel.emit(boost::asio::cancellation_type::terminal);
 }
 
 std::string workflow_attempt::where() const
@@ -165,6 +175,12 @@ bool workflow_attempt::ask(branch_call& call)
     op_ = action_of(call.what);
     call.gid = &gid_;
     call.id = &current_id_;
+    if (call.refused)
+    {
+        stop_body_ = true;
+        pause_reason_ = "branch " + current_id_ + " \"" + call.name + "\": " + call.refused;
+        return false;
+    }
     if (call.name.size() > name_limit || !is_utf8(call.name))
     {
         stop_body_ = true;

@@ -41,6 +41,7 @@ void workflow_attempt::decide(extend_write::decision d, std::string text)
 {
     drop_body();
     orphan_send();
+    permit_returned();
     current_.reset();
     decision_ = d;
     (d == extend_write::decision::commit ? row_->result : row_->reason) = std::move(text);

@@ -167,6 +167,7 @@ public:
         refuse_if_dead();
         return base_.create_within(connection, w);
     }
+    void interrupt() noexcept override { base_.interrupt(); }
     std::string id() override { return base_.id(); }
     std::string describe() const override { return base_.describe(); }
 

@@ -10,6 +10,7 @@
 #include <boost/system/result.hpp>
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <type_traits>
@@ -39,6 +40,7 @@ protected:
     ~attempt_core() = default;
 };
 
+[[noreturn]] void throw_awaited_twice();
 [[noreturn]] void throw_failure(branch_call const& call);
 [[noreturn]] void throw_unreadable(branch_call const& call, char const* what);
 
@@ -74,7 +76,12 @@ class [[nodiscard("co_await it: a branch that is not awaited does not happen")]]
 public:
     branch_awaitable(attempt_core & core, boost::intrusive_ptr<branch_call> call) noexcept : core_(&core), call_(std::move(call)) { }
 
-    bool await_ready() { return core_->ask(*call_); }
+    bool await_ready()
+    {
+        if (!call_)
+            throw_awaited_twice();
+        return core_->ask(*call_);
+    }
     void await_suspend(std::coroutine_handle<> body) noexcept { core_->wait(body); }
     T    await_resume() { return result_of<T>(*call_); }
 
@@ -92,6 +99,8 @@ class [[nodiscard]] outcome_awaitable
 {
 public:
     explicit outcome_awaitable(branch_awaitable<T>&& b) noexcept : branch_(std::move(b)) { }
+
+    boost::intrusive_ptr<branch_call> const& call() const noexcept { return branch_.call(); }
 
     bool                              await_ready() { return branch_.await_ready(); }
     void                              await_suspend(std::coroutine_handle<> body) noexcept { branch_.await_suspend(body); }
@@ -119,9 +128,28 @@ inline constexpr bool is_weft_awaitable<outcome_awaitable<T>> = true;
 template <class T>
 inline constexpr bool is_weft_awaitable<workflow<T>> = true;
 
+/// What lies before each frame: how long that is. No allocation of its own, and nothing global.
+struct alignas(std::max_align_t) frame_header
+{
+    void const* frame;  // itself: whether there is a header at all (a compiler may put a frame elsewhere)
+    std::size_t size;
+};
+
 class workflow_promise_base
 {
 public:
+    static void* operator new(std::size_t size)
+    {
+        auto* const header = static_cast<frame_header*>(::operator new(sizeof(frame_header) + size));
+        header->frame = header + 1;
+        header->size = size;
+        return header + 1;
+    }
+    static void operator delete(void* frame, std::size_t size) noexcept
+    {
+        ::operator delete(static_cast<frame_header*>(frame) - 1, sizeof(frame_header) + size);
+    }
+
     std::suspend_always initial_suspend() const noexcept { return {}; }
 
     struct final_awaiter
@@ -141,21 +169,43 @@ public:
     void unhandled_exception() noexcept { error_ = std::current_exception(); }
 
     template <class Awaitable>
-    auto await_transform(Awaitable&& a) const noexcept
+    auto await_transform(Awaitable&& a) const
     {
+        static_assert(!std::is_lvalue_reference_v<Awaitable> || !is_weft_awaitable<std::remove_cvref_t<Awaitable>>,
+                      "weft: a branch, or a part of a workflow, is awaited once: co_await the call itself, or std::move(it)");
         static_assert(is_weft_awaitable<std::remove_cvref_t<Awaitable>>,
                       "weft: a workflow body is replayed after a crash, so it awaits weft's own awaitables and nothing else: timers, "
                       "sockets and other effects belong into an operation, called with wf.step(\"name\", &operation, arguments...)");
         if constexpr (is_weft_awaitable<std::remove_cvref_t<Awaitable>>)
+        {
+            if constexpr (requires { a.call(); })
+                refuse_what_dies_first(a.call().get());
             return std::remove_cvref_t<Awaitable>(std::move(a));
+        }
         else
             return std::suspend_never{};
     }
 
     std::exception_ptr const& error() const noexcept { return error_; }
 
-    std::coroutine_handle<> parent_;
-    bool                    parent_waits_ = false;
+    std::coroutine_handle<>      parent_;
+    workflow_promise_base const* parent_promise_ = nullptr;
+    bool                         parent_waits_ = false;
+
+protected:
+    void const* frame_ = nullptr;
+
+private:
+    /// A service that is a variable of the body: its frame is gone when phase 2 runs.
+    void refuse_what_dies_first(branch_call* call) const noexcept
+    {
+        for (auto const* p = this; call && p; p = p->parent_promise_)
+            if (auto const& header = *(static_cast<frame_header const*>(p->frame_) - 1);
+                header.frame == p->frame_ && call->needs_what_is_in(p->frame_, header.size))
+                call->refused =
+                    "its service is a variable of the body, which is gone when the operation runs: services outlive the engine, "
+                    "and are given to add";
+    }
 
 protected:
     std::exception_ptr error_;

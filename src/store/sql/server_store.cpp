@@ -274,6 +274,8 @@ public:
         return create_on(sql, dialect_, options_.url.kind, qualified, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
     }
 
+    void interrupt() noexcept override { options_.session.watch->cut(std::chrono::milliseconds(500)); }
+
     std::string id() override { return id_; }
 
     std::string describe() const override { return options_.url.describe(); }
