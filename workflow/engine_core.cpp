@@ -314,7 +314,12 @@ void engine_core::stop(std::chrono::milliseconds deadline, done<std::monostate> 
         return answer->complete(nullptr, {});
     stops_.push_back(std::move(answer));
     if (std::exchange(stopping_, true))
+    {
+        // Whoever is in a hurry decides.
+        if (!stopped_ && time().since_boot() + bounded(deadline) < stop_timer_.due())
+            timers().set(stop_timer_, deadline);
         return;
+    }
     timers().set(stop_timer_, deadline);
     for (auto& f : std::exchange(before_alive_, {}))
         f();

@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -322,7 +323,7 @@ private:
     };
     call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_, sweep_timer_, limit_timer_;
 
-    std::unordered_map<std::string, limiter> limits_;  // by the branch's name
+    std::map<std::string, limiter> limits_;  // by the branch's name
 
     std::unique_ptr<watchdog> watchdog_;
 };
