@@ -28,8 +28,12 @@ void send::answer(outcome o, bool permanent) noexcept
     way_->enter([&](std::shared_ptr<engine_core> const& engine) {
         boost::asio::post(engine->strand(), [engine, self = std::move(self), o = std::move(o), permanent]() mutable {
             engine->operation_returned(self->where.gid, self->waiting == nullptr);
+            bool const limited = static_cast<bool>(self->permit);
+            self->permit.give_back();
             if (auto* a = std::exchange(self->waiting, nullptr); a && !engine->abandoned())
                 a->on_answer(*self, std::move(o), permanent);
+            if (limited && !engine->abandoned())
+                engine->permit_returned(self->where.name);
         });
     });
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "workflow/committer.hpp"
+#include "workflow/limits.hpp"
 #include "workflow/schedule.hpp"
 
 #include <weft/detail/branch_call.hpp>
@@ -73,6 +74,7 @@ public:
     void                             answer(outcome o, bool permanent) noexcept override;
 
     class attempt* waiting = nullptr;  // strand only, or while the engine goes; null once the attempt does not wait any more
+    class permit   permit;             // where its branch is limited: until it has returned
 
 private:
     std::shared_ptr<answers_way>        way_;
@@ -106,6 +108,9 @@ public:
 
     // As in a crash: nothing more is sent or written. The engine drops its reference.
     virtual void abandon() noexcept = 0;
+
+    // The same, and what is under way is asked to end: the engine goes, and nobody will hear it.
+    virtual void cut_off() = 0;
 
     // One of its sends has returned.
     virtual void on_answer(class send& of, outcome o, bool permanent) = 0;

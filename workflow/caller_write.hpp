@@ -39,7 +39,7 @@ public:
     virtual void fail(std::exception_ptr error) = 0;
 
     void on_trouble(store_error const& trouble) final;
-    void on_stopped(known written) final;
+    void on_stopped(known written) override;
 
     std::string const& gid() const noexcept { return gid_; }
 

@@ -1,5 +1,6 @@
 // The façade: from any thread onto the engine's strand.
 #include "workflow/engine_core.hpp"
+#include "workflow/options.hpp"
 
 namespace weft {
 inline namespace v0 {
@@ -27,6 +28,13 @@ void engine::add_program(std::string name, std::unique_ptr<detail::program> prog
 void engine::add(xa_participant& resource) { core_->add_resource(resource); }
 
 void engine::declare(std::string name) { core_->declare(std::move(name)); }
+
+void engine::limit(std::string branch_name, operation_limit limit)
+{
+    detail::check(limit, "operation_limit of \"" + branch_name + '"');
+    boost::asio::dispatch(core_->strand(),
+                          [core = core_, name = std::move(branch_name), limit]() mutable { core->limit(std::move(name), limit); });
+}
 
 void engine::start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
                            done<std::string> answer)
@@ -86,13 +94,9 @@ void engine::start_stop(std::chrono::milliseconds deadline, done<std::monostate>
                           [core = core_, deadline, answer = std::move(answer)]() mutable { core->stop(deadline, std::move(answer)); });
 }
 
-void engine::refuse_own_thread() const
-{
-    if (core_->on_strand())
-        throw misuse(misuse::code::wrong_thread, "a blocking call on the engine's own thread would wait for itself");
-}
-
 boost::asio::any_io_executor engine::outer_executor() const { return core_->outer_; }
+
+boost::asio::any_io_executor engine::strand() const { return core_->strand(); }
 
 engine::load engine::in_flight() const noexcept
 {

@@ -43,6 +43,11 @@ public:
     { }
     void go() override;
     void on_written(write_result const& r, write&) override;
+    void on_stopped(known written) override
+    {
+        first.reset();  // and with it the body's frame
+        caller_write::on_stopped(written);
+    }
 
     void fail(std::exception_ptr error) override
     {
@@ -327,8 +332,9 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                 row->paused_reason.clear();
                 return answer_waiters(*row);
             }
-            watch(s->gid());
             answer_waiters(*row);
+            if (waiters_.contains(s->gid()))
+                watch(s->gid());
         });
 }
 
@@ -423,6 +429,8 @@ void engine_core::drop_all_waiters(std::string const& gid, std::exception_ptr er
 // It may have ended already, before anybody looked: the next poll looks whether the store has changed or not.
 void engine_core::watch(std::string const& gid)
 {
+    if (stopping_)
+        return tell_stopped(gid);
     watched_.insert(gid);
     look_again_ = true;
 }

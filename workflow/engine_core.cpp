@@ -1,8 +1,10 @@
 #include "workflow/engine_core.hpp"
 
+#include "workflow/options.hpp"
 #include "workflow/watchdog.hpp"
 
 #include <weft/detail/machine_seed.hpp>
+#include <weft/detail/option.hpp>
 
 #include <spdlog/spdlog.h>
 
@@ -13,6 +15,14 @@ namespace detail {
 namespace {
 
 constexpr std::chrono::seconds ask_again_after{5};
+
+// What was asked to end when the engine stops may take so long to do so.
+constexpr std::chrono::milliseconds grace_after_cancelling{100};
+// And the store to take the leases back.
+constexpr std::chrono::milliseconds grace_to_sign_off{500};
+// A call of the store's that has not returned so long after its engine went is broken off.
+constexpr std::chrono::milliseconds patience_with_store{1'000};
+constexpr std::chrono::milliseconds interrupt_again_after{250};
 
 void check_name(std::string const& name)
 {
@@ -47,7 +57,7 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
     : store_(store)
     , outer_(executor)
     , strand_(boost::asio::make_strand(executor))
-    , options_(std::move(options))
+    , options_(checked(std::move(options)))
     , lanes_(options_.store_executor, store.operations_at_once())
     , committer_(*this)
     , local_writes_(*this)
@@ -67,7 +77,11 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
     beat_timer_.wake = [this] { beat(); };
     poll_timer_.wake = [this] { poll(); };
     claim_timer_.wake = [this] { claim(); };
-    stop_timer_.wake = [this] { finish_stop(); };
+    stop_timer_.wake = [this] { stopped_ ? signing_off_ ? answer_stops() : sign_off() : finish_stop(); };
+    limit_timer_.wake = [this] {
+        for (auto& [name, l] : limits_)
+            serve(l);
+    };
     sweep_timer_.wake = [this] { sweep(); };
 }
 
@@ -75,8 +89,10 @@ engine_core::~engine_core()
 {
     abandon();
     schedule_->stop();
+    // Where nothing runs the strand any more, what is under way goes with the executor's context.
+    bool const here = on_strand();
     for (auto& [gid, a] : running_)
-        a->abandon();
+        here ? a->cut_off() : a->abandon();
 }
 
 void engine_core::abandon() noexcept
@@ -86,9 +102,14 @@ void engine_core::abandon() noexcept
         way_->close();
 }
 
-void engine_core::join_threads()
+// Store and resources outlive the engine, so their threads are waited for; but not for a database that does not answer.
+void engine_core::join_threads() noexcept
 {
-    lanes_.join();
+    lanes_.join(patience_with_store, interrupt_again_after, [this] {
+        store_.interrupt();
+        for (auto* r : resources_)
+            r->interrupt();
+    });
     if (watchdog_)
         watchdog_->stop();  // user code may still be running and say so when it returns
 }
@@ -208,7 +229,9 @@ void engine_core::orphan(class send& s) noexcept
 
 void engine_core::operation_returned(std::string const& gid, bool orphan)
 {
-    operations_in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    auto const before = operations_in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    if (before == 1 && stopped_ && !abandoned())
+        sign_off();
     if (!orphan || abandoned())
         return;
     if (auto const o = orphans_.find(gid); o != orphans_.end() && --o->second == 0)
@@ -279,12 +302,16 @@ engine_core::user_code::~user_code()
 
 void engine_core::stop(std::chrono::milliseconds deadline, done<std::monostate> answer)
 {
-    if (stopped_)
+    if (stops_answered_)
         return answer->complete(nullptr, {});
     stops_.push_back(std::move(answer));
-    if (stopping_)
+    if (std::exchange(stopping_, true))
+    {
+        // Whoever is in a hurry decides.
+        if (!stopped_ && time().since_boot() + bounded(deadline) < stop_timer_.due())
+            timers().set(stop_timer_, deadline);
         return;
-    stopping_ = true;
+    }
     timers().set(stop_timer_, deadline);
     go_all();
     std::vector<boost::intrusive_ptr<attempt>> all;
@@ -292,7 +319,32 @@ void engine_core::stop(std::chrono::milliseconds deadline, done<std::monostate> 
         all.push_back(a);
     for (auto& a : all)
         a->stop();
+    // Those who wait for what does not run here wait in vain; an operation among them would keep this from its end.
+    std::vector<std::string> elsewhere;
+    for (auto const& [gid, waiting] : waiters_)
+        if (!running_.contains(gid))
+            elsewhere.push_back(gid);
+    for (auto const& gid : elsewhere)
+        tell_stopped(gid);
     check_stopped();
+}
+
+// This engine does not go on with it. (A waiter that has not joined is a submission's, which hears by itself.)
+void engine_core::tell_stopped(std::string const& gid)
+{
+    auto const found = waiters_.find(gid);
+    if (found == waiters_.end())
+        return;
+    std::erase_if(found->second, [&](waiter& w) {
+        if (w.joined)
+            w.to->complete(stopped_error(gid), {});
+        return w.joined;
+    });
+    if (found->second.empty())
+    {
+        waiters_.erase(found);
+        watched_.erase(gid);
+    }
 }
 
 void engine_core::check_stopped()
@@ -310,7 +362,7 @@ void engine_core::finish_stop()
     if (auto* l = log(); l && !running_.empty())
         l->warn("engine {} stops and abandons {} transactions whose operations have not returned", incarnation_, running_.size());
     for (auto& [gid, a] : std::exchange(running_, {}))
-        a->abandon();
+        a->cut_off();
     transactions_in_memory_.store(0, std::memory_order_relaxed);
     parked_.clear();
     unparked_.clear();
@@ -326,8 +378,20 @@ void engine_core::finish_stop()
         for (auto& w : waiting)
             w->complete(stopped_error(gid, known::applied), {});
     watched_.clear();
+    if (operations_in_flight_.load(std::memory_order_relaxed) == 0)
+        sign_off();
+    else
+        timers().set(stop_timer_, grace_after_cancelling);
+}
+
+// What was under way has ended, or heeds nobody: the leases go back.
+void engine_core::sign_off()
+{
+    if (std::exchange(signing_off_, true))
+        return;
     bool const enlisted = life_ == life::alive;
     life_ = life::gone;
+    timers().set(stop_timer_, grace_to_sign_off);
     on_store(
         lane::beats,
         [this, enlisted] {
@@ -337,12 +401,48 @@ void engine_core::finish_stop()
         [this](std::exception_ptr error) {
             if (error && log())
                 log()->error("engine {} could not sign off: {}", incarnation_, what_of(error));
-            work_.reset();
-            for (auto& r : std::exchange(runs_, {}))
-                r->complete(nullptr, {});
-            for (auto& s : std::exchange(stops_, {}))
-                s->complete(nullptr, {});
+            answer_stops();
         });
+}
+
+void engine_core::answer_stops()
+{
+    stop_timer_.cancel();
+    stops_answered_ = true;
+    work_.reset();
+    for (auto& r : std::exchange(runs_, {}))
+        r->complete(nullptr, {});
+    for (auto& s : std::exchange(stops_, {}))
+        s->complete(nullptr, {});
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// limits
+
+void engine_core::limit(std::string branch_name, operation_limit limit)
+{
+    auto& l = limits_.try_emplace(std::move(branch_name), limit).first->second;
+    l.change(limit);
+    serve(l);
+}
+
+void engine_core::permit_returned(std::string const& branch_name)
+{
+    if (auto* const l = limit_of(branch_name))
+        serve(*l);
+}
+
+void engine_core::serve(limiter& l)
+{
+    auto const now = time().since_boot();
+    l.serve(now);
+    serve_at(l.next(now));
+}
+
+void engine_core::serve_at(std::optional<std::chrono::nanoseconds> since_boot)
+{
+    if (since_boot && !stopped_ && (!limit_timer_.is_set() || *since_boot < limit_timer_.due()))
+        timers().set(limit_timer_, *since_boot - time().since_boot());
 }
 
 }  // namespace detail

@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -54,6 +55,8 @@ public:
     void add_program(std::string name, std::unique_ptr<program> p);
     void declare(std::string name);
 
+    void limit(std::string branch_name, operation_limit limit);
+
     // --- ways in: on the strand
     template <class T>
     using done = std::unique_ptr<completion<T>>;
@@ -85,7 +88,7 @@ public:
     // Where answers come in; once, by the façade.
     void                                open_way() { way_ = std::make_shared<answers_way>(shared_from_this()); }
     std::shared_ptr<answers_way> const& way() const noexcept { return way_; }
-    void                                join_threads();
+    void                                join_threads() noexcept;
 
     // --- what attempts use
     committer&            commits() noexcept { return committer_; }
@@ -153,6 +156,17 @@ public:
 
     // Whether a participant's database is the store's own: answers at once if known, else calls `a.go_on()` later.
     std::optional<bool> same_database(participant_database& db, attempt& a);
+
+    // How much of one operation may go on at a time: by the branch's name.
+    limiter* limit_of(std::string const& branch_name) noexcept
+    {
+        if (limits_.empty())
+            return nullptr;
+        auto const found = limits_.find(branch_name);
+        return found == limits_.end() ? nullptr : &found->second;
+    }
+    void permit_awaited(limiter& l) { serve_at(l.next(time().since_boot())); }
+    void permit_returned(std::string const& branch_name);
 
     // Of patterns
     remote_caller&          remote() noexcept { return *remote_; }
@@ -271,6 +285,11 @@ private:
     void          answer_passes(transaction const& row);
     void          check_stopped();
     void          finish_stop();
+    void          sign_off();
+    void          answer_stops();
+    void          tell_stopped(std::string const& gid);
+    void          serve(limiter& l);
+    void          serve_at(std::optional<std::chrono::nanoseconds> since_boot);
 
     // Whether a participant's database is the store's own, as far as it is known.
     struct sameness
@@ -346,6 +365,8 @@ private:
     bool                     claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs
     bool                     stopping_ = false;
     bool                     stopped_ = false;
+    bool                     signing_off_ = false;
+    bool                     stops_answered_ = false;
 
     std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;  // key: the attempt's own gid
     std::unordered_map<std::string, std::vector<waiter>>                waiters_;  // gid → who waits for its end
@@ -374,7 +395,9 @@ private:
         std::function<void()> wake;
         void                  on_timer() override { wake(); }
     };
-    call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_, sweep_timer_;
+    call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_, sweep_timer_, limit_timer_;
+
+    std::map<std::string, limiter> limits_;  // by the branch's name
 
     std::unique_ptr<watchdog> watchdog_;
 };
@@ -386,7 +409,11 @@ void engine_core::call(boost::asio::any_io_executor where, Job job, Then then)
         return;
     boost::asio::post(where, [self = shared_from_this(), job = std::move(job), then = std::move(then)]() mutable {
         if (self->abandoned())
-            return;
+        {
+            // What it holds belongs to the strand, and goes there.
+            auto& me = *self;
+            return boost::asio::post(me.strand_, [self = std::move(self), then = std::move(then)] {});
+        }
         using R = std::invoke_result_t<Job&>;
         std::exception_ptr error;
         if constexpr (std::is_void_v<R>)

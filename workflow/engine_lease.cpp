@@ -219,7 +219,7 @@ void engine_core::poll_again()
 
 void engine_core::claim_in(std::chrono::milliseconds delay)
 {
-    auto const due = time().since_boot() + delay;
+    auto const due = time().since_boot() + bounded(delay);
     if (!claim_timer_.is_set() || due < claim_timer_.due())
         timers().set(claim_timer_, delay);
 }

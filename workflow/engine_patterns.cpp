@@ -2,6 +2,7 @@
 #include "workflow/engine_core.hpp"
 #include "workflow/pattern_attempt.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/transaction_manager.hpp>
 
 #include <spdlog/spdlog.h>
@@ -61,11 +62,14 @@ void engine_core::add_manager(manager_options const& options)
         throw misuse(misuse::code::wrong_call, "the engine has a transaction manager already");
     if (!options.caller)
         throw misuse(misuse::code::wrong_call, "a transaction manager needs a caller: manager_options::caller");
+    check_option("manager_options::retry_interval", options.retry_interval, 1);
+    check_option("manager_options::request_timeout", options.request_timeout, 1);
+    check_option("manager_options::timeout_to_fail", options.timeout_to_fail, 0);
     remote_ = options.caller;
     on_branch_error_ = options.on_branch_error;
-    pattern_defaults_.retry_interval = options.retry_interval;
-    pattern_defaults_.request_timeout = options.request_timeout;
-    pattern_defaults_.timeout_to_fail = options.timeout_to_fail;
+    pattern_defaults_.retry_interval = bounded_as(options.retry_interval);
+    pattern_defaults_.request_timeout = bounded_as(options.request_timeout);
+    pattern_defaults_.timeout_to_fail = bounded_as(options.timeout_to_fail);
     names_.emplace_back();  // they have no workflow's name
 }
 

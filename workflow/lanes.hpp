@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -56,8 +58,10 @@ public:
         return in(participants_[which], 1);
     }
 
-    // Waits for what has been begun. What is begun later never runs.
-    void join()
+    // Waits for what has been begun. What is begun later never runs. What has not returned after `patience` is broken off by `interrupt`, and
+    // again each time that `again_after` has passed.
+    template <class Interrupt>
+    void join(std::chrono::milliseconds patience, std::chrono::milliseconds again_after, Interrupt interrupt)
     {
         std::vector<pool*> all;
         {
@@ -68,9 +72,13 @@ public:
             for (auto& p : pools_)
                 all.push_back(p.get());
         }
-        for (auto* p : all)
-            if (p)
-                p->join();
+        auto const returned = std::async(std::launch::async, [&all] {
+            for (auto* p : all)
+                if (p)
+                    p->join();
+        });
+        for (auto wait = patience; returned.wait_for(wait) != std::future_status::ready; wait = again_after)
+            interrupt();
     }
 
 private:

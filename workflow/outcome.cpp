@@ -1,3 +1,4 @@
+#include <weft/detail/option.hpp>
 #include <weft/detail/workflow_promise.hpp>
 #include <weft/errors.hpp>
 #include <weft/outcome.hpp>
@@ -44,8 +45,13 @@ std::chrono::milliseconds retry_policy::interval(std::uint32_t sends) const noex
 {
     double const grown =
         static_cast<double>(initial.count()) * std::pow(std::max(factor, 1.0), static_cast<double>(std::max(sends, 1u) - 1));
-    double const capped = std::min(grown, static_cast<double>(cap.count()));
+    double const capped = std::min(grown, static_cast<double>(detail::bounded_as(cap).count()));
     return std::chrono::milliseconds(static_cast<std::int64_t>(capped));
+}
+
+void detail::throw_awaited_twice()
+{
+    throw misuse(misuse::code::wrong_call, "a branch, or a part of a workflow, was awaited a second time: it happens once");
 }
 
 failure detail::failure_of(branch_call const& call)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <weft/clock.hpp>
+#include <weft/detail/option.hpp>
 
 #include <boost/intrusive/set.hpp>
 
@@ -29,12 +30,13 @@ class schedule
 public:
     schedule(clock& c, boost::asio::any_io_executor executor) : clock_(c), alarm_(c.make_alarm(std::move(executor))) { }
 
-    // Wakes `t` once, `after` from now; replaces what was set before.
-    void set(timer& t, std::chrono::nanoseconds after)
+    // Wakes `t` once, `after` from now; replaces what was set before. Whatever is that long away that it cannot be counted never comes.
+    template <class Rep, class Period>
+    void set(timer& t, std::chrono::duration<Rep, Period> after)
     {
         if (t.is_linked())
             t.unlink();
-        t.due_ = clock_.since_boot() + std::max(after, std::chrono::nanoseconds(0));
+        t.due_ = clock_.since_boot() + detail::bounded(after);
         timers_.insert(t);
         if (!firing_ && &*timers_.begin() == &t)
             arm();

@@ -119,8 +119,18 @@ void workflow_attempt::abandon() noexcept
 {
     doing_ = doing::ended;
     timer::cancel();
+    stop_waiting();
+    permit_.give_back();
     orphan_send();
     drop_body();
+}
+
+void workflow_attempt::cut_off()
+{
+    auto const under_way = send_;
+    abandon();
+    if (under_way)
+        under_way->cancel.emit(boost::asio::cancellation_type::terminal);
 }
 
 std::string workflow_attempt::where() const
@@ -170,6 +180,8 @@ bool workflow_attempt::ask(branch_call& call)
         pause_reason_ = "branch " + current_id_ + std::move(why);
         return false;
     };
+    if (call.refused)
+        return refuse(" \"" + call.name + "\": " + call.refused);
     if (call.name.size() > name_limit || !is_utf8(call.name))
         return refuse(": its name is longer than " + std::to_string(name_limit) + " bytes or not UTF-8");
     if (!call.unrecordable.empty())

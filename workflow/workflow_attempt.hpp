@@ -18,7 +18,7 @@ namespace detail {
 // A branch as it was asked for, in words.
 std::string describe(verb v, std::string const& name, bool has_arguments, std::uint64_t arguments);
 
-class workflow_attempt final : public attempt, private attempt_core, private local_operation
+class workflow_attempt final : public attempt, private attempt_core, private local_operation, private limited
 {
 public:
     using attempt::attempt;
@@ -36,6 +36,7 @@ public:
     void cancel_requested() override;
     void stop() override;
     void abandon() noexcept override;
+    void cut_off() override;
     void on_answer(class send&, outcome o, bool permanent) override;
 
     std::string const& gid() const noexcept override { return gid_; }
@@ -47,6 +48,7 @@ private:
         writing,
         performing,
         waiting_to_retry,
+        waiting_for_permit,
         held,  // for a beat, for the answer whether a database is the store's own, or for a reload
         ended
     };
@@ -79,6 +81,7 @@ private:
         outcome      said;
         bool         permanent = false;
         bool         ran = false;  // the extension is that of a success
+        class permit permit;       // where its branch is limited
     };
 
     // attempt_core: what the body sees
@@ -88,6 +91,9 @@ private:
     std::chrono::system_clock::time_point now() const noexcept override;
     std::string                           uuid() override;
     std::uint64_t                         random() override;
+
+    // limited: a send of its branch may go on
+    void on_permit(class permit p) override;
 
     // local_operation: on the store's thread, while this waits for the write
     bool run(record_writer&) override;
@@ -104,6 +110,8 @@ private:
     bool                taken_by_store();
     void                prepare_local();
     void                send_now();
+    bool                has_permit();
+    void                permit_returned();
     void                make_recordable(outcome& o, bool& permanent) const;
     void                answered(outcome o, bool permanent);
     void                record(outcome const& o);
@@ -161,7 +169,8 @@ private:
     std::size_t                       phase2_next_ = 0;   // how far phase 2 has come
     undoable*                         second_ = nullptr;  // the branch under way in phase 2
     operation                         op_ = operation::action;
-    boost::intrusive_ptr<class send>  send_;  // until it has answered
+    boost::intrusive_ptr<class send>  send_;    // until it has answered
+    class permit                      permit_;  // for the send that is about to be made
     std::uint64_t                     asked_ = 0;
     std::uint64_t                     uuids_ = 0, randoms_ = 0;
 

@@ -43,6 +43,7 @@ void workflow_attempt::decide(extend_write::decision d, std::string text, std::s
 {
     drop_body();
     orphan_send();
+    permit_returned();
     current_.reset();
     row_->sends = 0;  // those were of an operation that is over
     decision_ = d;

@@ -79,15 +79,52 @@ bool workflow_attempt::taken_by_store()
     return !same || *same;
 }
 
+// True: nothing limits the branch, or there is a permit for this send. False: `on_permit` comes when there is.
+bool workflow_attempt::has_permit()
+{
+    auto* const limit = engine_.limit_of(current_->name);
+    if (!limit || permit_)
+        return true;
+    if (auto p = limit->ask(*this, engine_.time().since_boot()))
+    {
+        permit_ = std::move(*p);
+        return true;
+    }
+    doing_ = doing::waiting_for_permit;
+    engine_.permit_awaited(*limit);
+    return false;
+}
+
+void workflow_attempt::on_permit(class permit p)
+{
+    permit_ = std::move(p);
+    doing_ = doing::nothing;
+    if (!taken_by_store())
+        send_now();
+}
+
+// After what ran with the permit has ended.
+void workflow_attempt::permit_returned()
+{
+    if (!permit_)
+        return;
+    permit_.give_back();
+    engine_.permit_returned(current_->name);
+}
+
 void workflow_attempt::prepare_local()
 {
     if (!engine_.may_act())
     {
         doing_ = doing::held;
+        permit_returned();
         return engine_.hold(*this);
     }
+    if (!has_permit())
+        return;
     bool const last = in_phase2_ && is_last_in_phase2();
     local_ = std::make_unique<in_store>();
+    local_->permit = std::move(permit_);
     local_->pending = extension(extend_write::decision::none, last);
     doing_ = doing::writing;
     engine_.count(counters::event::operations);
@@ -135,8 +172,11 @@ void workflow_attempt::send_now()
     if (!engine_.may_act())
     {
         doing_ = doing::held;
+        permit_returned();
         return engine_.hold(*this);
     }
+    if (!has_permit())
+        return;
     if (resent_)
         engine_.count(counters::event::retries);
     engine_.count(counters::event::operations);
@@ -166,7 +206,10 @@ void workflow_attempt::send_now()
             ran = current_->run_inline(op_, where, o, permanent);
         }
         if (ran)
+        {
+            permit_returned();
             return answered(std::move(o), permanent);
+        }
     }
 
     boost::intrusive_ptr<class send> const sent(new class send(engine_.way(), current_));
@@ -175,6 +218,7 @@ void workflow_attempt::send_now()
     if (!named_where)
         send_->where = branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends};
     send_->waiting = this;
+    send_->permit = std::move(permit_);
     doing_ = doing::performing;
     engine_.operation_began();
     auto const limit = current_->timeout.value_or(engine_.options().operation_timeout);
@@ -353,9 +397,10 @@ void workflow_attempt::cancel_requested()
     row_->cancel_requested = true;
     if (has_decision() || decision_ != extend_write::decision::none || collecting_)
         return;
-    if (doing_ == doing::waiting_to_retry)
+    if (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit)
     {
         timer::cancel();
+        stop_waiting();
         return cancel_rollback();
     }
     if (doing_ == doing::performing)
@@ -365,9 +410,10 @@ void workflow_attempt::cancel_requested()
 void workflow_attempt::stop()
 {
     stopping_ = true;
-    if (doing_ == doing::waiting_to_retry)
+    if (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit)
     {
         timer::cancel();
+        stop_waiting();
         park(std::chrono::milliseconds(0), false, row_->last_error);
     }
     else if (doing_ == doing::held)

@@ -80,6 +80,11 @@ void workflow_attempt::on_written(write_result const& r, write& w)
         return;  // abandoned meanwhile
     doing_ = doing::nothing;
     auto const local = std::exchange(local_, nullptr);
+    if (local && local->permit)
+    {
+        permit_ = std::move(local->permit);
+        permit_returned();
+    }
     if (local && r.what == written::refused)
     {
         // The business was rolled back, and so were the entries that went with it: they go with the next write.
@@ -195,7 +200,7 @@ void workflow_attempt::pause(std::string reason)
 void workflow_attempt::park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error)
 {
     parking_ = {};
-    parking_.due_in = due_in;
+    parking_.due_in = bounded_as(due_in);
     parking_.keep_attempts = keep_attempts;
     parking_.last_error = std::move(last_error);
     parking_.sends = row_->sends;

@@ -42,7 +42,8 @@ struct global_transaction
     std::string custom_data;  ///< saga: concurrent, orders; msg: delay; workflow: name, data
 };
 
-/// Thread safety: all members may be called from any thread. Every member takes any Asio completion token last (default: `use_awaitable`).
+/// Thread safety: all members may be called from any thread. Every member takes any Asio completion token last (default: `use_awaitable`); one that
+/// is an lvalue is copied. Where a call is awaited, the transaction that it is given is a variable, and is copied (docs/coroutines.md).
 /// Durability: what a member changes is durable when it returns.
 /// Errors, of all: misuse (bad_gid, bad_value, unknown_gid, wrong_status), unfinished(stopped), store_error; of one elsewhere, which says no
 /// more than a status and a text: misuse (wrong_status) for 409, misuse (bad_value) for the other 4xx, and store_error for the rest.
@@ -57,19 +58,23 @@ public:
     coordinator& operator=(coordinator const&) = delete;
 
     /// Creates it, prepared; if it is there and still prepared, that is well.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto prepare(global_transaction t, Token&& token = {})
+    template <class Transaction = global_transaction, class Token = boost::asio::use_awaitable_t<>>
+    auto prepare(Transaction&& t, Token&& token = {})
     {
-        return initiate<transaction>(token, &coordinator::start_prepare, std::move(t));
+        detail::check_awaited_argument<Transaction, Token, transaction>();
+        return initiate<transaction>(std::forward<Token>(token), &coordinator::start_prepare,
+                                     global_transaction(std::forward<Transaction>(t)));
     }
 
     /// Submits it: creates it, or goes on with what was prepared. Returns it as it stands then; with `wait`, once the first attempt has ended: it is
     /// final, or its `last_error` says what it waits for.
     /// Submitting again while it is on its way changes nothing. Durability: it is durable, and will end, when this returns.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto submit(global_transaction t, bool wait, Token&& token = {})
+    template <class Transaction = global_transaction, class Token = boost::asio::use_awaitable_t<>>
+    auto submit(Transaction&& t, bool wait, Token&& token = {})
     {
-        return initiate<transaction>(token, &coordinator::start_submit, std::move(t), wait);
+        detail::check_awaited_argument<Transaction, Token, transaction>();
+        return initiate<transaction>(std::forward<Token>(token), &coordinator::start_submit,
+                                     global_transaction(std::forward<Transaction>(t)), wait);
     }
 
     /// Rolls back what is prepared (or is rolling back already): tcc, xa, msg. `trans_type`: as its client believes it to be.
@@ -77,21 +82,23 @@ public:
     template <class Token = boost::asio::use_awaitable_t<>>
     auto abort(std::string gid, std::string trans_type, std::string reason, bool wait, Token&& token = {})
     {
-        return initiate<transaction>(token, &coordinator::start_abort, std::move(gid), std::move(trans_type), std::move(reason), wait);
+        return initiate<transaction>(std::forward<Token>(token), &coordinator::start_abort, std::move(gid), std::move(trans_type),
+                                     std::move(reason), wait);
     }
 
     /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(bad_value).
     template <class Token = boost::asio::use_awaitable_t<>>
     auto register_branch(std::string gid, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
     {
-        return initiate<std::monostate>(token, &coordinator::start_register, std::move(gid), std::move(trans_type), std::move(ops));
+        return initiate<std::monostate>(std::forward<Token>(token), &coordinator::start_register, std::move(gid), std::move(trans_type),
+                                        std::move(ops));
     }
 
     /// The transaction with its operations, or nothing.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto query(std::string gid, Token&& token = {})
     {
-        return initiate<std::optional<transaction>>(token, &coordinator::start_query, std::move(gid));
+        return initiate<std::optional<transaction>>(std::forward<Token>(token), &coordinator::start_query, std::move(gid));
     }
 
     /// Where participants reach it, for those that register branches themselves; empty: they cannot.
@@ -111,8 +118,10 @@ protected:
     virtual boost::asio::any_io_executor executor() const = 0;
 
     template <class T, class Self, class Token, class... Params, class... Args>
-    auto initiate(Token& token, void (Self::*start)(Params...), Args... args)
+    auto initiate(Token&& token, void (Self::*start)(Params...), Args... args)
     {
+        if constexpr (detail::blocks<Token>)
+            detail::refuse_to_block(executor());
         return boost::asio::async_initiate<Token, void(std::exception_ptr, T)>(
             [this, start](auto handler, Args... a) {
                 (static_cast<Self*>(this)->*start)(std::move(a)...,

@@ -47,6 +47,7 @@ public:
 };
 }  // namespace detail
 
+/// Each number has a range, which the engine's constructor names when it refuses one. A time of `milliseconds::max()` means for ever.
 struct engine_options
 {
     /// Null: the machine's clock.
@@ -106,6 +107,13 @@ struct engine_options
     std::shared_ptr<detail::participants> participants;
 };
 
+/// How much of one operation may go on at a time: `engine.limit("charge", {.at_once = 8, .per_second = 100})`.
+struct operation_limit
+{
+    std::size_t at_once = 0;     ///< sends that have not returned; 0: no limit
+    std::size_t per_second = 0;  ///< sends within any one second, up to 1,000,000; 0: no limit
+};
+
 /// Until when `execute` waits.
 enum class wait : std::uint8_t
 {
@@ -133,7 +141,7 @@ private:
 };
 
 inline execute_options until(wait w) noexcept { return execute_options(w); }
-/// `within(5s)`: waits for the end, but no longer than this; then throws unfinished(deadline_passed).
+/// `within(5s)`: waits for the end, but no longer than this; then throws unfinished(deadline_passed). `milliseconds::max()`: for ever.
 inline execute_options within(std::chrono::milliseconds t) noexcept { return execute_options().within(t); }
 
 enum class cancel_answer : std::uint8_t
@@ -148,14 +156,18 @@ enum class cancel_answer : std::uint8_t
 /// transactions run there, so services need no locks against each other, and nothing on it may block. Blocking calls of the
 /// store happen on threads of the engine's own. For more cores, run several engines on one store.
 ///
-/// Every asynchronous member takes any Asio completion token last (default: `use_awaitable`), among them `weft::blocking`.
+/// Every asynchronous member takes any Asio completion token last (default: `use_awaitable`), among them `weft::blocking`; one that is an
+/// lvalue is copied.
 ///
 /// Thread safety: all members may be called from any thread, except construction, `add`, `declare` and destruction.
 /// Lifetimes: the store, the services given to `add` and the executor's context outlive the engine. Destroying an engine that
-/// has not been stopped abandons its transactions as a crash would: the next engine goes on with them.
+/// has not been stopped abandons its transactions as a crash would: the next engine goes on with them, and everybody who still waits for an
+/// answer of this one is told unfinished(stopped). The destructor waits for the store's thread; a call that the store does not answer
+/// within a second is broken off (`store::interrupt`).
 class engine
 {
 public:
+    /// Errors: misuse naming the option if one is out of its range.
     engine(boost::asio::any_io_executor executor, weft::store& store, engine_options options = {});
 
     template <class ExecutionContext>
@@ -183,6 +195,11 @@ public:
 
     /// Says that a workflow of this name runs in other processes: it may be submitted here.
     void declare(std::string name);
+
+    /// Limits the sends of all branches of this name (`wf.step(name, …)`; confirmations and undos too), in this engine: what is beyond it
+    /// waits, in the order in which it came, its intent durable and its time-out not yet running. Called again it replaces the limit; one
+    /// without numbers ends it. Thread safety: any thread, at any time. Errors: misuse if a number is out of its range.
+    void limit(std::string branch_name, operation_limit limit);
 
     /// `execute<T>(name, gid [, input] [, until(…)/within(…)] [, token])`: runs a workflow to its end and returns its result.
     /// With a gid that exists already, joins it: the same gid and input give the same answer, at any time.
@@ -227,12 +244,12 @@ public:
     template <class Token = boost::asio::use_awaitable_t<>>
     auto execute_text(std::string name, std::string gid, std::string input, Token&& token = {})
     {
-        return launch_text(true, token, std::move(name), std::move(gid), std::move(input));
+        return launch_text(true, std::forward<Token>(token), std::move(name), std::move(gid), std::move(input));
     }
     template <class Token = boost::asio::use_awaitable_t<>>
     auto submit_text(std::string name, std::string gid, std::string input, Token&& token = {})
     {
-        return launch_text(false, token, std::move(name), std::move(gid), std::move(input));
+        return launch_text(false, std::forward<Token>(token), std::move(name), std::move(gid), std::move(input));
     }
 
     /// The transaction with its journal, or nothing.
@@ -240,15 +257,20 @@ public:
     auto query(std::string gid, Token&& token = {})
     {
         return initiate<std::optional<transaction>, std::optional<transaction>>(
-            token, [](engine& e, std::string g, auto done) { e.start_query(std::move(g), std::move(done)); }, std::move(gid));
+            std::forward<Token>(token), [](engine& e, std::string g, auto done) { e.start_query(std::move(g), std::move(done)); },
+            std::move(gid));
     }
 
-    /// Transactions without their journals, oldest due first.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto list(list_filter filter, Token&& token = {})
+    /// Transactions without their journals, oldest due first. `filter` is a list_filter; where the call is awaited it is a variable:
+    ///     weft::list_filter paused{.paused = true};
+    ///     auto rows = co_await engine.list(paused);
+    template <class Filter = list_filter, class Token = boost::asio::use_awaitable_t<>>
+    auto list(Filter&& filter, Token&& token = {})
     {
+        detail::check_awaited_argument<Filter, Token, std::vector<transaction>>();
         return initiate<std::vector<transaction>, std::vector<transaction>>(
-            token, [](engine& e, list_filter f, auto done) { e.start_list(std::move(f), std::move(done)); }, std::move(filter));
+            std::forward<Token>(token), [](engine& e, list_filter f, auto done) { e.start_list(std::move(f), std::move(done)); },
+            list_filter(std::forward<Filter>(filter)));
     }
 
     /// Asks a transaction to roll back. It never enters the body and cannot be caught there.
@@ -258,7 +280,8 @@ public:
     auto cancel(std::string gid, Token&& token = {})
     {
         return initiate<cancel_answer, cancel_answer>(
-            token, [](engine& e, std::string g, auto done) { e.start_cancel(std::move(g), std::move(done)); }, std::move(gid));
+            std::forward<Token>(token), [](engine& e, std::string g, auto done) { e.start_cancel(std::move(g), std::move(done)); },
+            std::move(gid));
     }
 
     /// Lets a paused transaction go on: what it stumbled over is tried again.
@@ -267,30 +290,41 @@ public:
     auto resume(std::string gid, Token&& token = {})
     {
         return initiate<void, std::monostate>(
-            token, [](engine& e, std::string g, auto done) { e.start_resume(std::move(g), std::move(done)); }, std::move(gid));
+            std::forward<Token>(token), [](engine& e, std::string g, auto done) { e.start_resume(std::move(g), std::move(done)); },
+            std::move(gid));
     }
 
     /// Takes part until `stop`: leases, retries, recovers. (`execute` and `submit` start this too; `run` is how to wait for its end.)
     template <class Token = boost::asio::use_awaitable_t<>>
     auto run(Token&& token = {})
     {
-        return initiate<void, std::monostate>(token, [](engine& e, auto done) { e.start_run(std::move(done)); });
+        return initiate<void, std::monostate>(std::forward<Token>(token), [](engine& e, auto done) { e.start_run(std::move(done)); });
     }
 
     /// Takes on nothing new, lets operations in flight finish and be recorded, gives the leases back, and answers. What has not
-    /// returned by `deadline` from now is abandoned as in a crash.
+    /// returned by `deadline` from now is abandoned as in a crash: asynchronous operations get a cancellation of type `terminal` and a tenth
+    /// of a second to heed it, and a store that does not answer is given half a second to take the leases back. Then this answers, whatever
+    /// hangs. `milliseconds::max()`: waits for ever.
+    ///
+    /// Whoever waits for a transaction that this engine does not finish any more is told unfinished(stopped), at once where it has been given
+    /// back: also an operation that awaits `execute` of its own engine.
+    ///
+    /// When it has answered, no frame of a body lives, and no user code of this engine runs, but for what nobody can interrupt: an operation
+    /// that blocks a thread (`weft::sql`, `wf.xa`, a thread of its own), or awaits something that heeds no cancellation, goes on until it
+    /// returns, and may use its branch's arguments and its services so long. Nobody hears its answer; the next engine sends it again.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto stop(std::chrono::milliseconds deadline, Token&& token = {})
     {
         return initiate<void, std::monostate>(
-            token, [](engine& e, std::chrono::milliseconds d, auto done) { e.start_stop(d, std::move(done)); }, deadline);
+            std::forward<Token>(token), [](engine& e, std::chrono::milliseconds d, auto done) { e.start_stop(d, std::move(done)); },
+            deadline);
     }
 
     /// True while it may act: the store has taken a heartbeat of it, no longer ago than `expiry`. False before the first one, and after `stop`.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto alive(Token&& token = {})
     {
-        return initiate<bool, bool>(token, [](engine& e, auto done) { e.start_alive(std::move(done)); });
+        return initiate<bool, bool>(std::forward<Token>(token), [](engine& e, auto done) { e.start_alive(std::move(done)); });
     }
 
     /// Transactions held in memory right now, and operations sent that have not returned.
@@ -332,22 +366,22 @@ private:
     void start_run(done<std::monostate> answer);
     void start_stop(std::chrono::milliseconds deadline, done<std::monostate> answer);
 
-    /// Throws misuse if called on the engine's own thread.
-    void                         refuse_own_thread() const;
     boost::asio::any_io_executor outer_executor() const;
+    boost::asio::any_io_executor strand() const;
 
+    // `Token` is the forwarding reference's type: a token that is an lvalue is copied.
     template <class T, class Raw, class Token, class Start, class... Args>
-    auto initiate(Token& token, Start start, Args... args)
+    auto initiate(Token&& token, Start start, Args... args)
     {
         return initiate_with<T, Raw>(
-            token, start, [](Raw raw) { return raw; }, std::move(args)...);
+            std::forward<Token>(token), start, [](Raw raw) { return raw; }, std::move(args)...);
     }
 
     template <class T, class Raw, class Token, class Start, class Convert, class... Args>
-    auto initiate_with(Token& token, Start start, Convert convert, Args... args)
+    auto initiate_with(Token&& token, Start start, Convert convert, Args... args)
     {
-        if constexpr (std::is_same_v<std::remove_cvref_t<Token>, blocking_t>)
-            refuse_own_thread();
+        if constexpr (detail::blocks<Token>)
+            detail::refuse_to_block(strand());
         return boost::asio::async_initiate<Token, typename detail::completion_signature<T>::type>(
             [this, start, convert](auto handler, Args... a) {
                 start(*this, std::move(a)..., detail::make_completion<T, Raw>(std::move(handler), outer_executor(), convert));
@@ -356,10 +390,10 @@ private:
     }
 
     template <class Token>
-    auto launch_text(bool wait_for_end, Token& token, std::string name, std::string gid, std::string input)
+    auto launch_text(bool wait_for_end, Token&& token, std::string name, std::string gid, std::string input)
     {
         return initiate<std::string, std::string>(
-            token,
+            std::forward<Token>(token),
             [wait_for_end](engine& e, std::string n, std::string g, std::string i, auto answer) {
                 e.start_execute(std::move(n), std::move(g), std::move(i), execute_options(), wait_for_end, std::move(answer));
             },
@@ -413,33 +447,28 @@ auto engine::launch(bool wait_for_end, std::string name, std::string gid, Rest&&
         else
             return detail::committed_result<T>(text, gid);
     };
-    auto const go = [&](std::string input, execute_options o, auto&& token) {
-        return initiate_with<T, std::string>(token, start, convert, std::move(name), std::move(gid), std::move(input), o);
+    auto const go = [&]<class Token>(std::string input, execute_options o, Token&& token) {
+        return initiate_with<T, std::string>(std::forward<Token>(token), start, convert, std::move(name), std::move(gid), std::move(input),
+                                             o);
     };
-    auto const with_options = [&](std::string input, auto&&... more) {
-        if constexpr (sizeof...(more) == 0)
+    auto const with_options = [&]<class... More>(std::string input, More&&... more) {
+        static_assert(sizeof...(More) <= 2, "weft: after the input come its options and a completion token, and nothing else");
+        if constexpr (sizeof...(More) == 0)
             return go(std::move(input), execute_options(), boost::asio::use_awaitable_t<>());
-        else if constexpr (sizeof...(more) == 1)
-        {
-            auto& last = std::get<0>(std::tie(more...));
-            if constexpr (detail::is_execute_options<decltype(last)>)
-                return go(std::move(input), last, boost::asio::use_awaitable_t<>());
-            else
-                return go(std::move(input), execute_options(), last);
-        }
+        else if constexpr (sizeof...(More) == 2)
+            return go(std::move(input), std::forward<More>(more)...);
+        else if constexpr ((detail::is_execute_options<More> && ...))
+            return go(std::move(input), more..., boost::asio::use_awaitable_t<>());
         else
-        {
-            auto tuple = std::tie(more...);
-            return go(std::move(input), std::get<0>(tuple), std::get<1>(tuple));
-        }
+            return go(std::move(input), execute_options(), std::forward<More>(more)...);
     };
-    auto const split = [&]<class First>(First&& first, auto&&... more) {
+    auto const split = [&]<class First, class... More>(First&& first, More&&... more) {
         if constexpr (detail::is_execute_options<First> || detail::token_for<First, signature>)
-            return with_options(std::string(), first, more...);
+            return with_options(std::string(), std::forward<First>(first), std::forward<More>(more)...);
         else
         {
             detail::check_argument<First>();
-            return with_options(detail::encode(first), more...);
+            return with_options(detail::encode(first), std::forward<More>(more)...);
         }
     };
     if constexpr (sizeof...(Rest) == 0)

@@ -22,7 +22,7 @@ class host
 public:
     explicit host(weft::store& store, engine_options options = {});
 
-    /// Stops, waiting up to 5 s for operations in flight.
+    /// Stops, waiting up to 5 s for operations in flight. Not on the host's own thread, which it waits for.
     ~host();
     host(host const&) = delete;
     host& operator=(host const&) = delete;
@@ -32,7 +32,7 @@ public:
     /// Begins to lease, run and recover. Call it after the workflows have been added.
     void start();
 
-    /// As engine::stop, blocking. Called on one of the host's own threads it throws misuse.
+    /// As engine::stop, blocking. Called on the host's own thread, be it from a completion handler, it throws misuse(wrong_thread).
     void stop(std::chrono::milliseconds deadline);
 
     boost::asio::any_io_executor get_executor() const noexcept;

@@ -50,6 +50,14 @@ protected:
 boost::asio::awaitable<void> begin_live(coordinator& to, std::string gid, char const* trans_type);
 boost::asio::awaitable<void> end_live(coordinator& to, std::string gid, char const* trans_type, std::exception_ptr error);
 
+/// What the call that leads a transaction may be given: it is awaited.
+template <class Body, class... Args>
+constexpr void check_live()
+{
+    check_awaited_function<Body, boost::asio::use_awaitable_t<>>();
+    (check_awaited_argument<Args, boost::asio::use_awaitable_t<>>(), ...);
+}
+
 template <class Pattern, class Body, class... Args>
 boost::asio::awaitable<void> run_live(coordinator& to, std::shared_ptr<transport> through, std::string gid, char const* trans_type,
                                       Body body, Args... args)
@@ -81,8 +89,9 @@ public:
     /// Registers a branch and then calls its try; returns the reply's body. All three get `payload`, as JSON.
     /// Errors: failure if the try says no; std::runtime_error if nobody knows; what the coordinator throws. Let them out: the transaction is undone.
     template <class T>
-    boost::asio::awaitable<std::string> branch(std::string try_, std::string confirm, std::string cancel, T const& payload)
+    boost::asio::awaitable<std::string> branch(std::string try_, std::string confirm, std::string cancel, T&& payload)
     {
+        detail::check_awaited_argument<T, boost::asio::use_awaitable_t<>>();
         return registered(std::move(try_), std::move(confirm), std::move(cancel), detail::encode(payload));
     }
 
@@ -101,8 +110,9 @@ public:
     /// Calls a participant that registers itself, does its work in an XA transaction and prepares it, as dtm's do; returns the reply's body.
     /// Errors: as `tcc::branch`; misuse if the coordinator has no address that participants could register at.
     template <class T>
-    boost::asio::awaitable<std::string> branch(std::string url, T const& payload)
+    boost::asio::awaitable<std::string> branch(std::string url, T&& payload)
     {
+        detail::check_awaited_argument<T, boost::asio::use_awaitable_t<>>();
         return call(std::move(url), next_branch(), "action", detail::encode(payload), true);
     }
 };
@@ -112,16 +122,20 @@ public:
 /// the transaction is undone after `timeout_to_fail` unless the submission arrived: ask (`coordinator::query`).
 /// Lifetimes: `to` outlives it; `body` is a function, its arguments are copied.
 template <class Body, class... Args>
-boost::asio::awaitable<void> run_tcc(coordinator& to, std::shared_ptr<transport> through, std::string gid, Body body, Args... args)
+boost::asio::awaitable<void> run_tcc(coordinator& to, std::shared_ptr<transport> through, std::string gid, Body&& body, Args&&... args)
 {
-    return detail::run_live<tcc>(to, std::move(through), std::move(gid), "tcc", body, std::move(args)...);
+    detail::check_live<Body, Args...>();
+    return detail::run_live<tcc, std::decay_t<Body>, std::decay_t<Args>...>(to, std::move(through), std::move(gid), "tcc",
+                                                                            std::forward<Body>(body), std::forward<Args>(args)...);
 }
 
 /// The same with XA.
 template <class Body, class... Args>
-boost::asio::awaitable<void> run_xa(coordinator& to, std::shared_ptr<transport> through, std::string gid, Body body, Args... args)
+boost::asio::awaitable<void> run_xa(coordinator& to, std::shared_ptr<transport> through, std::string gid, Body&& body, Args&&... args)
 {
-    return detail::run_live<xa_transaction>(to, std::move(through), std::move(gid), "xa", body, std::move(args)...);
+    detail::check_live<Body, Args...>();
+    return detail::run_live<xa_transaction, std::decay_t<Body>, std::decay_t<Args>...>(
+        to, std::move(through), std::move(gid), "xa", std::forward<Body>(body), std::forward<Args>(args)...);
 }
 
 }  // namespace v0

@@ -2,6 +2,7 @@
 /// What a branch is called, and the options it carries: `weft::named("charge").timeout(2s).retry(policy)`.
 #pragma once
 
+#include <weft/detail/option.hpp>
 #include <weft/retry.hpp>
 
 #include <chrono>
@@ -25,15 +26,18 @@ public:
 
     /// An operation of this branch that has not answered after this long counts as an error (the operation is asked to stop;
     /// it is not sent again before it has returned). Default: engine_options::operation_timeout.
+    /// 0, or `milliseconds::max()`: none. Errors: misuse if it is below 0.
     named timeout(std::chrono::milliseconds t) &&
     {
-        timeout_ = t;
+        detail::check_option("a branch's timeout", t, 0);
+        timeout_ = detail::bounded_as(t);
         return std::move(*this);
     }
 
-    /// Default: engine_options::retry.
+    /// Default: engine_options::retry. Errors: misuse if one of its numbers is out of its range.
     named retry(retry_policy p) &&
     {
+        detail::check(p, "a branch's retry_policy");
         retry_ = p;
         return std::move(*this);
     }

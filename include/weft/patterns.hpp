@@ -62,7 +62,8 @@ public:
     template <class Token = boost::asio::use_awaitable_t<>>
     auto submit(coordinator& to, Token&& token = {}) const
     {
-        return to.submit(data(), false, std::forward<Token>(token));
+        auto const t = data();
+        return to.submit(t, false, std::forward<Token>(token));
     }
 
     /// Returns when its first attempt has ended: `status` says whether it is final. It is durable, and will end, either way.
@@ -70,7 +71,8 @@ public:
     template <class Token = boost::asio::use_awaitable_t<>>
     auto submit_and_wait(coordinator& to, Token&& token = {}) const
     {
-        return to.submit(data(), true, std::forward<Token>(token));
+        auto const t = data();
+        return to.submit(t, true, std::forward<Token>(token));
     }
 
 protected:
@@ -192,7 +194,8 @@ public:
     template <class Token = boost::asio::use_awaitable_t<>>
     auto prepare(coordinator& to, Token&& token = {}) const
     {
-        return to.prepare(data(), std::forward<Token>(token));
+        auto const t = data();
+        return to.prepare(t, std::forward<Token>(token));
     }
 };
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace weft {
 inline namespace v0 {
@@ -17,16 +18,23 @@ struct retry_policy
         roll_back  ///< the workflow rolls back (only before its decision; afterwards it pauses)
     };
 
-    std::chrono::milliseconds initial{200};  ///< before the second send
-    double                    factor = 2.0;  ///< each further interval is this much longer …
+    std::chrono::milliseconds initial{200};  ///< before the second send; at least 1 ms
+    double                    factor = 2.0;  ///< each further interval is this much longer (1 to 1,000) …
     std::chrono::milliseconds cap{60'000};   ///< … up to this
     std::uint32_t             attempts = 0;  ///< sends in all; 0: until it answers
     exhausted                 then = exhausted::pause;
-    double                    jitter = 0.2;  ///< each interval is shortened by up to this share, at random
+    double                    jitter = 0.2;  ///< each interval is shortened by up to this share (0 to 1), at random
 
     /// The interval after `sends` sends without an answer (sends >= 1), before jitter.
     std::chrono::milliseconds interval(std::uint32_t sends) const noexcept;
 };
+
+namespace detail {
+
+/// Throws misuse that names the number which is out of its range; `name` is what the policy is called.
+void check(retry_policy const& p, std::string const& name);
+
+}  // namespace detail
 
 }  // namespace v0
 }  // namespace weft

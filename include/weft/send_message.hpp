@@ -32,19 +32,8 @@ boost::asio::awaitable<bool> ask_whether_meant(database& db, std::string gid);
 /// What becomes of a message whose local transaction has ended so.
 boost::asio::awaitable<void> give_up_or_submit(coordinator& to, global_transaction t, database& db, std::exception_ptr error);
 
-}  // namespace detail
-
-/// Prepares `message`, runs `f(soci::session&)` in a local transaction of `db` and submits the message if that is committed; returns what `f`
-/// returned. If `f` throws, all of it is rolled back and the message dropped. Whatever is lost on the way, the coordinator asks at the
-/// address for checking back, and is told by the barrier's row.
-///
-/// Durability: when this returns, the local transaction is committed and the message will be delivered.
-/// Errors: what `f` throws (nothing is sent, unless it is a store_error in doubt: then the barrier decides); misuse if the message has no address
-/// for checking back, or was done before ("DUPLICATED"); what the coordinator throws: from preparing, and nothing has happened; from
-/// submitting, and the message will be sent when the coordinator has checked back.
-/// Lifetimes: `to` and `db` outlive it. Thread safety: `f` runs on a thread of the database.
 template <class F>
-auto do_and_submit(coordinator& to, msg message, database& db, F f)
+auto do_and_submit_message(coordinator& to, msg message, database& db, F f)
     -> boost::asio::awaitable<std::remove_cvref_t<std::invoke_result_t<F&, soci::session&>>>
 {
     using R = std::remove_cvref_t<std::invoke_result_t<F&, soci::session&>>;
@@ -66,7 +55,7 @@ auto do_and_submit(coordinator& to, msg message, database& db, F f)
     std::exception_ptr error;
     try
     {
-        co_await detail::in_local_transaction(db, t.gid, work);
+        co_await in_local_transaction(db, t.gid, work);
     }
     catch (...)
     {
@@ -74,12 +63,30 @@ auto do_and_submit(coordinator& to, msg message, database& db, F f)
     }
     if (error)
     {
-        co_await detail::give_up_or_submit(to, t, db, error);
+        co_await give_up_or_submit(to, t, db, error);
         std::rethrow_exception(error);
     }
     co_await to.submit(t, false);
     if constexpr (!std::is_void_v<R>)
         co_return std::move(*result);
+}
+
+}  // namespace detail
+
+/// Prepares `message`, runs `f(soci::session&)` in a local transaction of `db` and submits the message if that is committed; returns what `f`
+/// returned. If `f` throws, all of it is rolled back and the message dropped. Whatever is lost on the way, the coordinator asks at the
+/// address for checking back, and is told by the barrier's row.
+///
+/// Durability: when this returns, the local transaction is committed and the message will be delivered.
+/// Errors: what `f` throws (nothing is sent, unless it is a store_error in doubt: then the barrier decides); misuse if the message has no address
+/// for checking back, or was done before ("DUPLICATED"); what the coordinator throws: from preparing, and nothing has happened; from
+/// submitting, and the message will be sent when the coordinator has checked back.
+/// Lifetimes: `to` and `db` outlive it. Thread safety: `f` runs on a thread of the database.
+template <class F>
+auto do_and_submit(coordinator& to, msg message, database& db, F&& f)
+{
+    detail::check_awaited_function<F, boost::asio::use_awaitable_t<>>();
+    return detail::do_and_submit_message<std::decay_t<F>>(to, std::move(message), db, std::forward<F>(f));
 }
 
 /// Whether the local transaction of a message was committed: what the coordinator asks. If it was not, it never will be. Waits.

@@ -83,6 +83,8 @@ public:
     template <class Token = boost::asio::use_awaitable_t<>>
     auto stop(std::chrono::milliseconds deadline, Token&& token = {})
     {
+        if constexpr (detail::blocks<Token>)
+            detail::refuse_to_block(executor());
         return boost::asio::async_initiate<Token, void(std::exception_ptr)>(
             [this](auto handler, std::chrono::milliseconds d) {
                 start_stop(

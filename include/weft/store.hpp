@@ -421,6 +421,10 @@ public:
     /// Errors: misuse if the connection is none that this store can use, or leads to another database; what the connection throws.
     virtual std::optional<transaction> create_within(std::any const& connection, create_write const& w);
 
+    /// An engine goes and waits for its calls: those that a server has not answered for half a second fail soon, with store_error. Calls of
+    /// other engines that hang likewise may fail, too; they are made again. Thread safety: any thread.
+    virtual void interrupt() noexcept { }
+
     /// Names this store among all others, for ever: 32 hexadecimal digits. XA transactions begun for it carry it.
     virtual std::string id() = 0;
 

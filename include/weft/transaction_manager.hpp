@@ -47,47 +47,59 @@ public:
     transaction_manager(weft::engine& engine, manager_options options);
 
     /// `prepare` for a workflow that runs elsewhere; what it has recorded so far comes back, whatever its status.
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto prepare_workflow(global_transaction t, Token&& token = {})
+    template <class Transaction = global_transaction, class Token = boost::asio::use_awaitable_t<>>
+    auto prepare_workflow(Transaction&& t, Token&& token = {})
     {
-        return initiate<transaction>(token, &transaction_manager::start_prepare_workflow, std::move(t));
+        detail::check_awaited_argument<Transaction, Token, transaction>();
+        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_prepare_workflow,
+                                     global_transaction(std::forward<Transaction>(t)));
     }
 
     /// Ends it at once as failed, whatever has been done: no branch is called. For a person who knows.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto force_stop(std::string gid, Token&& token = {})
     {
-        return initiate<transaction>(token, &transaction_manager::start_force_stop, std::move(gid));
+        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_force_stop, std::move(gid));
     }
 
     /// A workflow that runs elsewhere has ended, as succeed or failed.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto finish_workflow(std::string gid, status how, std::string reason, std::string result, Token&& token = {})
     {
-        return initiate<transaction>(token, &transaction_manager::start_finish, std::move(gid), how, std::move(reason), std::move(result));
+        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_finish, std::move(gid), how, std::move(reason),
+                                     std::move(result));
     }
 
     /// Makes an unfinished transaction due now, and lets it go on if it is paused. One that has ended stays as it is.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto make_due(std::string gid, Token&& token = {})
     {
-        return initiate<std::monostate>(token, &transaction_manager::start_make_due, std::move(gid));
+        return initiate<std::monostate>(std::forward<Token>(token), &transaction_manager::start_make_due, std::move(gid));
     }
 
     weft::engine& engine() const noexcept { return engine_; }
 
-    /// What the store offers, where its blocking calls run: `f(store&)`, its result. For queries and topics; `f` must not keep the store.
-    template <class R, class Token = boost::asio::use_awaitable_t<>>
-    auto with_store(std::function<R(weft::store&)> f, Token&& token = {})
+    /// What the store offers, where its blocking calls run: `f(store&)`, its result, of type `R`. For queries and topics; `f` must not keep the
+    /// store. Where the call is awaited, an `f` that holds values is a variable (docs/coroutines.md).
+    template <class R, class F, class Token = boost::asio::use_awaitable_t<>>
+    auto with_store(F&& f, Token&& token = {})
     {
+        detail::check_awaited_function<F, Token, R>();
+        if constexpr (detail::blocks<Token>)
+            detail::refuse_to_block(executor());
         return boost::asio::async_initiate<Token, void(std::exception_ptr, R)>(
-            [this, f = std::move(f)](auto handler) {
+            [this](auto handler, std::function<R(weft::store&)> look) {
                 auto shared = std::make_shared<std::optional<R>>();
                 auto done = detail::make_completion<R, std::monostate>(std::move(handler), engine_.outer_executor(),
                                                                        [shared](std::monostate) { return std::move(**shared); });
-                start_on_store([shared, f](weft::store& s) { shared->emplace(f(s)); }, std::move(done));
+                start_on_store([shared, look = std::move(look)](weft::store& s) { shared->emplace(look(s)); }, std::move(done));
             },
-            token);
+            token, std::function<R(weft::store&)>(std::forward<F>(f)));
+    }
+    template <class R, class Token = boost::asio::use_awaitable_t<>>
+    auto with_store(std::function<R(weft::store&)> f, Token&& token = {})
+    {
+        return with_store<R, std::function<R(weft::store&)>>(std::move(f), std::forward<Token>(token));
     }
 
 private:

@@ -59,10 +59,14 @@ public:
     bool await_ready() const noexcept { return false; }
 
     /// Runs the part until it is done or waits for an operation.
-    bool await_suspend(std::coroutine_handle<> parent)
+    template <class Parent>
+    bool await_suspend(std::coroutine_handle<Parent> parent)
     {
+        if (!coroutine_)
+            detail::throw_awaited_twice();
         auto& p = coroutine_.promise();
         p.parent_ = parent;
+        p.parent_promise_ = &parent.promise();
         coroutine_.resume();
         if (coroutine_.done())
             return false;
@@ -231,6 +235,8 @@ public:
         }
     }
 
+    void const* service() const noexcept { return std::addressof(*service_); }
+
 private:
     Service* service_;
     F        f_;
@@ -239,17 +245,22 @@ private:
 template <class T>
 workflow<T> workflow_promise<T>::get_return_object() noexcept
 {
-    return workflow<T>(std::coroutine_handle<workflow_promise>::from_promise(*this));
+    auto const handle = std::coroutine_handle<workflow_promise>::from_promise(*this);
+    frame_ = handle.address();
+    return workflow<T>(handle);
 }
 inline workflow<void> workflow_promise<void>::get_return_object() noexcept
 {
-    return workflow<void>(std::coroutine_handle<workflow_promise>::from_promise(*this));
+    auto const handle = std::coroutine_handle<workflow_promise>::from_promise(*this);
+    frame_ = handle.address();
+    return workflow<void>(handle);
 }
 
 }  // namespace detail
 
 /// The operation `f(service, args...)`, or `f(branch, service, args...)`: the service is not payload, so it is neither copied nor compared.
-/// Lifetimes: `service` outlives the engine. `f` runs on the engine's strand, so it must not block; it may be awaitable.
+/// Lifetimes: `service` outlives the engine. One that is a variable of the body, or of a part of it, pauses the transaction before anything is
+/// sent: the body's frame is gone when the undo runs. `f` runs on the engine's strand, so it must not block; it may be awaitable.
 template <class Service, class F>
 auto with(Service& service, F f)
 {

@@ -84,6 +84,7 @@ public:
     void                         attach(std::string const& store_id) override;
     std::vector<prepared_branch> prepared() override;
     void                         roll_back(prepared_branch const&) override;
+    void                         interrupt() noexcept override;
     std::string                  describe() const override;
 
     /// For adapters: performs the operation that the call names; `business` for an action only.
@@ -151,6 +152,8 @@ public:
         resource_->submit(std::move(call), std::make_unique<xa_work<F, Args...>>(f_, args...));
     }
 
+    void const* service() const noexcept { return resource_; }
+
 private:
     xa_resource* resource_;
     F            f_;
@@ -171,6 +174,8 @@ public:
     {
         resource_->submit(std::move(call), nullptr);
     }
+
+    void const* service() const noexcept { return resource_; }
 
 private:
     xa_resource* resource_;

@@ -33,6 +33,9 @@ public:
     /// Rolls one of them back; not being there any more is no error. Errors: std::exception.
     virtual void roll_back(prepared_branch const&) = 0;
 
+    /// An engine goes and waits for its calls: those that a server has not answered for half a second fail soon. Thread safety: any thread.
+    virtual void interrupt() noexcept { }
+
     /// For logs: "postgres shop@db.example:5432/accounts". Never a password.
     virtual std::string describe() const = 0;
 };

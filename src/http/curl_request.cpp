@@ -5,6 +5,7 @@
 #include <boost/algorithm/string/trim.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 
@@ -89,7 +90,8 @@ void curl_request::prepare(std::shared_ptr<http_exchange> e, http_options const&
     set(h, CURLOPT_PROTOCOLS_STR, "http,https");
     set(h, CURLOPT_NOSIGNAL, 1L);
     set(h, CURLOPT_FOLLOWLOCATION, 0L);
-    set(h, CURLOPT_TIMEOUT_MS, static_cast<long>((r.timeout.count() > 0 ? r.timeout : options.request_timeout).count()));
+    constexpr std::chrono::milliseconds longest(std::numeric_limits<int>::max());  // that libcurl can count
+    set(h, CURLOPT_TIMEOUT_MS, static_cast<long>((r.timeout.count() > 0 ? std::min(r.timeout, longest) : options.request_timeout).count()));
     set(h, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
     set(h, CURLOPT_MAXAGE_CONN, static_cast<long>(options.idle_timeout.count()));
     set(h, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));

@@ -2,6 +2,7 @@
 // not what they might.
 #include "src/http/curl_request.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -10,7 +11,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
+#include <algorithm>
 #include <fstream>
+#include <limits>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <unistd.h>
@@ -281,6 +286,15 @@ void check_readable(std::string const& what, std::string const& file)
 
 std::shared_ptr<transport> make_http_transport(http_options options)
 {
+    // More milliseconds than libcurl can count mean for ever: it is given as many as it can.
+    constexpr std::chrono::milliseconds longest(std::numeric_limits<int>::max());
+    detail::check_option("http_options::request_timeout", options.request_timeout, 1);
+    detail::check_option("http_options::connect_timeout", options.connect_timeout, 1);
+    detail::check_option("http_options::idle_timeout", options.idle_timeout, 1);
+    detail::check_option("http_options::reply_limit", options.reply_limit, 1);
+    options.request_timeout = std::min(options.request_timeout, longest);
+    options.connect_timeout = std::min(options.connect_timeout, longest);
+    options.idle_timeout = std::min(options.idle_timeout, std::chrono::duration_cast<std::chrono::seconds>(longest));
     check_readable("ca_file", options.ca_file);
     check_readable("client_certificate", options.client_certificate);
     check_readable("client_key", options.client_key);

@@ -57,7 +57,7 @@ asio::awaitable<void> begin_live(coordinator& to, std::string gid, char const* t
     global_transaction t;
     t.gid = std::move(gid);
     t.trans_type = trans_type;
-    co_await to.prepare(std::move(t));
+    co_await to.prepare(t);
 }
 
 asio::awaitable<void> end_live(coordinator& to, std::string gid, char const* trans_type, std::exception_ptr error)
@@ -67,7 +67,7 @@ asio::awaitable<void> end_live(coordinator& to, std::string gid, char const* tra
         global_transaction t;
         t.gid = gid;
         t.trans_type = trans_type;
-        co_await to.submit(std::move(t), false);
+        co_await to.submit(t, false);
         co_return;
     }
     std::string why = "its client threw";

@@ -2,6 +2,7 @@
 #include "src/remote/requests.hpp"
 
 #include <weft/detail/codec.hpp>
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/http.hpp>
 #include <weft/remote_coordinator.hpp>
@@ -279,6 +280,10 @@ private:
 
 std::unique_ptr<coordinator> connect(asio::any_io_executor executor, std::string address, connection_options options)
 {
+    detail::check_option("connection_options::request_timeout", options.request_timeout, 1);
+    detail::check_option("connection_options::wait_timeout", options.wait_timeout, 1);
+    options.request_timeout = detail::bounded_as(options.request_timeout);
+    options.wait_timeout = detail::bounded_as(options.wait_timeout);
     if (!options.transport)
         options.transport = make_http_transport();
     return std::make_unique<remote_coordinator>(std::move(executor), std::move(address), options);

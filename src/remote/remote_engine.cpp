@@ -2,6 +2,7 @@
 #include "src/remote/listener.hpp"
 #include "src/remote/remote_store.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/http.hpp>
 
@@ -56,8 +57,11 @@ detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::s
 {
     check_address("the coordinator", coordinator);
     check_callback(callback);
-    if (options.at_once == 0 || options.request_timeout.count() <= 0)
-        throw misuse(misuse::code::wrong_call, "remote_options: at_once and request_timeout are positive");
+    check_option("remote_options::at_once", options.at_once, 1);
+    check_option("remote_options::request_timeout", options.request_timeout, 1);
+    check_option("remote_options::retry_interval", options.retry_interval, 0);
+    options.request_timeout = bounded_as(options.request_timeout);
+    options.retry_interval = bounded_as(options.retry_interval);
     if (!options.engine.transport)
         options.engine.transport = options.transport ? options.transport : make_http_transport();
     if (!options.transport)

@@ -2,6 +2,7 @@
 #include "src/server/session.hpp"
 #include "src/server/tls.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/server.hpp>
 
@@ -50,9 +51,12 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         for (auto const& t : options.bearer_tokens)
             if (t.empty())
                 wrong("bearer_tokens: one of them is empty");
-        if (options.body_limit == 0 || options.header_limit < 256 || options.connections == 0 || options.request_timeout.count() <= 0 ||
-            options.idle_timeout.count() <= 0 || !(options.requests_per_second >= 0))
-            wrong("body_limit, header_limit (at least 256), connections, request_timeout and idle_timeout are positive");
+        detail::check_option("server_options::body_limit", options.body_limit, 1);
+        detail::check_option("server_options::header_limit", options.header_limit, 256);
+        detail::check_option("server_options::connections", options.connections, 1);
+        detail::check_option("server_options::request_timeout", options.request_timeout, 1);
+        detail::check_option("server_options::idle_timeout", options.idle_timeout, 1);
+        detail::check_option("server_options::requests_per_second", options.requests_per_second, 0.0, 1e9);
         return {address, options.port};
     }
 
@@ -164,7 +168,7 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         }
         for (auto const& s : all())
             s->drain();
-        deadline.expires_after(limit);
+        deadline.expires_after(detail::bounded(limit));
         deadline.async_wait([self = shared_from_this()](boost::system::error_code cancelled) {
             if (cancelled)
                 return;

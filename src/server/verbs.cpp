@@ -24,14 +24,14 @@ asio::awaitable<global_transaction> verbs::addressed(global_transaction t)
 asio::awaitable<void> verbs::prepare(transaction_request r)
 {
     auto t = co_await addressed(std::move(r.t));
-    co_await manager_.prepare(std::move(t));
+    co_await manager_.prepare(t);
 }
 
 asio::awaitable<boost::json::object> verbs::prepare_workflow(transaction_request r)
 {
     if (r.t.trans_type != "workflow")
         throw malformed("trans_type is \"" + r.t.trans_type + "\" and has to be workflow");
-    auto const          now = co_await manager_.prepare_workflow(std::move(r.t));
+    auto const          now = co_await manager_.prepare_workflow(r.t);
     boost::json::object reply;
     reply["transaction"] = json_of(now);
     reply["progresses"] = branches_of(now);
@@ -49,7 +49,7 @@ asio::awaitable<void> verbs::submit(transaction_request r)
     if (!r.options_given)
         r.t.options.clear();
     auto       t = co_await addressed(std::move(r.t));
-    auto const now = co_await manager_.submit(std::move(t), r.wait_result);
+    auto const now = co_await manager_.submit(t, r.wait_result);
     if (r.wait_result && now.status != status::succeed)
         throw failure(now.reason.empty() ? "wait result not return success" : now.reason);
 }

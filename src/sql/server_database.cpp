@@ -3,6 +3,7 @@
 #include "src/sql/job_queue.hpp"
 #include "src/sql/session_pool.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/soci_connection.hpp>
 
@@ -151,7 +152,7 @@ public:
     server_database(std::string_view text, database_options o) : url_(detail::parse_server_url(text))
     {
         options = std::move(o);
-        session_.lock_timeout = options.busy_timeout;
+        session_.lock_timeout = detail::option_time("database_options::busy_timeout", options.busy_timeout);
         session_.take(url_);
         std::erase_if(url_.options, [&](auto const& option) {
             if (option.first == "connections")
@@ -162,8 +163,8 @@ public:
                 return false;
             return true;
         });
-        if (options.connections == 0 || options.readers == 0)
-            throw misuse(misuse::code::wrong_call, "weft::database needs a number of connections and of readers of at least 1");
+        detail::check_option("database_options::connections", options.connections, 1, 1'000);
+        detail::check_option("database_options::readers", options.readers, 1, 1'000);
         name = url_.describe();
         for (std::size_t i = 0; i < options.connections + options.readers; ++i)
             workers_.push_back(std::make_unique<worker>(sessions_, i >= options.connections));

@@ -207,9 +207,9 @@ std::string mysql_connect_string(server_url const& url, server_options const& op
     add(text, "charset", "utf8mb4");
     add(text, "connect_timeout", whole_seconds(options.connect_timeout));
     // Past the server's own limit, so that it can still say what happened.
-    if (options.statement_timeout.count() > 0)
+    if (options.answer_limit().count() > 0)
     {
-        auto const patience = whole_seconds(options.statement_timeout + std::chrono::seconds(5));
+        auto const patience = whole_seconds(options.answer_limit());
         add(text, "read_timeout", patience);
         add(text, "write_timeout", patience);
     }
@@ -271,6 +271,8 @@ void server_options::take(server_url& url)
             connect_timeout = parse_duration(name, value);
         else if (name == "statement_timeout")
             statement_timeout = parse_duration(name, value);
+        else if (name == "answer_timeout")
+            answer_timeout = parse_duration(name, value);
         else if (name == "lock_timeout")
             lock_timeout = parse_duration(name, value);
         else if (name == "schema" && url.kind == server_kind::postgres)
@@ -375,6 +377,8 @@ std::string server_message(std::exception const& e)
 server_session::server_session(server_url const& url, server_options const& options, purpose why)
 try : kind_(url.kind), sql_(parameters(url, options, why))
 {
+    options.watch->watch(watched_, kind_ == server_kind::postgres ? PQsocket(postgres_of(sql_)) : static_cast<int>(mysql_of(sql_)->net.fd),
+                         options.answer_limit());
     if (kind_ == server_kind::postgres)
     {
         // Notices are for people at a terminal; a library prints nothing.

@@ -2,11 +2,14 @@
 #pragma once
 
 #include "src/sql/server_url.hpp"
+#include "src/sql/silence_watch.hpp"
 
 #include <soci/soci.h>
 
 #include <chrono>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -20,6 +23,17 @@ struct server_options
     std::chrono::milliseconds statement_timeout{30'000};  // by the server; 0: none
     std::chrono::milliseconds lock_timeout{10'000};       // waiting for another transaction's row; 0: the server's own
     std::string               schema;                     // PostgreSQL: the search path; empty: the user's own
+
+    // How long the server may say nothing before the session is given up; unset: five seconds more than the statement's own time. 0: for ever.
+    std::optional<std::chrono::milliseconds> answer_timeout{};
+    std::shared_ptr<silence_watch>           watch = std::make_shared<silence_watch>();
+
+    std::chrono::milliseconds answer_limit() const noexcept
+    {
+        if (answer_timeout || statement_timeout.count() == 0)
+            return answer_timeout.value_or(std::chrono::milliseconds(0));
+        return statement_timeout + std::chrono::seconds(5);
+    }
 
     // Takes what it knows out of `url.options` and leaves the rest. Errors: misuse.
     void take(server_url& url);
@@ -114,6 +128,8 @@ private:
     bool          blocks_ = false;       // it takes BEGIN NOT ATOMIC … END: two statements in one round trip
     std::string   settings_, reading_;   // as they were after connecting
     soci::session sql_;
+
+    silence_watch::watched watched_;  // goes before the socket does
 };
 
 // A text as a literal of PostgreSQL's, whatever standard_conforming_strings is. (Only one of the first kind is the same with it off.)

@@ -3,6 +3,7 @@
 #include "src/sql/group.hpp"
 #include "src/sql/job_queue.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 
 #include <algorithm>
@@ -36,8 +37,9 @@ void apply_options(detail::database_url const& url, database_options& options)
         else
             throw misuse(misuse::code::wrong_call,
                          "the options of a sqlite:// URL are busy_timeout=… and foreign_keys=on|off, not " + name);
-    if (options.group_limit == 0 || options.readers == 0)
-        throw misuse(misuse::code::wrong_call, "weft::database needs a group_limit and a number of readers of at least 1");
+    options.busy_timeout = detail::option_time("database_options::busy_timeout", options.busy_timeout);
+    detail::check_option("database_options::group_limit", options.group_limit, 1);
+    detail::check_option("database_options::readers", options.readers, 1, 1'000);
 }
 
 class sqlite_database final : public database::backend

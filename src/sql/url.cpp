@@ -1,5 +1,6 @@
 #include "src/sql/url.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 
 #include <algorithm>
@@ -65,6 +66,12 @@ database_url parse_database_url(std::string_view url)
         u.options.emplace_back(decoded(option.substr(0, equals)), decoded(option.substr(equals + 1)));
     }
     return u;
+}
+
+std::chrono::milliseconds option_time(std::string const& name, std::chrono::milliseconds t)
+{
+    check_option(name, t, 0);
+    return std::min(t, std::chrono::milliseconds(std::chrono::hours(24)));
 }
 
 std::chrono::milliseconds parse_duration(std::string_view option, std::string_view text)

@@ -21,6 +21,9 @@ struct database_url
 /// Errors: misuse. It never quotes the URL, which may hold a password.
 database_url parse_database_url(std::string_view url);
 
+// A time that a database is told: at most a day, which means for ever there. Errors: misuse if it is below 0.
+std::chrono::milliseconds option_time(std::string const& name, std::chrono::milliseconds t);
+
 /// "250ms", "5s"; throws misuse naming `option` otherwise.
 std::chrono::milliseconds parse_duration(std::string_view option, std::string_view text);
 

@@ -1,5 +1,6 @@
 #include "src/testing/faulty_store.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/testing/environment.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -224,6 +225,7 @@ environment::environment(environment_options options)
     , clock_(std::make_shared<testing::virtual_clock>())
     , plan_(std::make_shared<fault_plan>())
 {
+    detail::check_option("environment_options::patience", options_.patience, 1);
     base_ = options_.open_store ? options_.open_store(clock_) : make_memory_store(clock_);
     plan_->freeze = [this] { frozen(); };
     plan_->clock = clock_;
@@ -364,7 +366,7 @@ bool environment::step(process& p)
 void environment::run_until(std::function<bool()> done)
 {
     constexpr std::uint64_t circles = 20'000'000;
-    auto const              latest = clock_->since_boot() + options_.patience;
+    auto const              latest = clock_->since_boot() + detail::bounded(options_.patience);
     std::uint64_t           steps = 0;
     while (!done())
     {
@@ -392,7 +394,7 @@ void environment::settle()
 
 void environment::advance(std::chrono::milliseconds by)
 {
-    auto const until = clock_->since_boot() + by;
+    auto const until = clock_->since_boot() + detail::bounded(by);
     for (;;)
     {
         engine();

@@ -144,6 +144,7 @@ public:
         return reach([&] { return base_.create_within(connection, w); });
     }
     std::size_t operations_at_once() const noexcept override { return base_.operations_at_once(); }
+    void interrupt() noexcept override { base_.interrupt(); }
     std::string id() override { return base_.id(); }
     std::string describe() const override { return base_.describe(); }
 

@@ -3,6 +3,7 @@
 #include "src/sql/session_pool.hpp"
 #include "src/xa/protocol.hpp"
 
+#include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/xa.hpp>
 
@@ -290,7 +291,7 @@ struct xa_resource::impl
 {
     impl(std::string_view text, xa_options o) : options(std::move(o)), url(detail::parse_server_url(text))
     {
-        session.lock_timeout = options.lock_timeout;
+        session.lock_timeout = detail::option_time("xa_options::lock_timeout", options.lock_timeout);
         session.take(url);
         std::erase_if(url.options, [&](auto const& option) {
             auto const& [name, value] = option;
@@ -424,6 +425,8 @@ struct xa_resource::impl
 
 xa_resource::xa_resource(std::string_view url, xa_options options) : impl_(std::make_unique<impl>(url, std::move(options))) { }
 xa_resource::~xa_resource() = default;
+
+void xa_resource::interrupt() noexcept { impl_->session.watch->cut(std::chrono::milliseconds(500)); }
 
 std::string xa_resource::describe() const { return impl_->url.describe(); }
 

@@ -30,6 +30,8 @@ private:
         client_.async_read_some(boost::asio::buffer(up_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
             if (e)
                 return self->close();
+            if (self->deaf())
+                return self->from_client();
             self->proxy_.hear(self->number_, std::string_view(self->up_.data(), n));
             auto const number = ++self->proxy_.seen_;
             if (number == self->proxy_.at_)
@@ -48,6 +50,8 @@ private:
         server_.async_read_some(boost::asio::buffer(down_), [self = shared_from_this()](boost::system::error_code e, std::size_t n) {
             if (e || self->cut_at_answer_)
                 return self->close();
+            if (self->deaf())
+                return self->from_server();
             if (self->proxy_.rewrite_)
                 self->proxy_.rewrite_(self->down_.data(), n);
             boost::asio::async_write(
@@ -55,6 +59,7 @@ private:
                 [self](boost::system::error_code failed, std::size_t) { failed ? self->close() : self->from_server(); });
         });
     }
+    bool deaf() { return deaf_ = deaf_ || proxy_.swallows_; }
     void close()
     {
         boost::system::error_code ignored;
@@ -66,7 +71,7 @@ private:
     tcp::socket             client_, server_;
     std::array<char, 65536> up_, down_;
     unsigned                number_;
-    bool                    cut_at_answer_ = false;
+    bool                    cut_at_answer_ = false, deaf_ = false;
 };
 
 cutting_proxy::cutting_proxy(unsigned short server_port) : server_port_(server_port)

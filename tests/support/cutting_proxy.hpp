@@ -31,6 +31,9 @@ public:
     // The n-th message from now on, of all connections together, from 1. 0: none.
     void cut_at(unsigned n, cut how);
 
+    // From now on nobody hears anything from the other one, until this is taken back; the connections of that time stay deaf.
+    void swallow(bool all) { swallows_ = all; }
+
     // Messages since then.
     unsigned messages() const { return seen_; }
 
@@ -60,6 +63,7 @@ private:
     std::atomic<unsigned>                   seen_{0}, at_{0};
     std::atomic<unsigned>                   connections_{0};
     std::atomic<cut>                        how_{cut::before};
+    std::atomic<bool>                       swallows_{false};
     std::function<void(char*, std::size_t)> rewrite_;
     mutable std::mutex                      mutex_;
     std::vector<message>                    heard_;

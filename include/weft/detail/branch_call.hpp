@@ -81,6 +81,9 @@ public:
     /// The database in which `op` runs, if it is one that could be the store's own.
     virtual participant_database* database(operation) const noexcept { return nullptr; }
 
+    /// Whether an operation's service lies in this memory: `with(service, f)` keeps its address.
+    virtual bool needs_what_is_in(void const* from, std::size_t size) const noexcept = 0;
+
     /// Runs `op` on the store's own connection.
     virtual outcome run_local(operation, branch const&, record_writer&, bool& permanent)
     {
@@ -123,8 +126,19 @@ public:
     std::string const*        gid = nullptr;
     result_place*             place = nullptr;  ///< while the body waits for a result
 
+    char const*               refused = nullptr;  ///< why it cannot be performed at all: that pauses the transaction
+
 protected:
     virtual std::uint64_t digest_as_before() const noexcept = 0;
+};
+
+/// An adapter that keeps the address of something that outlives the engine.
+template <class Op>
+concept adapter_with_service = operation_adapter<Op> && requires(Op const& op)
+{
+    {
+        op.service()
+        } -> std::convertible_to<void const*>;
 };
 
 /// The result of a branch whose first-phase operation is `Op`.
@@ -232,6 +246,20 @@ public:
             return true;
         });
         return found;
+    }
+
+    bool needs_what_is_in(void const* from, std::size_t size) const noexcept override
+    {
+        auto const lies_in = [&]<class Op>([[maybe_unused]] Op const& f) {
+            if constexpr (adapter_with_service<Op>)
+            {
+                auto const at = reinterpret_cast<std::uintptr_t>(static_cast<void const*>(f.service()));
+                return at - reinterpret_cast<std::uintptr_t>(from) < size;
+            }
+            else
+                return false;
+        };
+        return std::apply([&](Ops const&... f) { return (lies_in(f) || ...); }, ops_);
     }
 
     outcome run_local(operation op, branch const& where, record_writer& writer, bool& permanent) override

@@ -176,6 +176,7 @@ public:
     sql_operation(weft::database& db, F f) noexcept : db_(&db), f_(f) { }
 
     participant_database* database() const noexcept { return db_; }
+    void const*           service() const noexcept { return db_; }
 
     template <class... Args>
     void start(operation_call call, Args const&... args) const

@@ -10,6 +10,7 @@
 #include <boost/system/result.hpp>
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <type_traits>
@@ -42,6 +43,8 @@ public:
 protected:
     ~attempt_core() = default;
 };
+
+[[noreturn]] void throw_awaited_twice();
 
 /// The failure that the branch answered.
 failure failure_of(branch_call const& call);
@@ -97,6 +100,8 @@ public:
 
     bool await_ready()
     {
+        if (!call_)
+            throw_awaited_twice();
         asked_ = true;
         result_.expected_by(*call_);
         return core_->ask(*call_);
@@ -112,7 +117,7 @@ public:
 
     bool               failed() const noexcept { return call_->answer.what != outcome::kind::success; }
     auto&&             result() noexcept { return result_.value(); }
-    branch_call const& call() const noexcept { return *call_; }
+    boost::intrusive_ptr<branch_call> const& call() const noexcept { return call_; }
 
 private:
     attempt_core*                        core_;
@@ -129,12 +134,14 @@ class [[nodiscard]] outcome_awaitable
 public:
     explicit outcome_awaitable(branch_awaitable<T>&& b) noexcept : branch_(std::move(b)) { }
 
+    boost::intrusive_ptr<branch_call> const& call() const noexcept { return branch_.call(); }
+
     bool                              await_ready() { return branch_.await_ready(); }
     void                              await_suspend(std::coroutine_handle<> body) noexcept { branch_.await_suspend(body); }
     boost::system::result<T, failure> await_resume()
     {
         if (branch_.failed())
-            return failure_of(branch_.call());
+            return failure_of(*branch_.call());
         if constexpr (std::is_void_v<T>)
             return {};
         else
@@ -154,9 +161,28 @@ inline constexpr bool is_weft_awaitable<outcome_awaitable<T>> = true;
 template <class T>
 inline constexpr bool is_weft_awaitable<workflow<T>> = true;
 
+/// What lies before each frame: how long that is. No allocation of its own, and nothing global.
+struct alignas(std::max_align_t) frame_header
+{
+    void const* frame;  // itself: whether there is a header at all (a compiler may put a frame elsewhere)
+    std::size_t size;
+};
+
 class workflow_promise_base
 {
 public:
+    static void* operator new(std::size_t size)
+    {
+        auto* const header = static_cast<frame_header*>(::operator new(sizeof(frame_header) + size));
+        header->frame = header + 1;
+        header->size = size;
+        return header + 1;
+    }
+    static void operator delete(void* frame, std::size_t size) noexcept
+    {
+        ::operator delete(static_cast<frame_header*>(frame) - 1, sizeof(frame_header) + size);
+    }
+
     std::suspend_always initial_suspend() const noexcept { return {}; }
 
     struct final_awaiter
@@ -176,21 +202,43 @@ public:
     void unhandled_exception() noexcept { error_ = std::current_exception(); }
 
     template <class Awaitable>
-    auto await_transform(Awaitable&& a) const noexcept
+    auto await_transform(Awaitable&& a) const
     {
+        static_assert(!std::is_lvalue_reference_v<Awaitable> || !is_weft_awaitable<std::remove_cvref_t<Awaitable>>,
+                      "weft: a branch, or a part of a workflow, is awaited once: co_await the call itself, or std::move(it)");
         static_assert(is_weft_awaitable<std::remove_cvref_t<Awaitable>>,
                       "weft: a workflow body is replayed after a crash, so it awaits weft's own awaitables and nothing else: timers, "
                       "sockets and other effects belong into an operation, called with wf.step(\"name\", &operation, arguments...)");
         if constexpr (is_weft_awaitable<std::remove_cvref_t<Awaitable>>)
+        {
+            if constexpr (requires { a.call(); })
+                refuse_what_dies_first(a.call().get());
             return std::remove_cvref_t<Awaitable>(std::move(a));
+        }
         else
             return std::suspend_never{};
     }
 
     std::exception_ptr const& error() const noexcept { return error_; }
 
-    std::coroutine_handle<> parent_;
-    bool                    parent_waits_ = false;
+    std::coroutine_handle<>      parent_;
+    workflow_promise_base const* parent_promise_ = nullptr;
+    bool                         parent_waits_ = false;
+
+protected:
+    void const* frame_ = nullptr;
+
+private:
+    /// A service that is a variable of the body: its frame is gone when phase 2 runs.
+    void refuse_what_dies_first(branch_call* call) const noexcept
+    {
+        for (auto const* p = this; call && p; p = p->parent_promise_)
+            if (auto const& header = *(static_cast<frame_header const*>(p->frame_) - 1);
+                header.frame == p->frame_ && call->needs_what_is_in(p->frame_, header.size))
+                call->refused =
+                    "its service is a variable of the body, which is gone when the operation runs: services outlive the engine, "
+                    "and are given to add";
+    }
 
 protected:
     std::exception_ptr error_;

@@ -23,7 +23,7 @@ std::unique_ptr<store> open_on_server(std::string const& url, store_options opti
 {
     sql_store::server_store_options server;
     server.url = detail::parse_server_url(url);
-    server.session.lock_timeout = options.busy_timeout;
+    server.session.lock_timeout = detail::option_time("store_options::busy_timeout", options.busy_timeout);
     server.session.take(server.url);
     server.clock = std::move(options.clock);
     server.relocated = options.relocated;
@@ -63,6 +63,7 @@ std::unique_ptr<store> open_store(std::string const& url, store_options options)
             options.relocated = relocation_from(value);
         else
             throw misuse(misuse::code::wrong_call, "a store has no option \"" + name + "\": busy_timeout and store are some");
+    options.busy_timeout = detail::option_time("store_options::busy_timeout", options.busy_timeout);
     return sql_store::open_sqlite({parsed.path,
                                    options.busy_timeout,
                                    std::move(options.clock),

@@ -297,6 +297,7 @@ public:
     }
 
     std::size_t operations_at_once() const noexcept override { return operations_together; }
+    void interrupt() noexcept override { options_.session.watch->cut(std::chrono::milliseconds(500)); }
 
     std::string id() override { return id_; }
 

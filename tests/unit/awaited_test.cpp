@@ -1,0 +1,203 @@
+// What is handed to a call that may be awaited, and what becomes of it: aggregates, tokens, services, and branches that are awaited twice.
+#include "tests/unit/workshop.hpp"
+
+#include <weft/live_patterns.hpp>
+#include <weft/patterns.hpp>
+#include <weft/transaction_manager.hpp>
+#include <weft/weft.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace workshop;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using weft::testing::environment;
+
+class never_called final : public weft::remote_caller
+{
+    void start(weft::remote_operation const&, weft::operation_call) override { }
+};
+
+// Every call of the public headers that may be awaited and takes an aggregate, given a variable: each is instantiated here, under ASan too.
+boost::asio::awaitable<std::size_t> hands_over(weft::engine& engine, weft::transaction_manager& manager)
+{
+    weft::list_filter const  everything{.limit = 10};
+    auto const               before = co_await engine.list(everything);
+    weft::global_transaction saga{
+        .gid = "a-saga", .trans_type = "saga", .steps = {}, .query_prepared = {}, .protocol = {}, .options = {}, .custom_data = {}};
+    co_await manager.submit(saga, false);
+    weft::global_transaction tcc = saga;
+    tcc.gid = "a-tcc";
+    tcc.trans_type = "tcc";
+    co_await manager.prepare(tcc);
+    weft::global_transaction elsewhere = saga;
+    elsewhere.gid = "a-workflow";
+    elsewhere.trans_type = "workflow";
+    elsewhere.query_prepared = "http://127.0.0.1:1/";
+    co_await manager.prepare_workflow(elsewhere);
+    weft::saga const made("a-made-saga");
+    co_await made.submit(manager);
+    auto const look = [&everything](weft::store& s) { return s.list(everything).size(); };
+    auto const n = co_await manager.with_store<std::size_t>(look);
+    auto const after = co_await engine.list(everything);
+    co_return n == after.size() ? after.size() - before.size() : 0;
+}
+
+TEST(Awaited, TakesAggregatesThatHaveANameFirst)
+{
+    environment                                env;
+    std::unique_ptr<weft::transaction_manager> manager;
+    env.on_start([&](weft::engine& e) {
+        weft::manager_options o;
+        o.caller = std::make_shared<never_called>();
+        manager = std::make_unique<weft::transaction_manager>(e, std::move(o));
+    });
+    std::size_t created = 0;
+    bool        done = false;
+    auto&       engine = env.engine();
+    boost::asio::co_spawn(env.get_executor(), hands_over(engine, *manager), [&](std::exception_ptr e, std::size_t n) {
+        if (e)
+            std::rethrow_exception(e);
+        created = n;
+        done = true;
+    });
+    env.run_until([&] { return done; });
+    EXPECT_EQ(created, 4u);
+}
+
+// Where nothing is awaited, nothing needs a name.
+TEST(Awaited, TakesAggregatesInPlaceWithAHandler)
+{
+    environment env;
+    bool        done = false;
+    env.engine().list({.paused = true}, [&](std::exception_ptr, std::vector<weft::transaction> rows) { done = rows.empty(); });
+    env.run_until([&] { return done; });
+}
+
+TEST(Token, ThatIsAnLvalueIsCopied)
+{
+    environment env;
+    int         answers = 0;
+    struct handler
+    {
+        std::shared_ptr<int> kept = std::make_shared<int>(7);
+        int*                 answers;
+        void                 operator()(std::exception_ptr, std::optional<weft::transaction>) const { ++*answers; }
+        void                 operator()(std::exception_ptr, std::string) const { ++*answers; }
+        void                 operator()(std::exception_ptr, bool) const { ++*answers; }
+        void                 operator()(std::exception_ptr) const { ++*answers; }
+    };
+    handler token{.answers = &answers};
+    env.engine().query("g1", token);
+    EXPECT_TRUE(token.kept);
+    env.engine().execute_text("nobody-knows-it", "g1", "", token);
+    EXPECT_TRUE(token.kept);
+    env.engine().execute("nobody-knows-it", "g1", token);
+    EXPECT_TRUE(token.kept);
+    env.engine().execute("nobody-knows-it", "g1", weft::within(1s), token);
+    EXPECT_TRUE(token.kept);
+    env.engine().submit("nobody-knows-it", "g1", 5, token);
+    EXPECT_TRUE(token.kept);
+    env.engine().alive(token);
+    EXPECT_TRUE(token.kept);
+    env.run_until([&] { return answers == 6; });
+}
+
+struct service
+{
+    int n = 0;
+};
+int  use(service& s) { return ++s.n; }
+int  keep(service& s, int n) { return s.n = n; }
+void drop(service&, int) { }
+
+weft::workflow<void> uses_its_own(weft::context& wf)
+{
+    service mine;
+    co_await wf.step("use", weft::with(mine, &use));
+}
+
+weft::workflow<void> catches_everything(weft::context& wf)
+{
+    service mine;
+    try
+    {
+        co_await wf.step("use", weft::with(mine, &use));
+    }
+    catch (...)
+    { }
+}
+
+weft::workflow<int> a_part(weft::context& wf, service& s)
+{
+    co_return co_await wf.saga("keep", weft::with(s, &keep), weft::with(s, &drop), 4);
+}
+
+weft::workflow<int> gives_its_own_to_a_part(weft::context& wf)
+{
+    service mine;
+    co_return co_await a_part(wf, mine);
+}
+
+weft::workflow<int> uses_what_it_was_given(weft::context& wf, service& s)
+{
+    auto const n = co_await a_part(wf, s);
+    co_return n + co_await wf.step("use", weft::with(s, &use));
+}
+
+TEST(Service, ThatLivesInTheBodyPausesBeforeAnythingIsSent)
+{
+    environment env;
+    env.add("uses-its-own", &uses_its_own);
+    env.add("catches-everything", &catches_everything);
+    env.add("gives-its-own-to-a-part", &gives_its_own_to_a_part);
+    env.submit("uses-its-own", "g1");
+    env.submit("catches-everything", "g2");
+    env.submit("gives-its-own-to-a-part", "g3");
+    env.finish();
+    for (auto const* gid : {"g1", "g2", "g3"})
+        EXPECT_THAT(env.query(gid)->paused_reason, HasSubstr("its service is a variable of the body")) << gid;
+    EXPECT_THAT(env.calls(), IsEmpty());
+}
+
+TEST(Service, ThatOutlivesTheBodyIsUsedByItsParts)
+{
+    service     outside;
+    environment env;
+    env.add("uses", &uses_what_it_was_given, std::ref(outside));
+    EXPECT_EQ(env.execute<int>("uses", "g1").value(), 9);
+}
+
+weft::workflow<int> awaits_a_branch_twice(weft::context& wf)
+{
+    auto branch = wf.step("same", &same, 3);
+    co_await std::move(branch);
+    co_return co_await std::move(branch);
+}
+
+weft::workflow<int> awaits_a_part_twice(weft::context& wf, service& s)
+{
+    auto part = a_part(wf, s);
+    co_await std::move(part);
+    co_return co_await std::move(part);
+}
+
+TEST(Body, ThatAwaitsSomethingTwicePauses)
+{
+    service     outside;
+    environment env;
+    env.add("branch", &awaits_a_branch_twice);
+    env.add("part", &awaits_a_part_twice, std::ref(outside));
+    env.submit("branch", "g1");
+    env.submit("part", "g2");
+    env.finish();
+    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("was awaited a second time"));
+    EXPECT_THAT(env.query("g2")->paused_reason, HasSubstr("was awaited a second time"));
+}
+
+}  // namespace
