@@ -337,7 +337,7 @@ void engine_core::tell_stopped(std::string const& gid)
         return;
     std::erase_if(found->second, [&](waiter& w) {
         if (w.joined)
-            w.to->complete(stopped_error(gid), {});
+            w.to->complete(stopped_error(gid, known::applied), {});
         return w.joined;
     });
     if (found->second.empty())

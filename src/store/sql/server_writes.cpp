@@ -20,7 +20,7 @@ constexpr std::size_t statement_bytes = 4u << 20;
 constexpr column gid{"gid", column::text};
 
 // What makes a write conditional (I5). A planted fault leaves one half of it out.
-std::string mine()
+std::string row_is_mine()
 {
     std::string const owner = fault(planted::owner_check) ? "(t.owner = v.owner_is OR 1 = 1)" : "t.owner = v.owner_is";
     std::string const position = fault(planted::position_check) ? "(t.position = v.position_is OR 1 = 1)" : "t.position = v.position_is";
@@ -115,17 +115,17 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
     column const sealing[] = {gid, text("owner_is"), number("position_is"), text("part_is"), number("now_is")};
     seal_ = d.insert_with(session, sealing, tables.branch + " (gid, branch_id, op, status, bin_data, create_time, update_time)",
                           "t.gid, v.part_is, 'journal', 'succeed', " + d.bytes_of("t.ext_data") + ", " + now + ", " + now,
-                          tables.global + " AS t ON t.gid = v.gid AND " + mine(), "");
+                          tables.global + " AS t ON t.gid = v.gid AND " + row_is_mine(), "");
 
     column const extension[] = {gid, text("owner_is"), number("position_is"), text("entries_are"), number("position_to"), number("now_is")};
     std::string const forward = "position = v.position_to, attempts = 0, sends = 0, last_error = NULL, update_time = " + now;
     extend_ = d.update(session, extension, tables.global,
-                       "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, mine());
+                       "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, row_is_mine());
 
     send_again_ = d.update(session, extension, tables.global,
                            "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") +
                                ", position = v.position_to, update_time = " + now,
-                           mine());
+                           row_is_mine());
 
     column const decision[] = {gid,
                                text("owner_is"),
@@ -150,7 +150,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                      " ELSE t.finish_time END, "
                      "rollback_time = CASE WHEN v.status_to = 'failed' THEN " +
                      now + " ELSE t.rollback_time END",
-                 mine() + " AND (v.decided <> 'commit' OR t.cancel_requested = 0)");
+                 row_is_mine() + " AND (v.decided <> 'commit' OR t.cancel_requested = 0)");
 
     column const parking[] = {gid,
                               text("owner_is"),
@@ -170,7 +170,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                      "= v.sends_are, last_error = "
                      "v.error_is, paused_reason = COALESCE(v.pause_is, t.paused_reason), update_time = " +
                      now,
-                 mine());
+                 row_is_mine());
 
     // What a status brings with it.
     std::string const with_status = ", rollback_reason = COALESCE(v.reason_is, t.rollback_reason), finish_time = CASE WHEN v.status_to = "
@@ -179,7 +179,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                                     " ELSE t.rollback_time END";
     column const recording[] = {
         gid, text("owner_is"), number("position_is"), number("position_to"), text("status_to"), text("reason_is"), number("now_is")};
-    record_ = d.update(session, recording, tables.global, forward + ", status = COALESCE(v.status_to, t.status)" + with_status, mine());
+    record_ = d.update(session, recording, tables.global, forward + ", status = COALESCE(v.status_to, t.status)" + with_status, row_is_mine());
     column const outcome[] = {gid, text("branch_is"), text("op_is"), text("status_is"), number("now_is")};
     outcomes_ = d.update(session, outcome, tables.branch, "status = v.status_is, finish_time = " + now + ", update_time = " + now,
                          "t.branch_id = v.branch_is AND t.op = v.op_is");
