@@ -116,7 +116,7 @@ TEST_P(Place, OfACloneIsNotTakenForTheOthers)
         EXPECT_NE(clone->id(), id);
         EXPECT_THAT(clone->find("g1", false)->paused_reason, HasSubstr("cloned"));
         EXPECT_EQ(claimable(*clone), 0u);
-        EXPECT_FALSE(clone->beat("engine-of-production", names));
+        EXPECT_FALSE(clone->beat("engine-of-production", names).alive);
         create(*clone, "g2");
         EXPECT_EQ(claimable(*clone), 1u);
     }

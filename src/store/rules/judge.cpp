@@ -129,6 +129,7 @@ std::string unstorable(write const& w)
             {
                 check("entry", x.entries);
                 check("result or reason", x.text);
+                check("details", x.details);
             }
             else if constexpr (std::is_same_v<W, park_write>)
             {
