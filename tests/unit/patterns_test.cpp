@@ -1,4 +1,5 @@
 // dtm's patterns: what is called, in which order, and what stands in the store then.
+#include "tests/support/burials.hpp"
 #include "tests/unit/branches.hpp"
 #include "tests/unit/neighbour.hpp"
 #include "tests/unit/wrapped_store.hpp"

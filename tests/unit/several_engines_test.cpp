@@ -1,4 +1,5 @@
 // Two engines on one store: who is taken for dead, who hangs, who waits for what the other one does.
+#include "tests/support/burials.hpp"
 #include "tests/unit/neighbour.hpp"
 #include "tests/unit/workshop.hpp"
 #include "tests/unit/wrapped_store.hpp"

@@ -51,7 +51,7 @@ failure failure_of(branch_call const& call);
 
 /// Where the result lies until the body takes it.
 template <class T>
-class result_slot : public result_place
+class result_slot final : public result_place
 {
 public:
     void read(branch_call const& call) override
