@@ -353,7 +353,7 @@ TEST_P(Values, ComeBackEqualAfterACrash)
     weft::testing::environment env(options());
     env.add("carries", &carries);
     std::uint64_t const first = std::getenv("WEFT_FROM") ? std::strtoull(std::getenv("WEFT_FROM"), nullptr, 10) : 1;
-    std::uint64_t const count = GetParam() == "memory" ? 400 : 60;
+    std::uint64_t const count = GetParam() == "memory" ? 200 : 40;
     auto const          carry = [&](std::uint64_t seed) {
         parcel p{seed, made(seed)};
         return env.execute<everything>("carries", "g" + std::to_string(seed), p);

@@ -248,7 +248,7 @@ TEST_F(Execute, SaysWhatDoesNotConvertInAResult)
     answer<std::string> a;
     env.engine().execute<std::string>("works", "g1", 5, a.slot());
     env.run_until([&] { return a.there; });
-    EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::bad_value)));
+    EXPECT_TRUE(a.is<weft::unreadable_result>([](weft::unreadable_result const& e) { return e.gid() == "g1"; }));
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << "the caller is wrong, not the transaction";
 }
 
