@@ -340,7 +340,7 @@ TEST_P(Xa, NeedsNoMoreThanTwoRoundTripsBesideTheStatements)
     list const protocol =
         postgres() ? list{"BEGIN", "PREPARE TRANSACTION", "COMMIT PREPARED"} : list{"XA START", "XA END", "XA PREPARE", "XA COMMIT"};
     list const business{"UPDATE accounts", "INSERT INTO ledger"};
-    list const opening{"(connect)", "SELECT version()", "SET "};
+    list const opening{"(connect)", "SELECT version()", "SELECT pg_backend_pid()", "SET "};
     auto const is_one_of = [](std::string const& text, list const& all) {
         return std::any_of(all.begin(), all.end(), [&](auto const& x) { return text.starts_with(x) || text.starts_with("(parse) " + x); });
     };
