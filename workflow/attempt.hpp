@@ -109,9 +109,6 @@ public:
     // As in a crash: nothing more is sent or written. The engine drops its reference.
     virtual void abandon() noexcept = 0;
 
-    // The same, and what is under way is asked to end: the engine goes, and nobody will hear it.
-    virtual void cut_off() = 0;
-
     // One of its sends has returned.
     virtual void on_answer(class send& of, outcome o, bool permanent) = 0;
 

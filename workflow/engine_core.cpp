@@ -89,10 +89,8 @@ engine_core::~engine_core()
 {
     abandon();
     schedule_->stop();
-    // Where nothing runs the strand any more, what is under way goes with the executor's context.
-    bool const here = on_strand();
     for (auto& [gid, a] : running_)
-        here ? a->cut_off() : a->abandon();
+        a->abandon();
 }
 
 void engine_core::abandon() noexcept
@@ -362,7 +360,7 @@ void engine_core::finish_stop()
     if (auto* l = log(); l && !running_.empty())
         l->warn("engine {} stops and abandons {} transactions whose operations have not returned", incarnation_, running_.size());
     for (auto& [gid, a] : std::exchange(running_, {}))
-        a->cut_off();
+        a->abandon();
     transactions_in_memory_.store(0, std::memory_order_relaxed);
     parked_.clear();
     unparked_.clear();

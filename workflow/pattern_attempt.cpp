@@ -86,19 +86,6 @@ void pattern_attempt::abandon() noexcept
         engine_.orphan(*sent);
 }
 
-void pattern_attempt::cut_off()
-{
-    std::vector<boost::intrusive_ptr<class send>> under_way;
-    for (auto const& s : states_)
-        if (s.sent)
-            under_way.push_back(s.sent);
-    if (question_.sent)
-        under_way.push_back(question_.sent);
-    abandon();
-    for (auto const& s : under_way)
-        s->cancel.emit(boost::asio::cancellation_type::terminal);
-}
-
 void pattern_attempt::stop()
 {
     stopping_ = true;

@@ -27,7 +27,6 @@ public:
     void decided_for() override;
     void stop() override;
     void abandon() noexcept override;
-    void cut_off() override;
     void on_answer(class send& of, outcome o, bool permanent) override;
 
 private:

@@ -125,14 +125,6 @@ void workflow_attempt::abandon() noexcept
     drop_body();
 }
 
-void workflow_attempt::cut_off()
-{
-    auto const under_way = send_;
-    abandon();
-    if (under_way)
-        under_way->cancel.emit(boost::asio::cancellation_type::terminal);
-}
-
 std::string workflow_attempt::where() const
 {
     return "branch " + current_id_ + " \"" + current_->name + "\", " + std::string(to_string(op_));

@@ -36,7 +36,6 @@ public:
     void cancel_requested() override;
     void stop() override;
     void abandon() noexcept override;
-    void cut_off() override;
     void on_answer(class send&, outcome o, bool permanent) override;
 
     std::string const& gid() const noexcept override { return gid_; }

@@ -1,7 +1,6 @@
 #include "src/sql/silence_watch.hpp"
 
 #include <algorithm>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -80,7 +79,7 @@ std::chrono::milliseconds silence_watch::silence(int socket, entry& of) noexcept
         return std::chrono::milliseconds(tcp.tcpi_last_data_recv > tcp.tcpi_last_data_sent ? tcp.tcpi_last_data_sent : 0);
     // A socket of this machine's says only whether what was sent has been read.
     int unread = 0;
-    if (::ioctl(socket, SIOCOUTQ, &unread) != 0 || unread == 0)
+    if (::ioctl(socket, TIOCOUTQ, &unread) != 0 || unread == 0)
     {
         of.unread_since = {};
         return std::chrono::milliseconds(0);

@@ -204,8 +204,8 @@ struct counted
 boost::asio::awaitable<void> sleeps()
 {
     counted const             frame;
-    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, 1h);
-    co_await timer.async_wait(boost::asio::use_awaitable);
+    boost::asio::steady_timer wait(co_await boost::asio::this_coro::executor, 1h);
+    co_await wait.async_wait(boost::asio::use_awaitable);
 }
 
 weft::workflow<void> has_a_frame(weft::context& wf)
