@@ -187,7 +187,7 @@ weft::workflow<int> awaits_a_part_twice(weft::context& wf, service& s)
     co_return co_await std::move(part);
 }
 
-TEST(Body, ThatAwaitsSomethingTwicePauses)
+TEST(Awaited, ThatAwaitsSomethingTwicePauses)
 {
     service     outside;
     environment env;

@@ -143,7 +143,7 @@ TEST_F(Execute, RefusesGidsThatAreNone)
     };
     EXPECT_EQ(refused(""), "a gid cannot be empty");
     EXPECT_EQ(refused(std::string(129, 'x')), "a gid has at most 128 bytes, this one has 129");
-    EXPECT_EQ(refused("caf\xe9"), "a gid has to be UTF-8");
+    EXPECT_EQ(refused("caf\xe9"), "a gid has to be UTF-8, without NUL");
     EXPECT_THAT(env.list(), IsEmpty());
     EXPECT_EQ(env.execute<int>("works", std::string(128, 'x'), 5).value(), 5);
     EXPECT_EQ(env.execute<int>("works", "größe, 大小, 📦", 5).value(), 5);
