@@ -124,6 +124,7 @@ std::vector<call> const& calls()
         {"submit", nothing_before, [](world& w, answer& a) { w.env.engine().submit("works", "g", a.slot()); }, is_there},
         {"cancel",
          [](world& w) {
+             w.env.on("left").never_answers();  // not by the operation itself, for which the environment would wait in real time
              w.env.submit("waits", "g");
              w.env.settle();
          },
