@@ -73,6 +73,16 @@ void caller_write::on_stopped(known written)
     fail(stopped_error(gid_, written));
 }
 
+void asking::on_written(write_result const& r, write&)
+{
+    leave();
+    uncount();
+    // Whoever asked was told meanwhile that it is in doubt, and does not wait any more: what it leased has to run all the same.
+    if (!then_ && r.what == written::done)
+        return engine_.claim_what_is_ours();
+    tell(nullptr, r);
+}
+
 void asking::go()
 {
     if (needs_life_ && engine_.stopping())

@@ -76,12 +76,7 @@ public:
 
     void go() override;
     void fail(std::exception_ptr error) override { tell(error, {}); }
-    void on_written(write_result const& r, write&) override
-    {
-        leave();
-        uncount();
-        tell(nullptr, r);
-    }
+    void on_written(write_result const& r, write&) override;
 
 private:
     void tell(std::exception_ptr error, write_result const& r)

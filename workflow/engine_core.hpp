@@ -79,6 +79,7 @@ public:
     void register_ops(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate>);
     void make_due(std::string gid, done<std::monostate>);
     void claim_again_soon() { claim(); }
+    void claim_what_is_ours();
 
     void stop(std::chrono::milliseconds deadline, done<std::monostate>);
 

@@ -295,6 +295,13 @@ void engine_core::claim()
         });
 }
 
+// Something may be leased to this engine that nobody runs.
+void engine_core::claim_what_is_ours()
+{
+    claim_in_doubt_ = true;
+    claim();
+}
+
 void engine_core::claimed_rows(claimed c)
 {
     count(counters::event::claimed, c.rows.size());

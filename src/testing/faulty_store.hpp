@@ -144,7 +144,7 @@ public:
         return reach([&] { return base_.create_within(connection, w); });
     }
     std::size_t operations_at_once() const noexcept override { return base_.operations_at_once(); }
-    void interrupt() noexcept override { base_.interrupt(); }
+    void        interrupt() noexcept override { base_.interrupt(); }
     std::string id() override { return base_.id(); }
     std::string describe() const override { return base_.describe(); }
 
@@ -209,11 +209,11 @@ private:
         {
         case environment::outage::answer_lost:
             call();
-            throw store_error("the answer was lost", store_error::certainty::in_doubt);
+            throw store_error("the answer was lost", known::in_doubt, store_error::cause::passing);
         case environment::outage::never_hears:
-            throw store_error("the connection was lost", store_error::certainty::in_doubt);
+            throw store_error("the connection was lost", known::in_doubt, store_error::cause::passing);
         default:
-            throw store_error("the store is down");
+            throw store_error("the store is down", known::not_written, store_error::cause::unreachable);
         }
     }
     void refuse_if_dead() const

@@ -158,17 +158,11 @@ void oracle::told(std::size_t number, std::exception_ptr error, std::vector<weft
 namespace {
 
 template <class Error>
-auto written_of(Error const& e)
+oracle::known written_of(Error const& e)
 {
-    using known = oracle::known;
-    if constexpr (requires { e.written(); })
-        return static_cast<int>(e.written()) == 0   ? known::applied
-               : static_cast<int>(e.written()) == 1 ? known::not_written
-                                                    : known::in_doubt;
-    else if constexpr (requires { e.in_doubt(); })
-        return e.in_doubt() ? known::in_doubt : known::not_written;
-    else
-        return e.reason() == weft::unfinished::why::paused ? known::applied : known::in_doubt;
+    return e.written() == weft::known::applied       ? oracle::known::applied
+           : e.written() == weft::known::not_written ? oracle::known::not_written
+                                                     : oracle::known::in_doubt;
 }
 std::string in_words(oracle::known k)
 {
@@ -209,7 +203,7 @@ void oracle::told_error(std::size_t number, std::exception_ptr const& error)
     catch (weft::misuse const& e)
     {
         auto& q = answered(number, std::string("misuse: ") + e.what(), "misuse");
-        q.written = known::not_written;
+        q.written = e.which() == weft::misuse::code::wrong_status ? known::in_doubt : known::not_written;
         if (e.which() == weft::misuse::code::unknown_gid)
         {
             if (auto const before = told_before(q, q.gid))

@@ -8,7 +8,7 @@
 //   submit and the like: done             the transaction is there             the same
 //   cancel: accepted                      it is asked to, or rolls back        failed
 //   cancel: too_late                      it is decided                        –
-//   unfinished: written                   the transaction is there             the same
+//   unfinished: applied                   the transaction is there             the same
 //   unfinished, store_error: not_written  –                                    no trace of what was asked for, unless somebody else may
 //                                                                              have brought it: the row with this input, the request to
 //                                                                              cancel, the branch, the reason
@@ -16,9 +16,12 @@
 //   misuse                                –                                    no trace of it, as above
 //   misuse: unknown_gid                   nobody had been told before that it is there
 //   misuse: other_input                   it is there, with another input
-//   query, list: a row                    what has ended stays as it was read, and what is decided ends so
-//   query: no row; list without a row     nobody had been told before that it is there
-//   nothing                               only by those who died, or where the question still waits
+//   query, list: a row                    –                                    what had ended is as it was read, and what was decided ended so
+//   query: no row; list: without a row    nobody had been told before that it is there
+//   nothing                               only whoever asked a process that died
+//
+// Of too_late and misuse: wrong_status nothing more can be asked: a write whose answer was lost is repeated, and may find the status that
+// it has led to itself, or that somebody has led it to since.
 #pragma once
 
 #include <weft/engine.hpp>
