@@ -14,11 +14,8 @@ using weft::known;
 using weft::testing::environment;
 
 weft::workflow<int> works(weft::context& wf) { co_return co_await wf.step("work", &same, 7); }
-weft::workflow<int> waits(weft::context& wf, left_to_the_test const& operation)
-{
-    co_await wf.step("left", operation);
-    co_return 1;
-}
+weft::workflow<int> hangs(weft::context& wf) { co_return co_await wf.step("hung", &same, 7); }
+weft::workflow<int> takes_a_while(weft::context& wf) { co_return co_await wf.step("slow", &same, 7); }
 weft::workflow<int> pauses_first(weft::context& wf)
 {
     auto const once = weft::retry_policy{.attempts = 1};
@@ -84,7 +81,6 @@ public:
     std::optional<weft::transaction> find(std::string const& gid) { return env.store().find(gid, true); }
 
     std::shared_ptr<wrapped_store::control> control;
-    left_to_the_test                        left;
 
 private:
     world(std::shared_ptr<wrapped_store::control> c, weft::engine_options engine)
@@ -92,9 +88,12 @@ private:
         , control(std::move(c))
     {
         env.add("works", &works);
-        env.add("waits", &waits, std::cref(left));
+        env.add("hangs", &hangs);
+        env.add("takes-a-while", &takes_a_while);
         env.add("pauses-first", &pauses_first);
         env.on("picky").throws("not today").runs();
+        env.on("hung").hangs();
+        env.on("slow").answers_after(5s);
         env.engine();
         env.settle();
     }
@@ -124,8 +123,7 @@ std::vector<call> const& calls()
         {"submit", nothing_before, [](world& w, answer& a) { w.env.engine().submit("works", "g", a.slot()); }, is_there},
         {"cancel",
          [](world& w) {
-             w.env.on("left").never_answers();  // not by the operation itself, for which the environment would wait in real time
-             w.env.submit("waits", "g");
+             w.env.submit("hangs", "g");
              w.env.settle();
          },
          [](world& w, answer& a) { w.env.engine().cancel("g", a.slot()); }, [](weft::transaction const& t) { return t.cancel_requested; }},
@@ -359,7 +357,7 @@ TEST_F(Caller, WhoseDeadlinePassesBeforeAnythingIsWrittenIsToldSo)
 TEST_F(Caller, WhoseDeadlinePassesWhileItRunsIsToldThatItGoesOn)
 {
     answer a;
-    env.engine().execute<int>("waits", "g", weft::within(500ms), a.slot());
+    env.engine().execute<int>("hangs", "g", weft::within(500ms), a.slot());
     env.advance(600ms);
     ASSERT_TRUE(a.there);
     EXPECT_EQ(a.written, known::applied);
@@ -476,12 +474,10 @@ TEST(Queue, NeverRefusesWhatATransactionUnderWayHasToWrite)
     for (int i = 0; i < 50; ++i)
     {
         answer a;
-        w.env.engine().submit("waits", "g" + std::to_string(i), a.slot());
+        w.env.engine().submit("takes-a-while", "g" + std::to_string(i), a.slot());
         w.env.settle();
         ASSERT_TRUE(a.well) << i;
     }
-    while (w.left.waiting() > 0)
-        w.left.take().answer(weft::outcome::success());
     w.env.advance(10s);
     for (int i = 0; i < 50; ++i)
         EXPECT_EQ(w.row("g" + std::to_string(i)).status, weft::status::succeed) << i;
@@ -497,7 +493,7 @@ TEST(Queue, CountsAgainstWhatMayBeInFlight)
     for (std::size_t i = 0; i < all.size(); ++i)
     {
         if (i % 2 == 0)
-            w.env.engine().submit("waits", "g" + std::to_string(i), all[i].slot());
+            w.env.engine().submit("hangs", "g" + std::to_string(i), all[i].slot());
         else
             w.manager().submit(saga("g" + std::to_string(i)), false, all[i].slot());
     }
