@@ -89,7 +89,7 @@ void pattern_attempt::abandon() noexcept
 void pattern_attempt::stop()
 {
     stopping_ = true;
-    if (!writing_)
+    if (!writing_ && next_)  // else it has not begun, and parks as soon as it does
         advance();
 }
 
