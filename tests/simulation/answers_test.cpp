@@ -433,7 +433,6 @@ TEST_P(ToldAtRandom, AnswersAreTrueWhateverGoesOnMeanwhile)
         return;
     for (auto const* answer : {"execute: done",
                                "execute: failure",
-                               "execute: misuse",
                                "execute until decided: done",
                                "execute until decided: failure",
                                "submit: done",
