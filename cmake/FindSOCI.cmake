@@ -4,7 +4,7 @@
 #
 # SOCI::soci            the core; headers as <soci/soci.h>
 # SOCI::<backend>       a backend; headers as <soci/<backend>/soci-<backend>.h>, and where the database client's own
-#                       headers are needed by them, those
+#                       headers are needed by them, those (of MySQL the client itself, too, which has no package config)
 # SOCI_FOUND, SOCI_VERSION, SOCI_<backend>_FOUND
 #
 # Only <prefix>/include is given to the compiler, never <prefix>/include/soci: that holds an error.h and a version.h,
@@ -41,6 +41,8 @@ foreach(_soci_backend IN LISTS SOCI_FIND_COMPONENTS)
         find_path(SOCI_postgresql_CLIENT_DIR NAMES libpq-fe.h PATH_SUFFIXES postgresql pgsql)
     elseif(_soci_backend STREQUAL "mysql")
         find_path(SOCI_mysql_CLIENT_DIR NAMES mysql.h PATH_SUFFIXES mariadb mysql)
+        find_library(SOCI_mysql_CLIENT_LIBRARY NAMES mariadb mysqlclient)
+        mark_as_advanced(SOCI_mysql_CLIENT_LIBRARY)
     endif()
     mark_as_advanced(SOCI_${_soci_backend}_CLIENT_DIR)
 
@@ -52,7 +54,7 @@ foreach(_soci_backend IN LISTS SOCI_FIND_COMPONENTS)
                 IMPORTED_LOCATION ${SOCI_${_soci_backend}_LIBRARY}
                 INTERFACE_INCLUDE_DIRECTORIES
                     "${SOCI_${_soci_backend}_INCLUDE_DIR};${SOCI_${_soci_backend}_CLIENT_DIR}"
-                INTERFACE_LINK_LIBRARIES SOCI::soci)
+                INTERFACE_LINK_LIBRARIES "SOCI::soci;${SOCI_${_soci_backend}_CLIENT_LIBRARY}")
         endif()
     endif()
 endforeach()

@@ -30,7 +30,7 @@ set(WEFT_OUTSIDE
     "SOCI::soci|SOCI||-lsoci_core"
     "SOCI::sqlite3|SOCI COMPONENTS sqlite3||-lsoci_sqlite3"
     "SOCI::postgresql|SOCI COMPONENTS postgresql||-lsoci_postgresql"
-    "SOCI::mysql|SOCI COMPONENTS mysql||-lsoci_mysql"
+    "SOCI::mysql|SOCI COMPONENTS mysql||-lsoci_mysql -lmariadb"
     "SQLite::SQLite3|SQLite3|sqlite3|"
     "PostgreSQL::PostgreSQL|PostgreSQL|libpq|"
     "CURL::libcurl|CURL|libcurl|"
