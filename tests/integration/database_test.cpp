@@ -363,7 +363,8 @@ TEST_F(Database, SaysThatItsFileIsGone)
     EXPECT_THAT(what(insert), AllOf(HasSubstr("removed"), HasSubstr(file)));
     EXPECT_THAT(what([&] { db.read([](soci::session& sql) { return count(sql); }); }), HasSubstr("removed"));
     EXPECT_FALSE(std::filesystem::exists(file)) << "an empty one would look like a database";
-    plain_sqlite(file)("create table t (n int)");
+    plain_sqlite other(file);
+    other("create table t (n int)");
     EXPECT_EQ(what(insert), "done");
     // While it works: what was committed went to the file that is no more.
     auto const said = what([&] {
