@@ -208,10 +208,12 @@ void engine_core::ended(attempt& a, ended_as how)
 }
 
 // No time-out of an attempt bounds it any more: it is asked to stop, or its transaction might wait for it here for ever.
-void engine_core::orphan(class send& s) noexcept
+void engine_core::orphan(class send& s, std::chrono::nanoseconds undo_from) noexcept
 {
     s.waiting = nullptr;
-    ++orphans_[s.where.gid];
+    auto& o = orphans_[s.where.gid];
+    ++o.sends;
+    o.undo_from = std::max(o.undo_from, undo_from);
     if (abandoned())
         return;  // this may be any thread, and operations belong to the strand
     boost::intrusive_ptr<class send> const keep(&s);
@@ -232,11 +234,10 @@ void engine_core::operation_returned(std::string const& gid, bool orphan)
         sign_off();
     if (!orphan || abandoned())
         return;
-    if (auto const o = orphans_.find(gid); o != orphans_.end() && --o->second == 0)
+    if (auto const o = orphans_.find(gid); o != orphans_.end() && --o->second.sends == 0)
     {
         orphans_.erase(o);
-        if (parked_.erase(gid) > 0)
-            take_up(gid);
+        claim();  // it may be due
     }
 }
 
@@ -362,7 +363,6 @@ void engine_core::finish_stop()
     for (auto& [gid, a] : std::exchange(running_, {}))
         a->abandon();
     transactions_in_memory_.store(0, std::memory_order_relaxed);
-    parked_.clear();
     unparked_.clear();
     held_.clear();
     asking_.clear();

@@ -150,9 +150,9 @@ public:
     void cannot_park(attempt& a, park_write parking, std::string const& why);
 
     // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it. Until an
-    // orphan has returned its transaction is not attempted again here.
+    // orphan has returned its transaction is not attempted again here, but for undoing it, from `undo_from` on (since boot; max: not at all).
     void operation_began() noexcept { operations_in_flight_.fetch_add(1, std::memory_order_relaxed); }
-    void orphan(class send& s) noexcept;
+    void orphan(class send& s, std::chrono::nanoseconds undo_from) noexcept;
     void operation_returned(std::string const& gid, bool orphan);
 
     // Whether a participant's database is the store's own: answers at once if known, else calls `a.go_on()` later.
@@ -264,6 +264,7 @@ private:
     void          claim();
     void          claim_in(std::chrono::milliseconds delay);
     void          claimed_rows(claimed c);
+    bool          left_to_others(transaction const& row);
     void          begin(transaction row);
     void          take_up(std::string const& gid);
     void          look_for_cancels();
@@ -291,6 +292,14 @@ private:
     void          tell_stopped(std::string const& gid);
     void          serve(limiter& l);
     void          serve_at(std::optional<std::chrono::nanoseconds> since_boot);
+
+    // Sends of one transaction that have not returned.
+    struct orphans
+    {
+        unsigned                  sends = 0;
+        std::chrono::nanoseconds  undo_from{0};
+        std::chrono::milliseconds pause{300};  // after which it is due again, when it is claimed here meanwhile
+    };
 
     // Whether a participant's database is the store's own, as far as it is known.
     struct sameness
@@ -372,8 +381,7 @@ private:
     std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;  // key: the attempt's own gid
     std::unordered_map<std::string, std::vector<waiter>>                waiters_;  // gid → who waits for its end
     std::unordered_set<std::string>                                     watched_;  // those of them that do not run here
-    std::unordered_map<std::string, unsigned>                           orphans_;  // gid → sends that have not returned
-    std::unordered_set<std::string>                                     parked_;   // claimed, but an orphan has not returned
+    std::unordered_map<std::string, orphans>                            orphans_;  // gid → sends that have not returned
     std::vector<boost::intrusive_ptr<attempt>>                          held_;     // wait for a beat
     std::vector<xa_participant*>                                        resources_;
     bool                                                                sweeping_ = false;

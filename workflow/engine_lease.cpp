@@ -178,9 +178,6 @@ void engine_core::lost_incarnation()
         a->abandon();
     }
     transactions_in_memory_.store(0, std::memory_order_relaxed);
-    for (auto const& gid : std::exchange(parked_, {}))
-        if (waiters_.contains(gid))
-            watch(gid);
     for (auto& [gid, waiting] : std::exchange(passes_, {}))
         for (auto& w : waiting)
             w->complete(std::make_exception_ptr(unfinished(unfinished::why::lease_lost, "whoever took over goes on with it", gid)), {});
@@ -219,6 +216,8 @@ void engine_core::poll_again()
 
 void engine_core::claim_in(std::chrono::milliseconds delay)
 {
+    if (!orphans_.empty())
+        delay += options_.poll;  // what hangs here others take first
     auto const due = time().since_boot() + bounded(delay);
     if (!claim_timer_.is_set() || due < claim_timer_.due())
         timers().set(claim_timer_, delay);
@@ -317,16 +316,44 @@ void engine_core::claimed_rows(claimed c)
         if (running_.contains(row.gid))
             continue;  // a claim in doubt brings also what runs here
         watched_.erase(row.gid);
-        if (orphans_.contains(row.gid))
-            parked_.insert(row.gid);  // an operation of it that this engine sent earlier has not returned: not a second time beside it
-        else
-            begin(std::move(row));
+        begin(std::move(row));
     }
+}
+
+// True: an operation of it that this engine sent earlier has not returned, and here it would be done a second time beside itself. It is given
+// back, for others, and they have the first go: they claim it when it is due, this engine a little later (`claim_in`), and ever less often.
+bool engine_core::left_to_others(transaction const& row)
+{
+    constexpr std::chrono::milliseconds longest_pause{10'000};
+    auto const                          found = orphans_.find(row.gid);
+    if (found == orphans_.end())
+        return false;
+    auto&      o = found->second;
+    auto const now = time().since_boot();
+    bool const undone = !row.workflow.empty() && (row.status != status::prepared || row.cancel_requested);
+    if (undone && now >= o.undo_from)
+        return false;  // that is no repetition, and the action's time is over
+    park_write w;
+    w.gid = row.gid;
+    w.owner = incarnation_;
+    w.position = row.position;
+    w.due_in = o.pause;
+    if (undone && o.undo_from - now < w.due_in)
+        w.due_in = std::chrono::ceil<std::chrono::milliseconds>(o.undo_from - now);
+    w.interval = row.interval;
+    w.sends = row.sends;
+    w.last_error = row.last_error;
+    o.pause = std::min(o.pause * 2, longest_pause);
+    if (waiters_.contains(row.gid))
+        watch(row.gid);
+    answer_passes(row);
+    committer_.add(std::move(w), nullptr);
+    return true;
 }
 
 void engine_core::begin(transaction row)
 {
-    if (running_.contains(row.gid) || unparked_.contains(row.gid))
+    if (running_.contains(row.gid) || unparked_.contains(row.gid) || left_to_others(row))
         return;
     if (row.workflow.empty())
     {

@@ -81,9 +81,9 @@ void pattern_attempt::abandon() noexcept
     timer::cancel();
     for (auto& s : states_)
         if (auto const sent = std::exchange(s.sent, nullptr); sent && sent->waiting)
-            engine_.orphan(*sent);
+            engine_.orphan(*sent, std::chrono::nanoseconds::max());
     if (auto const sent = std::exchange(question_.sent, nullptr); sent && sent->waiting)
-        engine_.orphan(*sent);
+        engine_.orphan(*sent, std::chrono::nanoseconds::max());
 }
 
 void pattern_attempt::stop()

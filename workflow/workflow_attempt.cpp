@@ -111,17 +111,25 @@ void workflow_attempt::drop_body() noexcept
 
 void workflow_attempt::orphan_send() noexcept
 {
-    if (auto const sent = std::exchange(send_, nullptr); sent && sent->waiting)
-        engine_.orphan(*sent);
+    auto const sent = std::exchange(send_, nullptr);
+    if (!sent || !sent->waiting)
+        return;
+    // An action is undone once its time is over: from then on it is the barrier that makes that safe.
+    auto undo_from = engine_.time().since_boot();
+    if (timer::is_set())
+        undo_from = timer::due() + (timed_out_ ? std::chrono::milliseconds(0) : grace_after_timeout);
+    else if (!timed_out_)
+        undo_from = std::chrono::nanoseconds::max();
+    engine_.orphan(*sent, in_phase2_ ? std::chrono::nanoseconds::max() : undo_from);
 }
 
 void workflow_attempt::abandon() noexcept
 {
     doing_ = doing::ended;
-    timer::cancel();
     stop_waiting();
     permit_.give_back();
     orphan_send();
+    timer::cancel();
     drop_body();
 }
 

@@ -15,6 +15,9 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
+// How long an operation that was asked to stop may take to do so before its attempt ends without it.
+inline constexpr std::chrono::milliseconds grace_after_timeout{100};
+
 // A branch as it was asked for, in words.
 std::string describe(verb v, std::string const& name, bool has_arguments, std::uint64_t arguments);
 

@@ -14,8 +14,6 @@ namespace {
 
 // A retry due sooner than this keeps the frame and the lease.
 constexpr std::chrono::milliseconds retry_within_attempt{1'000};
-// How long an operation that was asked to stop may take to do so before its attempt ends without it.
-constexpr std::chrono::milliseconds grace_after_timeout{100};
 // An operation that the store does itself holds up all others: past this there is a warning.
 constexpr std::chrono::milliseconds longest_in_store{100};
 

@@ -140,6 +140,95 @@ TEST(Hanging, WhatEndedElsewhereIsNotDoneAgainWhenTheOperationReturns)
     EXPECT_EQ(env.calls().size(), 1u) << "done a second time though the transaction had ended";
 }
 
+weft::workflow<int> undoable(weft::context& wf)
+{
+    co_await wf.saga("first", &nothing, &nothing);
+    co_return co_await wf.saga("work", &same, &same, 7);
+}
+
+environment_options with_a_time_out_of(std::chrono::milliseconds t)
+{
+    environment_options options;
+    options.engine.operation_timeout = t;
+    options.engine.retry = {.initial = 1s, .jitter = 0};
+    return options;
+}
+
+// Twenty transactions whose operation hangs in one of two engines: the other one has none of its own that does.
+TEST(Hanging, WhatHangsInOneEngineIsDoneByTheOther)
+{
+    auto const          counted = std::make_shared<tally>();
+    environment_options options = with_a_time_out_of(1s);
+    options.engine.counters = counted;
+    environment env(options);
+    env.add("one", &one_step);
+    env.on("work").hangs();
+    std::vector<answer<int>> answers(20);
+    for (std::size_t i = 0; i < answers.size(); ++i)
+        env.engine().execute<int>("one", "g" + std::to_string(i), answers[i].slot());
+    env.settle();
+    another_engine other(env);
+    other.engine.add("one", &one_step);
+    other.run();
+    env.advance(20s);
+    for (auto const& a : answers)
+        EXPECT_EQ(a.value, 7) << a.what();
+    EXPECT_EQ(env.calls().size(), 20u) << "never a second time beside itself";
+    EXPECT_LE(counted->of(weft::counters::event::claimed), 40u);
+}
+
+TEST(Hanging, WhatHangsInOneEngineAndIsCancelledIsUndoneByTheOther)
+{
+    environment env(with_a_time_out_of(1s));
+    env.add("undoable", &undoable);
+    env.on("work").hangs();
+    env.on("first", weft::operation::compensate).hangs();
+    env.submit("undoable", "g1");
+    env.advance(1500ms);
+    ASSERT_EQ(env.query("g1")->owner, "");
+    another_engine other(env);
+    other.engine.add("undoable", &undoable);
+    other.run();
+    env.settle();
+    answer<weft::cancel_answer> a;
+    other.engine.cancel("g1", a.slot());
+    env.advance(10s);
+    EXPECT_EQ(a.value, weft::cancel_answer::accepted);
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+// With nobody else there: the action has had its time, so that its undo is no worse than anybody else's.
+TEST(Hanging, WhatHangsAndIsCancelledIsUndoneHereWhenThereIsNobodyElse)
+{
+    environment env(with_a_time_out_of(1s));
+    env.add("undoable", &undoable);
+    env.on("work").hangs();
+    env.submit("undoable", "g1");
+    env.advance(5s);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.advance(1s);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action", "work/compensate", "first/compensate"));
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+// The engine was taken for dead while the action was under way: its next incarnation waits for that one as if it were its own.
+TEST(Hanging, WhatAnEarlierIncarnationHasUnderWayIsNotUndoneBeforeItsTimeIsOver)
+{
+    environment env(with_a_time_out_of(10s));
+    env.add("undoable", &undoable);
+    env.on("work").hangs();
+    env.submit("undoable", "g1");
+    env.advance(1s);
+    bury_all(env.store());
+    env.advance(2s);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    env.advance(6500ms);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action"));
+    env.advance(3s);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action", "work/compensate", "first/compensate"));
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------------------
 // nothing goes round in circles: what cannot go on is left alone until something changes
 
@@ -148,6 +237,7 @@ struct stuck
     std::string                             name;
     std::function<void(weft::transaction&)> tamper;  // with the row as the engine sees it from then on
     bool                                    cancel = true;
+    unsigned                                parks = 5;  // at most, in ten minutes
 };
 void PrintTo(stuck const& s, std::ostream* to) { *to << s.name; }
 
@@ -187,7 +277,7 @@ TEST_P(Stuck, IsAttemptedAFewTimesOnly)
     auto const before = counted->of(weft::counters::event::attempts);
     env.advance(10min);
     EXPECT_LE(counted->of(weft::counters::event::attempts) - before, 3u);
-    EXPECT_LE(parked, 5u);
+    EXPECT_LE(parked, GetParam().parks);
 }
 
 INSTANTIATE_TEST_SUITE_P(, Stuck,
@@ -195,7 +285,7 @@ INSTANTIATE_TEST_SUITE_P(, Stuck,
                                            stuck{"TheInputDoesNotConvert", [](weft::transaction& row) { row.input = "\"five\""; }},
                                            stuck{"ItWasAttemptedTooOften", [](weft::transaction& row) { row.attempts = 11; }},
                                            stuck{"TheCodeDoesNotFit", [](weft::transaction& row) { row.input = "6"; }},
-                                           stuck{"ItHangs", [](weft::transaction&) {}, false},
+                                           stuck{"ItHangs", [](weft::transaction&) {}, false, 70},
                                            stuck{"ItHangsAndIsCancelled", [](weft::transaction&) {}}),
                          [](auto const& which) { return which.param.name; });
 
