@@ -374,8 +374,11 @@ void committer::next()
         return;
     while (!parts_.empty())
     {
+        // Several that fail together are divided at once: that costs a few tries should the store be ill meanwhile, and what fails alone
+        // is judged only when the store has been seen well after that.
         auto&      b = parts_.front();
-        bool const divide = b.failures > 0 && b.suspect && !b.unreachable && (b.sure || well_since(b));
+        bool const divide =
+            b.failures > 0 && b.suspect && !b.unreachable && !b.empty() && (b.sure || well_since(b) || !of_one_transaction(b));
         if (!b.empty() && !divide && fruitless_ > 0 && fruitless_ >= parts_.size())
             return engine_.timers().set(*retry_, delay_after(failures_));
         auto once = std::move(b);
@@ -443,6 +446,13 @@ void committer::take_around()
     }
     if (!b.empty())
         go(std::move(b), false);
+}
+
+bool committer::of_one_transaction(batch const& b)
+{
+    auto const& gid = gid_of(b.writes.front());
+    return b.writes.size() == 1 ||
+           (!gid.empty() && std::all_of(b.writes.begin(), b.writes.end(), [&](auto const& w) { return gid_of(w) == gid; }));
 }
 
 bool committer::well_since(batch const& b) const { return b.others_went || engine_.last_beat() > b.failed; }

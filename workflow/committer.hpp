@@ -120,6 +120,7 @@ private:
     void                     isolate(batch b);
     void                     aside(batch b);
     void                     refuse(batch b, store_error const& why);
+    static bool              of_one_transaction(batch const& b);
     bool                     well_since(batch const& b) const;
     std::vector<std::string> doubtful() const;
     static void              take_back(batch& from, std::vector<std::string> const& gids, std::vector<told>& into);
