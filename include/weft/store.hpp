@@ -217,7 +217,7 @@ enum class written : std::uint8_t
 {
     done,
     exists,            ///< create: the gid is taken; register: an operation is there with other content
-    fenced,            ///< owner or position differ, or (create) the owner is not alive: somebody else goes on
+    fenced,            ///< owner or position differ: somebody else goes on. create, decide: not there, and the owner to be is not alive
     cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
     too_late,          ///< a request to cancel met a decision; register, decide: the status is another (see `why`)
     unknown_gid,

@@ -205,6 +205,23 @@ TEST_P(RepeatedWrite, AnExtensionIsDoneOnlyWithItsDecision)
     EXPECT_EQ(again(other), written::fenced);
 }
 
+// "Fenced" would say that nothing was written.
+TEST_P(RepeatedWrite, IsNotDeniedThoughItsEngineHasDiedMeanwhile)
+{
+    EXPECT_EQ(first(workflow("g1")), written::done);
+    EXPECT_EQ(first(tcc("g2")), written::done);
+    auto submit = abort("g2", {});
+    submit.to = status::submitted;
+    submit.owner = "engine-a";
+    EXPECT_EQ(first(submit), written::done);
+    store->resign("engine-a");
+    EXPECT_EQ(again(workflow("g1")), written::exists);
+    EXPECT_EQ(again(workflow("g3")), written::fenced);
+    auto const told = result_of(submit, true);
+    EXPECT_EQ(told.what, written::too_late);
+    EXPECT_EQ(told.why, "submitted");
+}
+
 TEST_P(RepeatedWrite, ACreationIsDoneOnlyWhereAllOfItStands)
 {
     EXPECT_EQ(first(tcc("g1")), written::done);

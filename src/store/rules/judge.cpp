@@ -164,10 +164,11 @@ bool names_one_twice(std::span<branch_op const> ops)
 
 verdict judge(create_write const& w, row_view const* row, bool alive, bool repeated)
 {
+    // Before it is asked who is alive: of one that is repeated "fenced" says that no earlier try of it was applied.
+    if (row)
+        return {false, {repeated && alive && shows(*row, w) ? written::done : written::exists, {}, row->created}};
     if (!alive)
         return refuse(written::fenced);
-    if (row)
-        return {false, {repeated && shows(*row, w) ? written::done : written::exists, {}, row->created}};
     if (names_one_twice(w.ops))
         return refuse(written::refused, named_twice);
     return {true, {}};
@@ -237,11 +238,12 @@ verdict judge(decide_write const& w, row_view const* row, bool alive, bool repea
         return refuse(written::unknown_gid);
     if (auto wrong = type_mismatch(w.trans_type, row->trans_type, row->workflow); !wrong.empty())
         return refuse(written::wrong_type, std::move(wrong));
+    // As of a creation: "fenced" says that it is not there.
+    if (std::none_of(w.from.begin(), w.from.end(), [&](status s) { return is(*row, s); }))
+        return repeated && alive && shows(*row, w) ? done_already() : refuse(written::too_late, std::string(row->status));
     if (!alive)
         return refuse(written::fenced);
-    if (std::any_of(w.from.begin(), w.from.end(), [&](status s) { return is(*row, s); }))
-        return {true, {}};
-    return repeated && shows(*row, w) ? done_already() : refuse(written::too_late, std::string(row->status));
+    return {true, {}};
 }
 
 verdict judge(request_write const& w, row_view const* row, bool, bool repeated)
