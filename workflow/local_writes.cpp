@@ -33,10 +33,10 @@ void local_writes::add(local_operation& operation, boost::intrusive_ptr<write_si
 void local_writes::stop()
 {
     stopped_ = true;
-    for (auto& one : all_)
+    for (auto& p : all_)
     {
-        one.cancel();
-        one.sink->on_stopped(known::in_doubt);
+        p.cancel();
+        p.sink->on_stopped(known::in_doubt);
     }
     // They stay, and go with the engine: the store may be at work on what they own.
 }
@@ -85,7 +85,7 @@ void local_writes::failed(place p, std::exception_ptr error)
 
 void local_writes::answer(place p, write_result const& r)
 {
-    std::list<one> done;
+    std::list<pending> done;
     done.splice(done.end(), all_, p);
     p->sink->on_written(r, p->what);
     if (!busy())

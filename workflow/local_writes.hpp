@@ -26,19 +26,19 @@ public:
     void stop();
 
 private:
-    struct one;
-    using place = std::list<one>::iterator;
+    struct pending;
+    using place = std::list<pending>::iterator;
 
     void start(place p);
     void failed(place p, std::exception_ptr error);
     void answer(place p, write_result const& r);
 
-    engine_core&   engine_;
-    std::list<one> all_;
-    bool           stopped_ = false;
+    engine_core&       engine_;
+    std::list<pending> all_;
+    bool               stopped_ = false;
 };
 
-struct local_writes::one final : timer
+struct local_writes::pending final : timer
 {
     void on_timer() override { owner->start(self); }
 

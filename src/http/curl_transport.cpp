@@ -12,9 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
-#include <algorithm>
 #include <fstream>
-#include <limits>
 #include <limits>
 #include <mutex>
 #include <thread>

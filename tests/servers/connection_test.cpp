@@ -91,7 +91,7 @@ TEST(MysqlTls, DoesNotGoOnInPlainTextWhereTheServerOffersNoTls)
     auto const url = through(between, here.url());
     EXPECT_EQ(ask(url, "SHOW STATUS LIKE 'Ssl_cipher'"), "");
     for (std::string const& options : {"?sslca=" + authority_of_the_servers(), std::string("?sslmode=require"),
-                                      "?sslcert=" + authority_of_the_servers() + "&sslkey=" + authority_of_the_servers()})
+                                       "?sslcert=" + authority_of_the_servers() + "&sslkey=" + authority_of_the_servers()})
         EXPECT_THAT(refusal(url + options), AnyOf(HasSubstr("not encrypted"), HasSubstr("TLS"), HasSubstr("SSL"))) << options;
 }
 

@@ -43,7 +43,7 @@ public:
     {
         return base_->create_within(c, w);
     }
-    void interrupt() noexcept override { base_->interrupt(); }
+    void        interrupt() noexcept override { base_->interrupt(); }
     std::string id() override { return base_->id(); }
     std::string describe() const override { return base_->describe(); }
 

@@ -102,7 +102,7 @@ private:
 // --- the table ------------------------------------------------------------------------------------------------------------------------
 
 // Something that a caller asks for, and whether the store shows it.
-struct call
+struct asked_for
 {
     std::string                                       name;
     std::function<void(world&)>                       arrange;
@@ -110,13 +110,13 @@ struct call
     std::function<bool(weft::transaction const& row)> shows;
 };
 
-std::vector<call> const& calls()
+std::vector<asked_for> const& calls()
 {
     auto const nothing_before = [](world&) {};
     auto const is_there = [](weft::transaction const&) { return true; };
     auto const has_status = [](auto... s) { return [=](weft::transaction const& t) { return ((t.status == s) || ...); }; };
     using enum weft::status;
-    static std::vector<call> const all{
+    static std::vector<asked_for> const all{
         {"execute", nothing_before, [](world& w, answer& a) { w.env.engine().execute<int>("works", "g", a.slot()); }, is_there},
         {"execute within 500 ms", nothing_before,
          [](world& w, answer& a) { w.env.engine().execute<int>("works", "g", weft::within(500ms), a.slot()); }, is_there},

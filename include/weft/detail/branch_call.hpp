@@ -126,7 +126,7 @@ public:
     std::string const*        gid = nullptr;
     result_place*             place = nullptr;  ///< while the body waits for a result
 
-    char const*               refused = nullptr;  ///< why it cannot be performed at all: that pauses the transaction
+    char const* refused = nullptr;  ///< why it cannot be performed at all: that pauses the transaction
 
 protected:
     virtual std::uint64_t digest_as_before() const noexcept = 0;

@@ -115,8 +115,8 @@ public:
             return result();
     }
 
-    bool               failed() const noexcept { return call_->answer.what != outcome::kind::success; }
-    auto&&             result() noexcept { return result_.value(); }
+    bool                                     failed() const noexcept { return call_->answer.what != outcome::kind::success; }
+    auto&&                                   result() noexcept { return result_.value(); }
     boost::intrusive_ptr<branch_call> const& call() const noexcept { return call_; }
 
 private:

@@ -297,7 +297,7 @@ public:
     }
 
     std::size_t operations_at_once() const noexcept override { return operations_together; }
-    void interrupt() noexcept override { options_.session.watch->cut(std::chrono::milliseconds(500)); }
+    void        interrupt() noexcept override { options_.session.watch->cut(std::chrono::milliseconds(500)); }
 
     std::string id() override { return id_; }
 
@@ -398,8 +398,8 @@ private:
     {
         for (;;)
         {
-            auto       c = pop(sessions);
-            bool const pooled = c != nullptr;
+            auto        c = pop(sessions);
+            bool const  pooled = c != nullptr;
             std::string settings;
             try
             {

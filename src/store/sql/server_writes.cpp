@@ -119,8 +119,9 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
 
     column const extension[] = {gid, text("owner_is"), number("position_is"), text("entries_are"), number("position_to"), number("now_is")};
     std::string const forward = "position = v.position_to, attempts = 0, sends = 0, last_error = NULL, update_time = " + now;
-    extend_ = d.update(session, extension, tables.global,
-                       "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, row_is_mine());
+    extend_ =
+        d.update(session, extension, tables.global,
+                 "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") + ", " + forward, row_is_mine());
 
     send_again_ = d.update(session, extension, tables.global,
                            "ext_data = " + d.concatenated(d.without_end("t.ext_data"), "v.entries_are", "']}'") +
@@ -179,7 +180,8 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                                     " ELSE t.rollback_time END";
     column const recording[] = {
         gid, text("owner_is"), number("position_is"), number("position_to"), text("status_to"), text("reason_is"), number("now_is")};
-    record_ = d.update(session, recording, tables.global, forward + ", status = COALESCE(v.status_to, t.status)" + with_status, row_is_mine());
+    record_ =
+        d.update(session, recording, tables.global, forward + ", status = COALESCE(v.status_to, t.status)" + with_status, row_is_mine());
     column const outcome[] = {gid, text("branch_is"), text("op_is"), text("status_is"), number("now_is")};
     outcomes_ = d.update(session, outcome, tables.branch, "status = v.status_is, finish_time = " + now + ", update_time = " + now,
                          "t.branch_id = v.branch_is AND t.op = v.op_is");
