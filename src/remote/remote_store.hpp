@@ -2,6 +2,7 @@
 // own business, since nobody else is called back for it.
 #pragma once
 
+#include "src/remote/done_writes.hpp"
 #include "src/remote/log.hpp"
 #include "src/remote/requests.hpp"
 
@@ -92,7 +93,8 @@ private:
     template <class T>
     using awaitable = boost::asio::awaitable<T>;
 
-    awaitable<void>         apply_in_order(std::span<write const> writes, std::vector<std::size_t> const& which);
+    awaitable<void>         apply_in_order(std::span<write const> writes, std::vector<std::size_t> const& which,
+                                           std::vector<std::optional<write_result>>& results);
     awaitable<write_result> start(write const& w);
     awaitable<write_result> apply_one(create_write const& w);
     awaitable<write_result> apply_one(extend_write const& w);
@@ -138,9 +140,9 @@ private:
     std::atomic<std::uint64_t>         events_{1};
 
     // Of the thread that writes and claims
-    std::uint64_t                            creations_ = 0;
-    std::set<std::string>                    not_seen_;  // called back for, and the coordinator could not be asked
-    std::vector<std::optional<write_result>> done_;      // of the last batch, so far as it was done
+    std::uint64_t         creations_ = 0;
+    std::set<std::string> not_seen_;  // called back for, and the coordinator could not be asked
+    done_writes           done_;
 };
 
 }  // namespace remote_detail

@@ -23,6 +23,20 @@ std::string gid_of(write const& w)
     return std::visit(of, w);
 }
 
+// Tells the writes of one transaction apart: its kind, and the position that it extends or what it asks for.
+std::pair<std::size_t, std::int64_t> kind_of(write const& w)
+{
+    auto const of = [](auto const& x) -> std::int64_t {
+        if constexpr (requires { x.position; })
+            return x.position;
+        else if constexpr (requires { x.what; })
+            return static_cast<std::int64_t>(x.what);
+        else
+            return 0;
+    };
+    return {w.index(), std::visit(of, w)};
+}
+
 boost::json::object reference(std::string const& gid)
 {
     boost::json::object o;
@@ -46,26 +60,32 @@ std::string shortened(std::string text, std::size_t limit)
 
 std::vector<write_result> remote_store::apply(std::span<write const> writes, bool repeated)
 {
-    if (!repeated || done_.size() != writes.size())
-        done_.assign(writes.size(), std::nullopt);
     std::unordered_map<std::string, std::vector<std::size_t>> by_gid;
     for (std::size_t i = 0; i < writes.size(); ++i)
         by_gid[gid_of(writes[i])].push_back(i);
+    std::vector<std::optional<write_result>> results(writes.size());
+    for (auto const& [gid, which] : by_gid)
+        if (!repeated)
+            done_.forget(gid);
+        else
+            for (auto const i : which)
+                results[i] = done_.find(gid, kind_of(writes[i]));
     std::vector<job> jobs;
     for (auto const& [gid, which] : by_gid)
-        jobs.emplace_back([this, writes, &which = which] { return apply_in_order(writes, which); });
+        jobs.emplace_back([this, writes, &which = which, &results] { return apply_in_order(writes, which, results); });
     run(jobs);
     ++events_;
-    std::vector<write_result> results;
-    for (auto const& r : std::exchange(done_, {}))
-        results.push_back(*r);
-    return results;
+    std::vector<write_result> all;
+    for (auto const& r : results)
+        all.push_back(*r);
+    return all;
 }
 
-remote_store::awaitable<void> remote_store::apply_in_order(std::span<write const> writes, std::vector<std::size_t> const& which)
+remote_store::awaitable<void> remote_store::apply_in_order(std::span<write const> writes, std::vector<std::size_t> const& which,
+                                                           std::vector<std::optional<write_result>>& results)
 {
     for (auto const i : which)
-        if (!done_[i])
+        if (!results[i])
         {
             write_result result;
             try
@@ -79,7 +99,8 @@ remote_store::awaitable<void> remote_store::apply_in_order(std::span<write const
                 result.why = e.what();
                 result.in_doubt = e.in_doubt();
             }
-            done_[i] = std::move(result);
+            done_.add(gid_of(writes[i]), kind_of(writes[i]), result);
+            results[i] = std::move(result);
         }
 }
 
