@@ -103,7 +103,8 @@ server_url parse_server_url(std::string_view text)
         refuse("several hosts in one URL are for PostgreSQL, whose client tries one after the other");
     for (auto const& other : others)
     {
-        auto const address = boost::urls::parse_uri("x://" + other);
+        auto const whole = "x://" + other;  // what is parsed of it are views
+        auto const address = boost::urls::parse_uri({whole.data(), whole.size()});
         if (!address || address->host_address().empty() || !address->path().empty() || address->has_userinfo())
             refuse("several hosts of a database are written host:port,host:port");
         s.others.emplace_back(address->host_address(), address->has_port() && address->port_number() != 0 ? address->port_number() : usual);
