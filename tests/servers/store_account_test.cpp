@@ -44,7 +44,7 @@ private:
         if (here_.mysql())
             here_.execute(std::string("SET GLOBAL read_only = ") + (on ? "1" : "0"));
         else
-            here_.execute("ALTER DATABASE " + here_.name() + " SET default_transaction_read_only = " + (on ? "on" : "off"));
+            here_.execute_beside("ALTER DATABASE " + here_.name() + " SET default_transaction_read_only = " + (on ? "on" : "off"));
     }
 
     server_database const& here_;

@@ -104,7 +104,7 @@ struct bank
     std::vector<std::string> prepared(std::string const& store_id) const
     {
         weft::detail::server_session session(weft::detail::parse_server_url(database.url()), {},
-                                             weft::detail::server_session::purpose::participant);
+                                             weft::detail::server_session::purpose::xa);
         std::vector<std::string>     all;
         for (auto const& x : weft::detail::xa_protocol(session).prepared())
             if (x.gtrid == "weft:" + store_id)
@@ -452,7 +452,7 @@ protected:
     void leave_prepared(std::string const& store_id, weft::branch const& where, unsigned send)
     {
         weft::detail::server_session session(weft::detail::parse_server_url(here.database.url()), {},
-                                             weft::detail::server_session::purpose::participant);
+                                             weft::detail::server_session::purpose::xa);
         weft::detail::xa_protocol    protocol(session);
         auto const                   x = weft::detail::xid_of(store_id, where, send);
         protocol.start(x);
@@ -476,7 +476,7 @@ protected:
     void finish(std::string const& store_id)
     {
         weft::detail::server_session session(weft::detail::parse_server_url(here.database.url()), {},
-                                             weft::detail::server_session::purpose::participant);
+                                             weft::detail::server_session::purpose::xa);
         weft::detail::xa_protocol    protocol(session);
         for (auto const& x : protocol.prepared())
             if (x.gtrid == "weft:" + store_id)

@@ -81,6 +81,8 @@ void execute_on_server(std::string const& kind, std::string const& sql) { run(se
 
 void server_database::execute(std::string const& sql) const { run(url_, sql); }
 
+void server_database::execute_beside(std::string const& sql) const { run(server_address(kind_), sql); }
+
 std::string server_database::value(std::string const& sql) const { return run(url_, sql); }
 
 server_account::server_account(server_database const& where) : where_(where), name_(where.name() + "_account")

@@ -34,6 +34,9 @@ public:
     void        execute(std::string const& sql) const;
     std::string value(std::string const& sql) const;  // the first row's first column as text, "" for none
 
+    // The same, but in the server's own database.
+    void execute_beside(std::string const& sql) const;
+
 private:
     std::string kind_, name_, url_;
 };

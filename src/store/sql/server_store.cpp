@@ -392,6 +392,23 @@ private:
         }
     }
 
+    // An account that has no connection left makes do with what it has, be it one: then the others' may serve.
+    std::unique_ptr<connection> connect_or_borrow(session_list& sessions, bool& pooled)
+    {
+        try
+        {
+            return connect();
+        }
+        catch (store_error const&)
+        {
+            auto c = pop(&sessions == &beats_ ? sessions_ : beats_);
+            if (!c)
+                throw;
+            pooled = true;
+            return c;
+        }
+    }
+
     // A connection on which a local transaction is open, and the time. One that has been idle may have been closed by the server meanwhile,
     // and all the others with it: nothing was done on them, so nobody need hear of it.
     std::pair<std::unique_ptr<connection>, std::int64_t> begin(session_list& sessions)
@@ -399,12 +416,12 @@ private:
         for (;;)
         {
             auto        c = pop(sessions);
-            bool const  pooled = c != nullptr;
+            bool        pooled = c != nullptr;
             std::string settings;
             try
             {
                 if (!c)
-                    c = connect();
+                    c = connect_or_borrow(sessions, pooled);
                 std::int64_t now = 0;
                 query(
                     c->session.sql(), dialect_.begin_with_time() + (c->lent ? ", " + dialect_.settings(c->session) : ""),
