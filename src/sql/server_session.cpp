@@ -377,8 +377,12 @@ std::string server_message(std::exception const& e)
 server_session::server_session(server_url const& url, server_options const& options, purpose why)
 try : kind_(url.kind), sql_(parameters(url, options, why))
 {
-    options.watch->watch(watched_, kind_ == server_kind::postgres ? PQsocket(postgres_of(sql_)) : static_cast<int>(mysql_of(sql_)->net.fd),
-                         options.answer_limit());
+    if (kind_ == server_kind::postgres)
+        options.watch->watch(watched_, PQsocket(postgres_of(sql_)), options.answer_limit(),
+                             [c = postgres_of(sql_)] { return PQtransactionStatus(c) == PQTRANS_ACTIVE; });
+    else
+        options.watch->watch(watched_, static_cast<int>(mysql_of(sql_)->net.fd), options.answer_limit(),
+                             [c = mysql_of(sql_)] { return c->net.reading_or_writing != 0; });
     if (kind_ == server_kind::postgres)
     {
         // Notices are for people at a terminal; a library prints nothing.

@@ -21,12 +21,12 @@ silence_watch::~silence_watch()
         thread_.join();
 }
 
-void silence_watch::watch(watched& session, int socket, std::chrono::milliseconds limit)
+void silence_watch::watch(watched& session, int socket, std::chrono::milliseconds limit, std::function<bool()> waits)
 {
     if (socket < 0)
         return;
     std::lock_guard lock(mutex_);
-    sessions_[socket] = {.limit = limit};
+    sessions_[socket] = {.limit = limit, .waits = std::move(waits)};
     session.by_ = shared_from_this();
     session.socket_ = socket;
     if (limit.count() > 0 && !thread_.joinable())
@@ -76,7 +76,12 @@ std::chrono::milliseconds silence_watch::silence(int socket, entry& of) noexcept
     tcp_info  tcp{};
     socklen_t size = sizeof tcp;
     if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &tcp, &size) == 0)
-        return std::chrono::milliseconds(tcp.tcpi_last_data_recv > tcp.tcpi_last_data_sent ? tcp.tcpi_last_data_sent : 0);
+    {
+        // Within one tick of the kernel's clock, which came last cannot be told from the times.
+        bool const waits =
+            tcp.tcpi_last_data_recv > tcp.tcpi_last_data_sent || (tcp.tcpi_last_data_recv == tcp.tcpi_last_data_sent && of.waits());
+        return std::chrono::milliseconds(waits ? tcp.tcpi_last_data_sent : 0);
+    }
     // A socket of this machine's says only whether what was sent has been read.
     int unread = 0;
     if (::ioctl(socket, TIOCOUTQ, &unread) != 0 || unread == 0)

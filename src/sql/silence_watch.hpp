@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -45,8 +46,8 @@ public:
         int                            socket_ = -1;
     };
 
-    // `limit` 0: only `cut` ends its waiting.
-    void watch(watched& session, int socket, std::chrono::milliseconds limit);
+    // `limit` 0: only `cut` ends its waiting. `waits`: whether the client library is in the middle of a call; asked from any thread.
+    void watch(watched& session, int socket, std::chrono::milliseconds limit, std::function<bool()> waits);
 
     // Shuts down every socket that has been silent for this long.
     void cut(std::chrono::milliseconds silent_for) noexcept;
@@ -57,6 +58,7 @@ private:
     struct entry
     {
         std::chrono::milliseconds limit;
+        std::function<bool()>     waits;
         steady::time_point        unread_since{};  // a local socket: since when the server has not read what was sent
     };
 

@@ -102,7 +102,7 @@ public:
         auto const xid = "'" + gid + '-' + id + "'";
         bool const mysql = database_.mysql();
         using weft::detail::server_session;
-        server_session s(weft::detail::parse_server_url(database_.url()), {}, server_session::purpose::participant);
+        server_session s(weft::detail::parse_server_url(database_.url()), {}, server_session::purpose::xa);
         s.execute(mysql ? "XA START " + xid : "BEGIN");
         s.execute("UPDATE account SET cents = cents + " + std::to_string(cents) + " WHERE id = " + std::to_string(account));
         EXPECT_EQ(w_.post("registerBranch", with(with(reference(gid, "xa"), "branch_id", id), "url", w_.at.url("/xa"))).status, 200u);

@@ -15,18 +15,14 @@ std::string run(std::string const& url, std::string const& sql)
 {
     weft::detail::server_options options;
     options.lock_timeout = std::chrono::seconds(30);
-    server_session  session(weft::detail::parse_server_url(url), options, server_session::purpose::participant);
+    server_session  session(weft::detail::parse_server_url(url), options, server_session::purpose::xa);
     std::string     text;
     soci::indicator there = soci::i_null;
     bool const      asks = sql.starts_with("SELECT") || sql.starts_with("SHOW");
     if (asks)
         session.sql() << sql, soci::into(text, there);
     else
-    {
         session.execute(sql);
-        if (session.kind() == weft::detail::server_kind::mysql)
-            session.execute("COMMIT");
-    }
     return there == soci::i_ok ? text : "";
 }
 

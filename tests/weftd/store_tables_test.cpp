@@ -13,6 +13,8 @@
 
 #include <optional>
 #include <sstream>
+#include <stop_token>
+#include <thread>
 
 using namespace testing;
 using namespace std::chrono_literals;
@@ -84,9 +86,18 @@ TEST_P(StoreTables, ResetSaysWhatItWouldRemoveAndRemovesNoMore)
     EXPECT_TRUE(store->find("open", false));
 
     store->enlist("somebody", {});
+    std::jthread beats([&](std::stop_token const& enough) {
+        while (!enough.stop_requested())
+        {
+            store->beat("somebody", {});
+            std::this_thread::sleep_for(100ms);
+        }
+    });
     EXPECT_FALSE(weftd::reset(values, true, out));
     EXPECT_THAT(out.str(), HasSubstr("1 engines are at work here; stop them first. Nothing was removed"));
     EXPECT_TRUE(store->find("open", false));
+    beats.request_stop();
+    beats.join();
     store->resign("somebody");
 
     EXPECT_TRUE(weftd::reset(values, true, out));
