@@ -405,7 +405,8 @@ void environment::advance(std::chrono::milliseconds by)
             break;
         clock_->advance(*next);
     }
-    clock_->advance(until - clock_->since_boot());
+    // A process that stood still meanwhile may have taken longer than that.
+    clock_->advance(std::max(until - clock_->since_boot(), std::chrono::nanoseconds(0)));
     settle();
 }
 

@@ -53,6 +53,23 @@ TEST(Lease, AFrozenEngineWritesNothingWhileItsSuccessorWaits)
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
 }
 
+// While a process stands still, time goes on for the others; it does not go back when the process wakes up within an `advance` that was shorter.
+TEST(Lease, TimeDoesNotGoBackForAnEngineThatStoodStill)
+{
+    bank        b;
+    environment env;
+    b.watch(env.store());
+    env.add("two", &two, std::ref(b));
+    env.engine();
+    env.settle();
+    env.plant_crash(2, environment::crash_mode::frozen);
+    env.submit("two", "g1");
+    auto const before = env.clock().since_boot();
+    env.advance(1ms);
+    EXPECT_EQ(env.crashes(), 1u);
+    EXPECT_GT(env.clock().since_boot() - before, 4s) << "its lease is over";
+}
+
 // An engine that was frozen longer than its lease lives sends nothing before it has made sure that it is alive.
 TEST(Lease, AnEngineThatStoodStillSendsNothingBeforeItHasBeaten)
 {
