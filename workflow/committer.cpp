@@ -344,6 +344,8 @@ void committer::applied(batch done, bool alone)
     }
     engine_.count(counters::event::batches);
     engine_.count(counters::event::writes, done.writes.size());
+    for (auto& r : done.results)
+        r.in_doubt = done.in_doubt;
     for (std::size_t i = 0; i < done.sinks.size(); ++i)
         if (stopped_)
             stopped(i);

@@ -97,7 +97,13 @@ void engine_core::submission::on_written(write_result const& r, write& w)
         engine.join_waiter(gid_, waiting);
         if (submitted)
             std::exchange(submitted, nullptr)->complete(nullptr, {});
-        if (first && ours)
+        if (first && ours && r.in_doubt)
+        {
+            // Some time has passed, and a claim may have brought it meanwhile.
+            first.reset();
+            engine.take_up(gid_);
+        }
+        else if (first && ours)
         {
             auto const a = std::exchange(first, nullptr);
             if (engine.running_.emplace(a->gid(), a).second)

@@ -364,6 +364,7 @@ void engine_core::finish_stop()
         a->abandon();
     transactions_in_memory_.store(0, std::memory_order_relaxed);
     unparked_.clear();
+    reading_.clear();
     held_.clear();
     asking_.clear();
     committer_.stop();
@@ -405,7 +406,7 @@ void engine_core::sign_off()
 
 void engine_core::answer_stops()
 {
-    stop_timer_.cancel();
+    timers().stop();
     stops_answered_ = true;
     work_.reset();
     for (auto& r : std::exchange(runs_, {}))

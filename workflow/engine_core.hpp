@@ -149,6 +149,9 @@ public:
     // The store refuses even what would give it back. It stays leased to this engine, which tries now and then.
     void cannot_park(attempt& a, park_write parking, std::string const& why);
 
+    // Nobody attempts what has been claimed.
+    void give_back(park_write parking);
+
     // Sends in flight: `began` once sent, `returned` once it has answered; an attempt that does not wait any more orphans it. Until an
     // orphan has returned its transaction is not attempted again here, but for undoing it, from `undo_from` on (since boot; max: not at all).
     void operation_began() noexcept { operations_in_flight_.fetch_add(1, std::memory_order_relaxed); }
@@ -267,6 +270,7 @@ private:
     bool          left_to_others(transaction const& row);
     void          begin(transaction row);
     void          take_up(std::string const& gid);
+    void          find_leased(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>, bool)> then);
     void          look_for_cancels();
     void          look_for_watched();
     void          look_for_late_cancel(std::string const& gid);
@@ -283,6 +287,7 @@ private:
     void          after_decision(std::string gid, std::optional<status> made,
                                  std::function<void(std::exception_ptr, std::optional<transaction>, bool ours)> then);
     void          run_decided(transaction row, bool wait, done<transaction> answer);
+    void          run_created(transaction row, bool wait, done<transaction> answer);
     void          cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer);
     void          answer_passes(transaction const& row);
     void          check_stopped();
@@ -390,7 +395,9 @@ private:
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
     std::vector<boost::intrusive_ptr<caller_write>>                                       before_alive_;
     std::optional<std::chrono::nanoseconds>                                               lifeless_since_;  // the store's first refusal
-    std::unordered_map<std::string, boost::intrusive_ptr<write_sink>>                     unparked_;  // gid → what tries to give it back
+    std::unordered_map<std::string, boost::intrusive_ptr<write_sink>>                     unparked_;  // gid → what gives it back
+    std::unordered_map<std::string, std::uint64_t>                                        reading_;   // gid → the last read of its row to begin with
+    std::uint64_t                                                                         reads_ = 0;
     std::shared_ptr<remote_caller>                                                        remote_;    // null: no patterns here
     pattern_settings                                                                      pattern_defaults_;
     decltype(manager_options::on_branch_error)                                            on_branch_error_;

@@ -182,6 +182,7 @@ void engine_core::lost_incarnation()
         for (auto& w : waiting)
             w->complete(std::make_exception_ptr(unfinished(unfinished::why::lease_lost, "whoever took over goes on with it", gid)), {});
     unparked_.clear();
+    reading_.clear();
     held_.clear();
     asking_.clear();
     if (stopping_)
@@ -347,12 +348,13 @@ bool engine_core::left_to_others(transaction const& row)
     if (waiters_.contains(row.gid))
         watch(row.gid);
     answer_passes(row);
-    committer_.add(std::move(w), nullptr);
+    give_back(std::move(w));
     return true;
 }
 
 void engine_core::begin(transaction row)
 {
+    reading_.erase(row.gid);
     if (running_.contains(row.gid) || unparked_.contains(row.gid) || left_to_others(row))
         return;
     if (row.workflow.empty())
@@ -387,19 +389,33 @@ void engine_core::take_up(std::string const& gid)
 {
     if (waiters_.contains(gid))
         watch(gid);  // should it be somebody else's meanwhile
-    on_store(
-        lane::reads, [this, gid] { return store_.find(gid, true); },
-        [this, gid](std::exception_ptr error, std::optional<transaction> row) {
-            if (error)
-            {
-                claim_in_doubt_ = true;  // it is leased, and nobody runs it
-                return claim_in(store_retry);
-            }
-            if (!row || row->owner != incarnation_)
-                return;
-            watched_.erase(gid);
-            begin(std::move(*row));
-        });
+    find_leased(gid, [this, gid](std::exception_ptr error, std::optional<transaction> row, bool ours) {
+        if (error)
+        {
+            claim_in_doubt_ = true;  // it is leased, and nobody runs it
+            return claim_in(store_retry);
+        }
+        if (!ours)
+            return;
+        watched_.erase(gid);
+        begin(std::move(*row));
+    });
+}
+
+// A row to begin with, if it is leased to this engine (`ours`). Should something else begin it while it is read, what was read is old: the
+// lease may have been given back since.
+void engine_core::find_leased(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>, bool)> then)
+{
+    auto const number = reading_[gid] = ++reads_;
+    auto       read = [this, gid, number, then = std::move(then)](std::exception_ptr error, std::optional<transaction> row) {
+        auto const last = reading_.find(gid);
+        bool const is_last = last != reading_.end() && last->second == number;
+        if (is_last)
+            reading_.erase(last);
+        bool const ours = is_last && !error && row && life_ == life::alive && row->owner == incarnation_ && !is_final(row->status);
+        then(error, std::move(row), ours);
+    };
+    find(std::move(gid), std::move(read));
 }
 
 }  // namespace detail

@@ -246,6 +246,8 @@ void engine_core::submit(global_transaction t, bool wait, done<transaction> answ
         case written::done:
             count(counters::event::created);
             row->created = row->seen = r.created;
+            if (r.in_doubt)
+                return run_created(std::move(*row), wait, std::move(*shared));
             return run_decided(std::move(*row), wait, std::move(*shared));
         case written::exists:
             return decide_prepared(*global, wait, std::move(*shared));
@@ -408,19 +410,19 @@ void engine_core::after_decision(std::string gid, std::optional<status> made,
         forget(*boost::intrusive_ptr<attempt>(running->second));
     else if (made && here)
         boost::intrusive_ptr<attempt>(running->second)->decided_for();
-    auto told = [this, made, here, then = std::move(then)](std::exception_ptr failed, std::optional<transaction> row) {
+    auto told = [this, made, here, then = std::move(then)](std::exception_ptr failed, std::optional<transaction> row, bool ours) {
         bool const there = !failed && row;
         if (made && !there)
         {
             claim_in_doubt_ = true;  // it may be leased, and nobody runs it
             claim();
         }
-        bool const ours = made && there && !here && row->owner == incarnation_ && !is_final(row->status);
+        ours = ours && made && !here;
         if (made && there && !ours && !running_.contains(row->gid))
             answer_passes(*row);
         then(failed, std::move(row), ours);
     };
-    find(std::move(gid), std::move(told));
+    find_leased(std::move(gid), std::move(told));
 }
 
 // Nobody has to come by and read a request: to cancel a pattern is to decide, at once. What its clients have submitted is decided already, but
@@ -497,6 +499,23 @@ void engine_core::run_decided(transaction row, bool wait, done<transaction> answ
         begin(std::move(row));
     else
         claim();
+}
+
+// Some time has passed since it was created, and a claim may have brought it meanwhile. `row`: as it was made.
+void engine_core::run_created(transaction row, bool wait, done<transaction> answer)
+{
+    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto const gid = row.gid;
+    find_leased(gid, [this, wait, shared, made = std::move(row)](std::exception_ptr, std::optional<transaction> there, bool ours) mutable {
+        if (ours)
+            return run_decided(std::move(*there), wait, std::move(*shared));
+        auto& now = there ? *there : made;
+        if (wait && !is_final(now.status) && running_.contains(now.gid))
+            passes_[now.gid].push_back(std::move(*shared));
+        else
+            (*shared)->complete(nullptr, std::move(now));
+        claim_what_is_ours();
+    });
 }
 
 // Those who wait for the end of an attempt, not of the transaction.

@@ -230,7 +230,7 @@ struct write_result
     written                               what = written::done;
     std::string                           why;
     std::chrono::system_clock::time_point created{};         ///< create: the time that the row keeps
-    bool                                  in_doubt = false;  ///< refused: an earlier try of it may have been applied
+    bool                                  in_doubt = false;  ///< an earlier try of it may have been applied (the engine says so, no store)
 };
 
 /// The connection on which an operation runs together with its own journal entry: business first, the entry last, one commit.

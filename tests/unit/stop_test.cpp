@@ -248,6 +248,19 @@ TEST(Stop, ThatComesAgainHasTheSameAnswer)
     EXPECT_EQ(env.query("g1")->owner, "");
 }
 
+// Else whoever runs the executor's context waits for it after the stop.
+TEST(Stop, LeavesNoTimer)
+{
+    environment env;
+    env.engine();
+    env.settle();
+    bool stopped = false;
+    env.engine().stop(1h, [&](std::exception_ptr) { stopped = true; });
+    env.settle();
+    ASSERT_TRUE(stopped);
+    EXPECT_EQ(env.clock().next(), std::nullopt);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------------------
 // who waits is answered
 
