@@ -417,12 +417,15 @@ void engine_core::after_decision(std::string gid, std::optional<status> made,
             claim_in_doubt_ = true;  // it may be leased, and nobody runs it
             claim();
         }
-        ours = ours && made && !here;
         if (made && there && !ours && !running_.contains(row->gid))
             answer_passes(*row);
         then(failed, std::move(row), ours);
     };
-    find_leased(std::move(gid), std::move(told));
+    if (made && !here)
+        return find_leased(std::move(gid), std::move(told));
+    find(std::move(gid), [told = std::move(told)](std::exception_ptr failed, std::optional<transaction> row) {
+        told(failed, std::move(row), false);
+    });
 }
 
 // Nobody has to come by and read a request: to cancel a pattern is to decide, at once. What its clients have submitted is decided already, but
