@@ -68,12 +68,14 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
     schedule_ = std::make_unique<schedule>(*options_.clock, strand_);
     random_.seed(options_.seed ? options_.seed : machine_seed());
     if (!options_.store_executor)
-        watchdog_ = std::make_unique<watchdog>([this](std::string const& gid, std::string const& branch_id) {
-            if (auto* l = log())
-                l->warn(
-                    "gid={} branch={}: user code has been blocking the engine's strand for a second; every workflow of this engine waits",
-                    gid, branch_id);
-        });
+        watchdog_ = std::make_unique<watchdog>(
+            options_.expiry, [this](blockage const& b) { note_blockage(b); },
+            [this](blockage const& b) {
+                if (auto* l = log())
+                    l->warn("gid={} branch={}: user code has been blocking the engine's strand for a second; every workflow of this "
+                            "engine waits, and it sends no heartbeats",
+                            b.gid, b.branch_id);
+            });
     beat_timer_.wake = [this] { beat(); };
     poll_timer_.wake = [this] { poll(); };
     claim_timer_.wake = [this] { claim(); };
@@ -145,6 +147,8 @@ void engine_core::forget(attempt& a)
     running_.erase(a.gid());
     transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
     a.abandon();
+    if (!blockages_.empty() && blockages_.contains(a.gid()))
+        forget_blockage(a.gid());
     slot_freed();
 }
 
@@ -282,18 +286,6 @@ std::optional<bool> engine_core::same_database(participant_database& db, attempt
             asking_.erase(&db);
         });
     return std::nullopt;
-}
-
-engine_core::user_code::user_code(engine_core& e, std::string const& gid, std::string const* branch_id) : engine_(e)
-{
-    if (e.watchdog_)
-        e.watchdog_->enter(gid, branch_id);
-}
-
-engine_core::user_code::~user_code()
-{
-    if (engine_.watchdog_)
-        engine_.watchdog_->leave();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "workflow/attempt.hpp"
+#include "workflow/blockage.hpp"
 #include "workflow/caller_write.hpp"
 #include "workflow/lanes.hpp"
 #include "workflow/local_writes.hpp"
@@ -185,12 +186,13 @@ public:
     class user_code
     {
     public:
-        user_code(engine_core& e, std::string const& gid, std::string const* branch_id);
+        user_code(engine_core& e, std::string const& gid, std::string const& branch_id, std::int64_t position);
         ~user_code();
         user_code(user_code const&) = delete;
 
     private:
-        engine_core& engine_;
+        engine_core&       engine_;
+        std::string const& gid_;
     };
 
     // --- threads
@@ -257,6 +259,16 @@ private:
     void beat();
     void beaten_at(std::chrono::nanoseconds began, std::exception_ptr error, beaten b);
     void bury(std::vector<heartbeat> dead);
+
+    // User code that blocks.
+    void                note_blockage(blockage const& b);
+    void                forget_blockage(std::string const& gid);
+    std::vector<kv_row> blockages_in_store();
+    void                read_blockages(std::vector<kv_row> const& rows);
+    void                look_for_blockages();
+    std::uint32_t       blocked_before(std::string const& gid, std::int64_t position) const;
+    std::string         why_quarantined(transaction const& row) const;
+
     void release_dead();
     void lost_incarnation();
     void poll();
@@ -415,7 +427,8 @@ private:
 
     std::map<std::string, limiter> limits_;  // by the branch's name
 
-    std::unique_ptr<watchdog> watchdog_;
+    std::unique_ptr<watchdog>                 watchdog_;
+    std::unordered_map<std::string, blockage> blockages_;  // gid → what the last look has found
 };
 
 template <class Job, class Then>

@@ -1,6 +1,7 @@
 // Staying alive, and what an engine may do because it is: beat, claim what is due, act on what it holds.
 #include "workflow/engine_core.hpp"
 #include "workflow/pattern_attempt.hpp"
+#include "workflow/watchdog.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -25,13 +26,22 @@ void engine_core::enlist()
 {
     life_ = life::enlisting;
     incarnation_ = random_token(random_);
+    if (watchdog_)
+        watchdog_->enlisted(incarnation_);
     auto const began = time().since_boot();
     membership_.blind();
     on_store(
-        lane::beats, [this, id = incarnation_] { store_.enlist(id, names_); },
-        [this, began](std::exception_ptr error) {
+        lane::beats,
+        [this, id = incarnation_] {
+            store_.enlist(id, names_);
+            return blockages_in_store();
+        },
+        [this, began](std::exception_ptr error, std::vector<kv_row> const& blockages) {
             if (!error)
+            {
                 last_beat_ = began;
+                read_blockages(blockages);
+            }
             enlisted(error);
         });
 }
@@ -105,6 +115,7 @@ void engine_core::beaten_at(std::chrono::nanoseconds began, std::exception_ptr e
         last_beat_ = began;
         for (auto& a : std::exchange(held_, {}))
             a->go_on();
+        look_for_blockages();
         auto dead = membership_.look(began, time().since_boot(), b.others);
         if (!dead.empty())
             bury(std::move(dead));
@@ -172,11 +183,12 @@ void engine_core::lost_incarnation()
     life_ = life::gone;
     beat_timer_.cancel();
     for (auto& [gid, a] : std::exchange(running_, {}))
-    {
-        if (waiters_.contains(a->gid()))
-            watch(a->gid());
         a->abandon();
-    }
+    std::vector<std::string> waited_for;
+    for (auto const& [gid, waiting] : waiters_)
+        waited_for.push_back(gid);
+    for (auto const& gid : waited_for)
+        watch(gid);
     transactions_in_memory_.store(0, std::memory_order_relaxed);
     for (auto& [gid, waiting] : std::exchange(passes_, {}))
         for (auto& w : waiting)
@@ -316,7 +328,6 @@ void engine_core::claimed_rows(claimed c)
     {
         if (running_.contains(row.gid))
             continue;  // a claim in doubt brings also what runs here
-        watched_.erase(row.gid);
         begin(std::move(row));
     }
 }
@@ -357,6 +368,7 @@ void engine_core::begin(transaction row)
     reading_.erase(row.gid);
     if (running_.contains(row.gid) || unparked_.contains(row.gid) || left_to_others(row))
         return;
+    watched_.erase(row.gid);
     if (row.workflow.empty())
     {
         boost::intrusive_ptr<pattern_attempt> a(new pattern_attempt(*this, row.gid));
@@ -374,7 +386,8 @@ void engine_core::begin(transaction row)
     transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
     if (stopping_)
         a->stop();
-    a->begin(*p->second, std::move(row));
+    auto why_not = why_quarantined(row);
+    a->begin(*p->second, std::move(row), std::move(why_not));
 }
 
 void engine_core::reload(attempt& a)
@@ -395,10 +408,8 @@ void engine_core::take_up(std::string const& gid)
             claim_in_doubt_ = true;  // it is leased, and nobody runs it
             return claim_in(store_retry);
         }
-        if (!ours)
-            return;
-        watched_.erase(gid);
-        begin(std::move(*row));
+        if (ours)
+            begin(std::move(*row));
     });
 }
 

@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace weft {
 inline namespace v0 {
@@ -183,6 +184,8 @@ void pattern_attempt::advance()
 
 void pattern_attempt::decide(next_step& step)
 {
+    if (!undecided_)
+        undecided_.emplace(row_->status, row_->reason);
     row_->status = *step.to;
     record_.to = step.to;
     if (!step.reason.empty())
@@ -214,6 +217,14 @@ void pattern_attempt::on_written(write_result const& r, write& w)
         return;
     writing_ = false;
     auto const* const recorded = std::get_if<record_write>(&w);
+    if (r.what != written::done)
+    {
+        // What was decided and not written is told to nobody.
+        if (auto before = std::exchange(undecided_, std::nullopt))
+            std::tie(row_->status, row_->reason) = std::move(*before);
+    }
+    else if (recorded && recorded->to)
+        undecided_.reset();
     switch (r.what)
     {
     case written::done:
@@ -260,6 +271,8 @@ void pattern_attempt::reload()
             engine.count(counters::event::fenced);
             if (auto* log = engine.log())
                 log->info("gid={} position={} fenced: somebody else goes on with it", self->gid_, self->row_->position);
+            if (!error && row)
+                *self->row_ = std::move(*row);
             return self->end(ended_as::fenced);
         }
         self->writing_ = false;

@@ -66,6 +66,7 @@ private:
     operation_state                                      question_;   // at query_prepared
     std::chrono::nanoseconds                             loaded_{0};  // since boot, when row_->seen was the store's time
     record_write                                         record_;     // not yet durable
+    std::optional<std::pair<status, std::string>>        undecided_;  // status and reason, until a decision is durable
     park_write                                           parking_;
     std::string                                          failure_;     // why an operation failed, until that is recorded with what follows
     std::string                                          failed_url_;  // what was asked when it ended in an error

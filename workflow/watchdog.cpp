@@ -1,6 +1,6 @@
 #include "workflow/watchdog.hpp"
 
-#include <chrono>
+#include <algorithm>
 
 namespace weft {
 inline namespace v0 {
@@ -8,12 +8,20 @@ namespace detail {
 
 namespace {
 
-constexpr std::chrono::milliseconds look_every{250};
-constexpr int                       looks_before_warning = 4;
+using std::chrono::milliseconds;
+
+constexpr milliseconds longest_between_looks{250};
+constexpr milliseconds warning_after{1'000};
 
 }  // namespace
 
-watchdog::watchdog(std::function<void(std::string const&, std::string const&)> warn) : warn_(std::move(warn)), thread_([this] { watch(); })
+watchdog::watchdog(milliseconds expiry, told note, told warn)
+    : look_every_(std::clamp(expiry / 16, milliseconds(1), longest_between_looks))
+    , looks_before_note_(static_cast<int>(std::clamp<std::int64_t>(expiry / 4 / look_every_, 1, 1'000'000)))
+    , looks_before_warning_(static_cast<int>(warning_after / look_every_))
+    , note_(std::move(note))
+    , warn_(std::move(warn))
+    , thread_([this] { watch(); })
 { }
 
 watchdog::~watchdog() { stop(); }
@@ -29,19 +37,28 @@ void watchdog::stop()
         thread_.join();
 }
 
-void watchdog::enter(std::string const& gid, std::string const* branch_id)
+void watchdog::enlisted(std::string const& engine)
+{
+    std::lock_guard lock(mutex_);
+    now_.engine = engine;
+}
+
+void watchdog::enter(std::string const& gid, std::string const& branch_id, std::int64_t position, std::uint32_t engines)
 {
     std::lock_guard lock(mutex_);
     inside_ = true;
     ++stays_;
-    gid_ = gid;
-    branch_id_ = branch_id ? *branch_id : std::string();
+    now_.gid = gid;
+    now_.branch_id = branch_id;
+    now_.position = position;
+    now_.engines = engines + 1;
 }
 
-void watchdog::leave() noexcept
+bool watchdog::leave() noexcept
 {
     std::lock_guard lock(mutex_);
     inside_ = false;
+    return std::exchange(noted_, false);
 }
 
 // Counts its own looks instead of reading a clock at each entry: entering is on the hot path.
@@ -50,15 +67,20 @@ void watchdog::watch()
     std::unique_lock lock(mutex_);
     std::uint64_t    last = 0;
     int              looks = 0;
-    while (!stop_.wait_for(lock, look_every, [&] { return stopping_; }))
+    while (!stop_.wait_for(lock, look_every_, [&] { return stopping_; }))
     {
         looks = inside_ && stays_ == last ? looks + 1 : 0;
         last = stays_;
-        if (looks == looks_before_warning)
+        if (looks == looks_before_note_)
         {
-            auto const gid = gid_, branch_id = branch_id_;
+            noted_ = true;
+            note_(now_);
+        }
+        if (looks == looks_before_warning_)
+        {
+            auto const now = now_;
             lock.unlock();
-            warn_(gid, branch_id);
+            warn_(now);
             lock.lock();
         }
     }

@@ -1,6 +1,9 @@
-// Tells when user code blocks the engine's strand: every workflow of the engine then waits. Only a warning: nothing fails by it.
+// Sees that user code blocks the engine's strand: every workflow of the engine then waits, and so do its heartbeats.
 #pragma once
 
+#include "workflow/blockage.hpp"
+
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -14,27 +17,39 @@ namespace detail {
 class watchdog
 {
 public:
-    // `warn(gid, branch_id)` is called on a thread of the watchdog's own, once per stay in user code.
-    explicit watchdog(std::function<void(std::string const&, std::string const&)> warn);
+    using told = std::function<void(blockage const&)>;
+
+    // Once per stay in user code, on a thread of the watchdog's own: `note` after a quarter of `expiry`, when the engine still counts as alive
+    // (it must neither block nor call back), and `warn` after a second.
+    watchdog(std::chrono::milliseconds expiry, told note, told warn);
     ~watchdog();
 
     // Ends the thread. Entering and leaving stay possible.
     void stop();
 
-    void enter(std::string const& gid, std::string const* branch_id);
-    void leave() noexcept;
+    // The engine's name from now on.
+    void enlisted(std::string const& engine);
+
+    // `engines`: that were blocked at this position before.
+    void enter(std::string const& gid, std::string const& branch_id, std::int64_t position, std::uint32_t engines);
+
+    // True if this stay was noted.
+    bool leave() noexcept;
 
 private:
     void watch();
 
-    std::function<void(std::string const&, std::string const&)> warn_;
-    std::mutex                                                  mutex_;
-    std::condition_variable                                     stop_;
-    bool                                                        stopping_ = false;
-    bool                                                        inside_ = false;
-    std::uint64_t                                               stays_ = 0;
-    std::string                                                 gid_, branch_id_;
-    std::thread                                                 thread_;
+    std::chrono::milliseconds look_every_;
+    int                       looks_before_note_, looks_before_warning_;
+    told                      note_, warn_;
+    std::mutex                mutex_;
+    std::condition_variable   stop_;
+    bool                      stopping_ = false;
+    bool                      inside_ = false;
+    bool                      noted_ = false;
+    std::uint64_t             stays_ = 0;
+    blockage                  now_;
+    std::thread               thread_;
 };
 
 }  // namespace detail

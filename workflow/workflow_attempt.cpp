@@ -59,13 +59,15 @@ void workflow_attempt::begin_created(std::string const& workflow, std::chrono::s
     drive(body_.handle());
 }
 
-void workflow_attempt::begin(program const& p, transaction row)
+void workflow_attempt::begin(program const& p, transaction row, std::string why_not)
 {
     *row_ = std::move(row);
     engine_.count(counters::event::attempts);
     last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(row_->created.time_since_epoch()).count();
     cancelled_ = row_->cancel_requested && row_->status == status::prepared;
     collecting_ = cancelled_ || row_->status != status::prepared;
+    if (!why_not.empty())
+        return pause(std::move(why_not));
     if (row_->attempts > engine_.options().attempt_limit)
         return pause(
             "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
@@ -296,7 +298,7 @@ void workflow_attempt::drive(std::coroutine_handle<> body)
 {
     doing_ = doing::nothing;
     {
-        engine_core::user_code guard(engine_, gid_, &current_id_);
+        engine_core::user_code guard(engine_, gid_, current_id_, row_->position);
         if (!suspended_ || read_answer(*current_))
         {
             suspended_ = nullptr;

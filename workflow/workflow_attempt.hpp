@@ -33,7 +33,7 @@ public:
     void begin_created(std::string const& workflow, std::chrono::system_clock::time_point created);
 
     // Starts (once). `row` is leased to this engine and comes with its journal.
-    void begin(program const& p, transaction row);
+    void begin(program const& p, transaction row, std::string why_not);
 
     void go_on() override;
     void cancel_requested() override;

@@ -200,7 +200,7 @@ void workflow_attempt::send_now()
         bool    permanent = false;
         bool    ran = false;
         {
-            engine_core::user_code guard(engine_, gid_, &current_id_);
+            engine_core::user_code guard(engine_, gid_, current_id_, row_->position);
             ran = current_->run_inline(op_, where, o, permanent);
         }
         if (ran)
@@ -222,7 +222,7 @@ void workflow_attempt::send_now()
     auto const limit = current_->timeout.value_or(engine_.options().operation_timeout);
     if (limit.count() > 0)
         engine_.timers().set(*this, limit);
-    engine_core::user_code guard(engine_, gid_, &current_id_);
+    engine_core::user_code guard(engine_, gid_, current_id_, row_->position);
     try
     {
         if (scripted)

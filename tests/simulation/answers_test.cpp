@@ -10,6 +10,7 @@
 
 #include <weft/transaction_manager.hpp>
 
+#include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -67,6 +68,63 @@ TEST(Told, WhatIsSubmittedInDoubtRunsAllTheSame)
     env.advance(20s);
     EXPECT_EQ(in_doubt, (std::map<std::string, bool>{{"saga", true}}));
     EXPECT_EQ(env.query("saga")->status, weft::status::succeed);
+}
+
+// Somebody cancels it while the last branch answers: of the two decisions one is written, and whoever waits hears of that.
+TEST(Told, ADecisionThatWasNotWrittenIsToldToNobody)
+{
+    class cancelling final : public weft::remote_caller
+    {
+    public:
+        cancelling(environment& env, int later) : env_(env), later_(later) { }
+        void start(weft::remote_operation const&, weft::operation_call to) override
+        {
+            if (!std::exchange(cancelled_, true))
+                env_.engine().cancel("saga", [](std::exception_ptr, weft::cancel_answer) {});
+            answer(later_, std::make_shared<weft::operation_call>(std::move(to)));
+        }
+
+    private:
+        void answer(int later, std::shared_ptr<weft::operation_call> to)
+        {
+            if (later == 0)
+                return std::move(*to).answer(weft::outcome::success());
+            boost::asio::post(env_.get_executor(), [this, later, to] { answer(later - 1, to); });
+        }
+        environment& env_;
+        int          later_;
+        bool         cancelled_ = false;
+    };
+
+    std::map<weft::status, int> ends;
+    for (int later = 0; later < 20; ++later)
+    {
+        environment                                env;
+        std::unique_ptr<weft::transaction_manager> manager;
+        env.on_start([&](weft::engine& e) {
+            weft::manager_options o;
+            o.caller = std::make_shared<cancelling>(env, later);
+            manager = std::make_unique<weft::transaction_manager>(e, std::move(o));
+        });
+        weft::global_transaction saga;
+        saga.gid = "saga";
+        saga.trans_type = "saga";
+        saga.steps = {{"http://service/action", "http://service/compensate", "{}", {}}};
+        env.engine();
+        env.settle();
+        std::optional<weft::status> told;
+        manager->submit(saga, true, [&](std::exception_ptr, weft::transaction const& row) { told = row.status; });
+        env.settle();
+        auto const row = env.query("saga");
+        ASSERT_TRUE(told);
+        if (is_final(*told))
+        {
+            EXPECT_EQ(*told, row->status) << later;
+        }
+        env.finish();
+        ++ends[env.query("saga")->status];
+    }
+    EXPECT_EQ(ends.size(), 2u) << "it is tried on both sides of the end";
 }
 
 // Asks, and passes on what it hears.
