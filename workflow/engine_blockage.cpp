@@ -2,6 +2,8 @@
 #include "workflow/engine_core.hpp"
 #include "workflow/watchdog.hpp"
 
+#include <weft/errors.hpp>
+
 #include <spdlog/spdlog.h>
 
 namespace weft {
@@ -38,6 +40,9 @@ void engine_core::note_blockage(blockage const& b)
             store_.remove_kv(blockage_category, b.gid);
             store_.put_kv(blockage_category, b.gid, to_text(b), 0);
         }
+        catch (misuse const&)
+        {
+        }
         catch (std::exception const& e)
         {
             if (auto* l = log())
@@ -63,7 +68,16 @@ void engine_core::forget_blockage(std::string const& gid)
 
 std::vector<kv_row> engine_core::blockages_in_store()
 {
-    return watchdog_ ? store_.kv(blockage_category, {}, 0, notes_at_once) : std::vector<kv_row>();
+    if (!watchdog_)
+        return {};
+    try
+    {
+        return store_.kv(blockage_category, {}, 0, notes_at_once);
+    }
+    catch (misuse const&)
+    {
+        return {};  // a coordinator's: it takes no notes, and tells nobody of its own
+    }
 }
 
 void engine_core::read_blockages(std::vector<kv_row> const& rows)

@@ -155,7 +155,7 @@ class Mariadb:
                 "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=64M", "--character-set-server=utf8mb4", "--performance-schema=off",
                 "--max-allowed-packet=64M"]
 
-    def __init__(self, directory, port, password, durable, certificates):
+    def __init__(self, directory, port, password, durable, certificates=None):  # None: no TLS
         self.directory, self.port, self.password, self.log = directory / "mariadb", port, password, None
         self.certificates = certificates
         self.settings = [*self.settings, *([] if durable else self.quick)]
@@ -173,11 +173,11 @@ class Mariadb:
         first.write_text(f"CREATE USER IF NOT EXISTS 'weft'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
                          "GRANT ALL PRIVILEGES ON *.* TO 'weft'@'127.0.0.1' WITH GRANT OPTION;\n")
         own(first, "mysql")
-        tls = [f"--ssl-ca={self.certificates.authority}", f"--ssl-cert={self.certificates.certificate}",
-               f"--ssl-key={self.certificates.key_for('mysql')}"]
+        tls = self.certificates and [f"--ssl-ca={self.certificates.authority}", f"--ssl-cert={self.certificates.certificate}",
+                                     f"--ssl-key={self.certificates.key_for('mysql')}"]
         self.process = subprocess.Popen(
             ["mariadbd", "--no-defaults", f"--datadir={self.directory}/data", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid",
-             f"--port={self.port}", f"--init-file={first}", *tls, *self.settings], cwd="/",
+             f"--port={self.port}", f"--init-file={first}", *(tls or []), *self.settings], cwd="/",
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **as_user("mysql"))
         await_port(self.port, self.process, self.log)
 
