@@ -156,8 +156,14 @@ public:
     {
         operation_.payload.clear();
         where = to_.where();
-        if (auto slot = to_.get_cancellation_slot(); slot.is_connected())
-            slot.assign([this](boost::asio::cancellation_type t) { cancel.emit(t); });
+    }
+
+    // Passes on that nobody waits any more. That may be said after the answer, which is on its way then: so it is kept as long as it may be.
+    // (No circle: whoever has been answered is let go.)
+    static void connect(boost::intrusive_ptr<timed_call> const& self)
+    {
+        if (auto slot = self->to_.get_cancellation_slot(); slot.is_connected())
+            slot.assign([self](boost::asio::cancellation_type t) { self->cancel.emit(t); });
     }
 
     boost::asio::any_io_executor     executor() const override { return to_.get_executor(); }
@@ -193,8 +199,9 @@ public:
 
     void start(remote_operation const& operation, operation_call to) override
     {
-        boost::intrusive_ptr<detail::performance> timed(new timed_call(operation, std::move(to), time_, tell_));
-        base_->start(operation, operation_call(std::move(timed)));
+        boost::intrusive_ptr<timed_call> const timed(new timed_call(operation, std::move(to), time_, tell_));
+        timed_call::connect(timed);
+        base_->start(operation, operation_call(boost::intrusive_ptr<detail::performance>(timed)));
     }
 
 private:

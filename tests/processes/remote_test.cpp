@@ -99,7 +99,17 @@ protected:
         weft::list_filter f;
         f.unfinished = true;
         f.limit = 1;
-        eventually([&] { return store->list(f).empty(); }, 30s * slower);
+        try
+        {
+            eventually([&] { return store->list(f).empty(); }, 30s * slower);
+        }
+        catch (std::exception const&)
+        {
+            for (auto const& row : store->list(f))
+                ADD_FAILURE() << row.gid << " is " << to_string(row.status) << " at " << row.position << ", attempts " << row.attempts
+                              << ", paused: " << row.paused_reason << ", last error: " << row.last_error;
+            throw;
+        }
         f.unfinished = false;
         f.limit = 10'000;
         auto const rows = store->list(f);
