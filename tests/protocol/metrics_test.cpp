@@ -1,6 +1,10 @@
 // Rows C4 and C5: what Prometheus hears, and what is logged.
 #include "tests/protocol/world.hpp"
 
+#include <weft/server_metrics.hpp>
+
+#include <boost/asio/io_context.hpp>
+
 namespace protocol {
 namespace {
 
@@ -32,6 +36,35 @@ TEST_F(Metrics, C4_DtmsFamiliesMove)
     EXPECT_THAT(all, HasSubstr("\nweft_transactions_taken_over_total 0"));
     EXPECT_THAT(all, HasSubstr("\nweft_commit_writes_bucket"));
     EXPECT_THAT(all, HasSubstr("weft_in_flight{what=\"transactions\"} 0"));
+}
+
+// The answer is on its way, from a thread of the transport's, and on the engine's strand somebody decides and cancels what is under way.
+TEST(MeasuredCall, MayBeCancelledAfterItsAnswer)
+{
+    class answering final : public weft::remote_caller
+    {
+    public:
+        void start(weft::remote_operation const&, weft::operation_call to) override { std::move(to).answer(weft::outcome::success()); }
+    };
+    class waiting final : public weft::detail::performance
+    {
+    public:
+        explicit waiting(boost::asio::any_io_executor e) : executor_(std::move(e)) { }
+        boost::asio::any_io_executor executor() const override { return executor_; }
+        void                         answer(weft::outcome o, bool) noexcept override { answered = o.what == weft::outcome::kind::success; }
+        bool                         answered = false;
+
+    private:
+        boost::asio::any_io_executor executor_;
+    };
+    boost::asio::io_context             io;
+    auto const                          metrics = std::make_shared<weft::server_metrics>();
+    weft::engine_options                options;
+    boost::intrusive_ptr<waiting> const call(new waiting(io.get_executor()));
+    metrics->attach(options);
+    metrics->watch(std::make_shared<answering>())->start({}, weft::operation_call(call));
+    EXPECT_TRUE(call->answered);
+    call->cancel.emit(boost::asio::cancellation_type::terminal);
 }
 
 TEST(AccessLog, C5_ALineForEachRequest)
