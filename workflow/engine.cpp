@@ -64,6 +64,13 @@ void engine::start_list(list_filter filter, done<std::vector<transaction>> answe
     });
 }
 
+void engine::start_purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, older_than, limit, answer = std::move(answer)]() mutable {
+        core->purge(older_than, limit, std::move(answer));
+    });
+}
+
 void engine::start_alive(done<bool> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, answer = std::move(answer)] { answer->complete(nullptr, core->may_act()); });

@@ -66,6 +66,7 @@ public:
     void execute(std::string name, std::string gid, std::string input, execute_options, bool wait_for_end, done<std::string>);
     void query(std::string gid, done<std::optional<transaction>>);
     void list(list_filter, done<std::vector<transaction>>);
+    void purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t>);
     void cancel(std::string gid, done<cancel_answer>);
     void resume(std::string gid, done<std::monostate>);
     void run(done<std::monostate>);

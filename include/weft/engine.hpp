@@ -273,7 +273,22 @@ public:
             list_filter(std::forward<Filter>(filter)));
     }
 
-    /// Asks a transaction to roll back. It never enters the body and cannot be caught there.
+    /// Removes up to `limit` transactions that ended longer ago than `older_than`, with their journals, and answers how many: fewer than
+    /// `limit` are the last ones. A gid that was removed can be used anew, so keep transactions for as long as anybody may ask again:
+    ///     while (co_await engine.purge(std::chrono::hours(24 * 30)) == 1'000) { }
+    /// Durability: they are removed when this answers. Errors: store_error (some may have been removed), and misuse where a coordinator keeps
+    /// them; misuse(bad_value) if `limit` is 0.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto purge(std::chrono::milliseconds older_than, std::size_t limit = 1'000, Token&& token = {})
+    {
+        return initiate<std::size_t, std::size_t>(
+            std::forward<Token>(token),
+            [](engine& e, std::chrono::milliseconds age, std::size_t n, auto done) { e.start_purge(age, n, std::move(done)); }, older_than,
+            limit);
+    }
+
+    /// Asks a transaction to roll back. It never enters the body and cannot be caught there. Of a pattern (patterns.hpp) this decides at
+    /// once: `too_late` where it has been submitted already, but for a saga, which is compensated.
     /// Durability: the request is durable when this answers `accepted`, and the transaction can no longer commit.
     /// Errors: misuse(bad_gid, unknown_gid), unfinished(stopped), store_error; the last two say what is known of the request: `written()`.
     template <class Token = boost::asio::use_awaitable_t<>>
@@ -360,6 +375,7 @@ private:
                        done<std::string> answer);
     void start_query(std::string gid, done<std::optional<transaction>> answer);
     void start_list(list_filter filter, done<std::vector<transaction>> answer);
+    void start_purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t> answer);
     void start_cancel(std::string gid, done<cancel_answer> answer);
     void start_resume(std::string gid, done<std::monostate> answer);
     void start_alive(done<bool> answer);

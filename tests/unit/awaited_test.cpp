@@ -44,6 +44,7 @@ boost::asio::awaitable<std::size_t> hands_over(weft::engine& engine, weft::trans
     co_await made.submit(manager);
     auto const look = [&everything](weft::store& s) { return s.list(everything).size(); };
     auto const n = co_await manager.with_store<std::size_t>(look);
+    co_await engine.purge(std::chrono::hours(24));
     auto const after = co_await engine.list(everything);
     co_return n == after.size() ? after.size() - before.size() : 0;
 }

@@ -584,6 +584,39 @@ TEST(Alive, IsAnEngineWhoseHeartbeatsReachTheStore)
     EXPECT_FALSE(alive());
 }
 
+TEST(Purge, RemovesWhatEndedLongAgo)
+{
+    environment env;
+    env.add("works", &works);
+    for (int i = 0; i < 5; ++i)
+        env.submit("works", "old-" + std::to_string(i), 5);
+    env.finish();
+    env.advance(48h);
+    env.submit("works", "young", 5);
+    env.finish();
+    std::vector<std::size_t> removed;
+    auto const               heard = [&](std::exception_ptr e, std::size_t n) {
+        EXPECT_FALSE(e);
+        removed.push_back(n);
+    };
+    for (int i = 0; i < 3; ++i)
+    {
+        env.engine().purge(24h, 3, heard);
+        env.settle();
+    }
+    EXPECT_THAT(removed, ElementsAre(3u, 2u, 0u));
+    EXPECT_FALSE(env.query("old-0"));
+    EXPECT_TRUE(env.query("young"));
+
+    std::exception_ptr wrong;
+    env.engine().purge(24h, 0, [&](std::exception_ptr e, std::size_t) { wrong = e; });
+    env.settle();
+    EXPECT_THROW(std::rethrow_exception(wrong), weft::misuse);
+    env.engine().purge(std::chrono::milliseconds::max(), 1'000, heard);
+    env.settle();
+    EXPECT_EQ(removed.back(), 0u) << "nothing is that old";
+}
+
 // ---------------------------------------------------------------------------------------------------------------------------------
 // several engines
 
