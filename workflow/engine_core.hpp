@@ -269,6 +269,8 @@ private:
     void                look_for_blockages();
     std::uint32_t       blocked_before(std::string const& gid, std::int64_t position) const;
     std::string         why_quarantined(transaction const& row) const;
+    void                begin_if_not_blocked(transaction row);
+    void                begin_leased(transaction row);
 
     void release_dead();
     void lost_incarnation();

@@ -368,6 +368,33 @@ void engine_core::begin(transaction row)
     reading_.erase(row.gid);
     if (running_.contains(row.gid) || unparked_.contains(row.gid) || left_to_others(row))
         return;
+    if (!why_quarantined(row).empty())
+        return begin_if_not_blocked(std::move(row));
+    begin_leased(std::move(row));
+}
+
+// What the last look found may be forgotten meanwhile: somebody has resumed it.
+void engine_core::begin_if_not_blocked(transaction row)
+{
+    auto const gid = row.gid;
+    auto const number = reading_[gid] = ++reads_;
+    on_store(
+        lane::reads, [this, gid] { return store_.kv(blockage_category, gid, 0, 1); },
+        [this, number, row = std::move(row)](std::exception_ptr error, std::vector<kv_row> const& notes) mutable {
+            auto const last = reading_.find(row.gid);
+            if (last == reading_.end() || last->second != number)
+                return;
+            reading_.erase(last);
+            if (life_ != life::alive || row.owner != incarnation_ || running_.contains(row.gid) || unparked_.contains(row.gid))
+                return;
+            if (!error && notes.empty())
+                blockages_.erase(row.gid);
+            begin_leased(std::move(row));
+        });
+}
+
+void engine_core::begin_leased(transaction row)
+{
     watched_.erase(row.gid);
     if (row.workflow.empty())
     {
