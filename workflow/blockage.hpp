@@ -17,10 +17,10 @@ namespace detail {
 struct blockage
 {
     std::string   gid;
-    std::string   engine;         // whose strand is blocked
-    std::string   branch_id;      // the last one that the body asked for; empty: none yet
-    std::int64_t  position = 0;   // of the journal
-    std::uint32_t engines = 1;    // that were blocked at this position, with this one
+    std::string   engine;        // whose strand is blocked
+    std::string   branch_id;     // the last one that the body asked for; empty: none yet
+    std::int64_t  position = 0;  // of the journal
+    std::uint32_t engines = 1;   // that were blocked at this position, with this one
 };
 
 // Where they are kept: the key is the gid.

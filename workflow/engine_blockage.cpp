@@ -41,8 +41,7 @@ void engine_core::note_blockage(blockage const& b)
             store_.put_kv(blockage_category, b.gid, to_text(b), 0);
         }
         catch (misuse const&)
-        {
-        }
+        { }
         catch (std::exception const& e)
         {
             if (auto* l = log())

@@ -522,8 +522,12 @@ void engine_core::purge(std::chrono::milliseconds older_than, std::size_t limit,
         return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value, "purge: a limit of 0 removes nothing")), {});
     on_store(
         lane::questions,
-        [this, older_than = std::max(bounded_as(older_than), std::chrono::milliseconds(0)), limit] { return store_.purge(older_than, limit); },
-        [answer = std::move(answer)](std::exception_ptr error, std::size_t removed) mutable { answer->complete(error, std::move(removed)); });
+        [this, older_than = std::max(bounded_as(older_than), std::chrono::milliseconds(0)), limit] {
+            return store_.purge(older_than, limit);
+        },
+        [answer = std::move(answer)](std::exception_ptr error, std::size_t removed) mutable {
+            answer->complete(error, std::move(removed));
+        });
 }
 
 void engine_core::cancel(std::string gid, done<cancel_answer> answer)

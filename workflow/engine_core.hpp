@@ -410,16 +410,16 @@ private:
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
     std::vector<boost::intrusive_ptr<caller_write>>                                       before_alive_;
     std::optional<std::chrono::nanoseconds>                                               lifeless_since_;  // the store's first refusal
-    std::unordered_map<std::string, boost::intrusive_ptr<write_sink>>                     unparked_;  // gid → what gives it back
-    std::unordered_map<std::string, std::uint64_t>                                        reading_;   // gid → the last read of its row to begin with
-    std::uint64_t                                                                         reads_ = 0;
-    std::shared_ptr<remote_caller>                                                        remote_;    // null: no patterns here
-    pattern_settings                                                                      pattern_defaults_;
-    decltype(manager_options::on_branch_error)                                            on_branch_error_;
-    std::unordered_map<std::string, std::vector<done<transaction>>>                       passes_;  // who waits for an attempt's end
-    std::vector<done<std::monostate>>                                                     runs_;
-    std::vector<done<std::monostate>>                                                     stops_;
-    std::uint64_t                                                                         next_waiter_ = 1;
+    std::unordered_map<std::string, boost::intrusive_ptr<write_sink>>                     unparked_;        // gid → what gives it back
+    std::unordered_map<std::string, std::uint64_t>                  reading_;  // gid → the last read of its row to begin with
+    std::uint64_t                                                   reads_ = 0;
+    std::shared_ptr<remote_caller>                                  remote_;  // null: no patterns here
+    pattern_settings                                                pattern_defaults_;
+    decltype(manager_options::on_branch_error)                      on_branch_error_;
+    std::unordered_map<std::string, std::vector<done<transaction>>> passes_;  // who waits for an attempt's end
+    std::vector<done<std::monostate>>                               runs_;
+    std::vector<done<std::monostate>>                               stops_;
+    std::uint64_t                                                   next_waiter_ = 1;
 
     struct call_timer final : timer
     {

@@ -423,9 +423,8 @@ void engine_core::after_decision(std::string gid, std::optional<status> made,
     };
     if (made && !here)
         return find_leased(std::move(gid), std::move(told));
-    find(std::move(gid), [told = std::move(told)](std::exception_ptr failed, std::optional<transaction> row) {
-        told(failed, std::move(row), false);
-    });
+    find(std::move(gid),
+         [told = std::move(told)](std::exception_ptr failed, std::optional<transaction> row) { told(failed, std::move(row), false); });
 }
 
 // Nobody has to come by and read a request: to cancel a pattern is to decide, at once. What its clients have submitted is decided already, but
@@ -507,7 +506,7 @@ void engine_core::run_decided(transaction row, bool wait, done<transaction> answ
 // Some time has passed since it was created, and a claim may have brought it meanwhile. `row`: as it was made.
 void engine_core::run_created(transaction row, bool wait, done<transaction> answer)
 {
-    auto shared = std::make_shared<done<transaction>>(std::move(answer));
+    auto       shared = std::make_shared<done<transaction>>(std::move(answer));
     auto const gid = row.gid;
     find_leased(gid, [this, wait, shared, made = std::move(row)](std::exception_ptr, std::optional<transaction> there, bool ours) mutable {
         if (ours)

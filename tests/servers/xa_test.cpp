@@ -103,8 +103,7 @@ struct bank
     // What is prepared on the server and belongs to a store.
     std::vector<std::string> prepared(std::string const& store_id) const
     {
-        weft::detail::server_session session(weft::detail::parse_server_url(database.url()), {},
-                                             weft::detail::server_session::purpose::xa);
+        weft::detail::server_session session(weft::detail::parse_server_url(database.url()), {}, weft::detail::server_session::purpose::xa);
         std::vector<std::string>     all;
         for (auto const& x : weft::detail::xa_protocol(session).prepared())
             if (x.gtrid == "weft:" + store_id)

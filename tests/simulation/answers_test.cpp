@@ -32,17 +32,37 @@ public:
     void start(weft::remote_operation const&, weft::operation_call to) override { std::move(to).answer(weft::outcome::success()); }
 };
 
+// A manager for each engine of the environment's own process.
+struct managed
+{
+    managed(environment& env, std::shared_ptr<weft::remote_caller> caller)
+    {
+        env.on_start([this, caller](weft::engine& e) {
+            weft::manager_options o;
+            o.caller = caller;
+            manager = std::make_unique<weft::transaction_manager>(e, std::move(o));
+        });
+    }
+    weft::transaction_manager* operator->() const { return manager.get(); }
+
+    std::unique_ptr<weft::transaction_manager> manager;
+};
+
+weft::global_transaction one_step_saga()
+{
+    weft::global_transaction saga;
+    saga.gid = "saga";
+    saga.trans_type = "saga";
+    saga.steps = {{"http://service/action", "http://service/compensate", "{}", {}}};
+    return saga;
+}
+
 // A submit takes a lease with its write. Whoever submits hears after a while that it is in doubt; when the write then turns out to be done,
 // nobody waits for it, and the engine that leased it is alive: if that did not run it, nobody would.
 TEST(Told, WhatIsSubmittedInDoubtRunsAllTheSame)
 {
-    environment                                env;
-    std::unique_ptr<weft::transaction_manager> manager;
-    env.on_start([&](weft::engine& e) {
-        weft::manager_options o;
-        o.caller = std::make_shared<obliging>();
-        manager = std::make_unique<weft::transaction_manager>(e, std::move(o));
-    });
+    environment                 env;
+    managed                     manager(env, std::make_shared<obliging>());
     std::map<std::string, bool> in_doubt;
     auto const                  tells = [&](std::string const& what) {
         return [&, what](std::exception_ptr error, weft::transaction const&) {
@@ -57,10 +77,7 @@ TEST(Told, WhatIsSubmittedInDoubtRunsAllTheSame)
             }
         };
     };
-    weft::global_transaction saga;
-    saga.gid = "saga";
-    saga.trans_type = "saga";
-    saga.steps = {{"http://service/action", "http://service/compensate", "{}", {}}};
+    auto const saga = one_step_saga();
     env.engine();
     env.settle();
     env.break_store(8s, environment::outage::answer_lost);
@@ -99,17 +116,9 @@ TEST(Told, ADecisionThatWasNotWrittenIsToldToNobody)
     std::map<weft::status, int> ends;
     for (int later = 0; later < 20; ++later)
     {
-        environment                                env;
-        std::unique_ptr<weft::transaction_manager> manager;
-        env.on_start([&](weft::engine& e) {
-            weft::manager_options o;
-            o.caller = std::make_shared<cancelling>(env, later);
-            manager = std::make_unique<weft::transaction_manager>(e, std::move(o));
-        });
-        weft::global_transaction saga;
-        saga.gid = "saga";
-        saga.trans_type = "saga";
-        saga.steps = {{"http://service/action", "http://service/compensate", "{}", {}}};
+        environment env;
+        managed     manager(env, std::make_shared<cancelling>(env, later));
+        auto const  saga = one_step_saga();
         env.engine();
         env.settle();
         std::optional<weft::status> told;

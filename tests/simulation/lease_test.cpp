@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <functional>
 
 namespace {
 
@@ -168,66 +169,63 @@ TEST(Lease, AClaimInDoubtTakesUpNothingThatRunsAlready)
     EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
 }
 
-// What hangs here is left to others: it is claimed and given back at once. Should that be repeated after an outage in which the answer was
-// lost, it takes away the lease of whatever has been claimed meanwhile: of an attempt that then sends without one.
-TEST(Lease, WhatIsBeingGivenBackIsNotAttemptedMeanwhile)
-{
-    for (auto outage = 4'000ms; outage < 16'000ms; outage += 130ms)
-    {
-        SCOPED_TRACE(outage.count());
-        weft::testing::environment_options options;
-        options.engine.operation_timeout = 1s;
-        bank        b;
-        environment env(options);
-        b.watch(env.store());
-        env.add("two", &two, std::ref(b));
-        env.on("saga-1").answers_after(8s).runs();  // no time-out can stop it
-        env.submit("two", "g1");
-        env.settle();
-        while (!env.query("g1")->owner.empty())
-            env.advance(10ms);
-        env.plant_crash(2, environment::crash_mode::answer_lost);  // claimed, and given back
-        while (env.crashes() == 0)
-            env.advance(1ms);
-        env.break_store(outage, environment::outage::answer_lost);
-        env.advance(20s);
-        env.finish();
-        EXPECT_THAT(b.audit(env), IsEmpty());
-        EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    }
-}
-
 weft::workflow<std::int64_t> taking(weft::context& wf, bank& b)
 {
     request const r{"ann", 100};
     co_return co_await wf.step("step-1", weft::with(b, &take), r);
 }
 
-// Somebody asks for what is there already, and the store is away meanwhile: every claim leases the row and says nothing of it. When the
-// creation is repeated, the row looks as if it had come from that. What hangs here is left to others all the same.
+// A step that no time-out can stop, and of which nothing is journalled, and an outage of the store in which all that is asked for is done, and
+// nothing said: from when on, and for how long, is tried in all ways.
+void hang_through_outages(std::chrono::milliseconds hangs, std::function<void(environment&)> const& before_the_outage,
+                          std::function<void(environment&)> const& meanwhile)
+{
+    for (auto from = 0ms; from < 1'000ms; from += 90ms)
+        for (auto outage = 3'900ms; outage < 9'000ms; outage += 130ms)
+        {
+            SCOPED_TRACE("from " + std::to_string(from.count()) + " ms on, for " + std::to_string(outage.count()) + " ms");
+            weft::testing::environment_options options;
+            options.engine.operation_timeout = 1s;
+            bank        b;
+            environment env(options);
+            b.watch(env.store());
+            env.add("taking", &taking, std::ref(b));
+            env.engine();
+            env.advance(from);
+            env.on("step-1").answers_after(hangs).runs();
+            env.submit("taking", "g1");
+            env.advance(2s);
+            before_the_outage(env);
+            env.break_store(outage, environment::outage::answer_lost);
+            meanwhile(env);
+            env.advance(15s);
+            env.finish();
+            EXPECT_THAT(b.audit(env), IsEmpty());
+            EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+            if (::testing::Test::HasFailure())
+                return;
+        }
+}
+
+// What hangs here is left to others: it is claimed and given back at once. Should that be repeated after an outage in which the answer was
+// lost, it takes away the lease of whatever has been claimed meanwhile: of an attempt that then sends without one.
+TEST(Lease, WhatIsBeingGivenBackIsNotAttemptedMeanwhile)
+{
+    auto const is_given_back = [](environment& env) {
+        env.plant_crash(2, environment::crash_mode::answer_lost);  // the first is the claim
+        while (env.crashes() == 0)
+            env.advance(1ms);
+    };
+    hang_through_outages(5s, is_given_back, [](environment&) {});
+}
+
+// Somebody asks for what is there already, and every claim leases the row and says nothing of it. When the creation is repeated, the row
+// looks as if it had come from that. What hangs here is left to others all the same.
 TEST(Lease, WhatAClaimInDoubtHasLeasedIsNotTakenForNew)
 {
-    for (auto outage = 4'000ms; outage < 16'000ms; outage += 130ms)
-    {
-        SCOPED_TRACE(outage.count());
-        weft::testing::environment_options options;
-        options.engine.operation_timeout = 1s;
-        bank        b;
-        environment env(options);
-        b.watch(env.store());
-        env.add("taking", &taking, std::ref(b));
-        env.on("step-1").answers_after(30s).runs();  // no time-out can stop it, and nothing is journalled
-        env.submit("taking", "g1");
-        env.advance(2s);
-        env.break_store(outage, environment::outage::answer_lost);
-        bool answered = false;
-        env.engine().submit("taking", "g1", [&](std::exception_ptr) { answered = true; });
-        env.advance(20s);
-        env.finish();
-        EXPECT_TRUE(answered);
-        EXPECT_THAT(b.audit(env), IsEmpty());
-        EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    }
+    auto const is_asked_for_again = [](environment& env) { env.engine().submit("taking", "g1", [](std::exception_ptr) {}); };
+    hang_through_outages(
+        30s, [](environment&) {}, is_asked_for_again);
 }
 
 // It hears of its death from a write before the next beat tells it.
