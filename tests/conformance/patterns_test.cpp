@@ -721,6 +721,7 @@ TEST_P(PatternStore, PurgesWhatEndedLongAgoWithAllThatBelongsToIt)
     store.clock().advance(1h);
     finish("new");
     EXPECT_EQ(store->purge(1h, 10), 0u) << "older than, not as old as";
+    EXPECT_EQ(store->purge(24h * 365 * 100, 10), 0u) << "nothing is that old";
     store.clock().advance(1ms);
     EXPECT_EQ(store->purge(1h, 0), 0u);
     EXPECT_EQ(store->purge(1h, 2), 2u);
