@@ -15,6 +15,7 @@
 #include <fstream>
 #include <limits>
 #include <mutex>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <unordered_map>
@@ -26,23 +27,37 @@ namespace {
 
 namespace asio = boost::asio;
 
+// Which socket it is that has this number now.
+ino_t socket_behind(curl_socket_t fd)
+{
+    struct stat s
+    { };
+    return ::fstat(fd, &s) == 0 ? s.st_ino : 0;
+}
+
 // What libcurl wants to know about one of its sockets.
 class watched
 {
 public:
-    watched(asio::io_context& io, curl_socket_t fd) : descriptor_(io, fd) { }
+    watched(asio::io_context& io, curl_socket_t fd) : descriptor_(io, fd), socket_(socket_behind(fd)) { }
     ~watched() { let_go(); }
 
-    // The socket is libcurl's, which closes it now.
+    // What is waited for ends. The socket stays open: it is libcurl's.
     void let_go()
     {
         if (descriptor_.is_open())
             descriptor_.release();
     }
 
+    // Else it has been closed, and its number is another one's.
+    bool is(curl_socket_t fd) const { return socket_ == socket_behind(fd); }
+
     asio::posix::stream_descriptor descriptor_;
     int                            wanted = CURL_POLL_NONE;
     bool                           reading = false, writing = false;
+
+private:
+    ino_t socket_;
 };
 
 class curl_transport final : public transport
@@ -194,22 +209,35 @@ private:
         });
     }
 
+    // libcurl closes some sockets without a word: those of its resolver, and those that never came to be connected. So what is not wanted any more
+    // is watched no longer. Only where nothing is waited for it stays registered, as a connection that is idle: its next request need not do that
+    // again.
     static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*)
     {
         auto& t = *static_cast<curl_transport*>(self);
-        if (auto const found = t.watched_.find(fd); found != t.watched_.end())
+        auto  found = t.watched_.find(fd);
+        bool  gone = false;
+        if (found != t.watched_.end())
         {
-            // A connection that is idle stays registered: its next request need not do that again.
-            found->second->wanted = what == CURL_POLL_REMOVE ? CURL_POLL_NONE : what;
-            t.watch(fd, found->second);
+            auto const& w = *found->second;
+            gone = what == CURL_POLL_REMOVE ? w.reading || w.writing : w.wanted == CURL_POLL_NONE && !w.is(fd);
         }
-        else if (what != CURL_POLL_REMOVE)
+        if (gone)
         {
-            auto const w = std::make_shared<watched>(t.io_, fd);
-            w->wanted = what;
-            t.watched_.emplace(fd, w);
-            t.watch(fd, w);
+            found->second->let_go();
+            t.watched_.erase(found);
+            found = t.watched_.end();
         }
+        if (what == CURL_POLL_REMOVE)
+        {
+            if (found != t.watched_.end())
+                found->second->wanted = CURL_POLL_NONE;
+            return 0;
+        }
+        if (found == t.watched_.end())
+            found = t.watched_.emplace(fd, std::make_shared<watched>(t.io_, fd)).first;
+        found->second->wanted = what;
+        t.watch(fd, found->second);
         return 0;
     }
 
@@ -255,8 +283,11 @@ private:
         while (!under_way_.empty())
             finish(under_way_.begin(), "the transport was closed");
         idle_.clear();
-        multi_.reset();  // closes the connections, which removes their sockets
+        multi_.reset();  // closes the connections
+        waits_ = false;
         alarm_.cancel();
+        for (auto& [fd, w] : watched_)
+            w->let_go();
         watched_.clear();
     }
 

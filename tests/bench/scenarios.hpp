@@ -1,6 +1,7 @@
 // Figures other than throughput.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace bench {
@@ -13,5 +14,8 @@ void waiting(std::string const& directory, std::size_t count);
 
 // Start and stop with `count` finished rows in the store.
 void finished_rows(std::string const& directory, std::size_t count);
+
+// Operations in the store's own database (the URL of a server), against the same ones apart from it.
+void same_database(std::string const& store, std::size_t in_flight, int steps, double seconds, int pairs);
 
 }  // namespace bench

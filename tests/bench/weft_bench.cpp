@@ -220,7 +220,7 @@ try
         "seconds", po::value(&o.seconds)->default_value(2), "of each measurement")("pairs", po::value(&o.pairs)->default_value(5),
                                                                                    "measurements of weft and of the bare loop, in turn")(
         "dir", po::value(&o.directory)->default_value("."), "where the databases are made")(
-        "json", po::bool_switch(&o.json), "one line of JSON")("scenario", po::value(&scenario), "instead: long, waiting, finished, bare")(
+        "json", po::bool_switch(&o.json), "one line of JSON")("scenario", po::value(&scenario), "instead: long, waiting, finished, same-database, bare")(
         "count", po::value(&count), "steps, workflows or rows of the scenario");
     po::variables_map vm;
     po::store(po::parse_command_line(argc, argv, all), vm);
@@ -240,10 +240,12 @@ try
         bench::waiting(o.directory, count ? count : 100'000);
     else if (scenario == "finished")
         bench::finished_rows(o.directory, count ? count : 1'000'000);
+    else if (scenario == "same-database")
+        bench::same_database(store, o.in_flight, o.steps, o.seconds, o.pairs);
     else if (scenario == "bare")
         bare(o, store);
     else
-        throw std::runtime_error("--scenario is long, waiting, finished or bare");
+        throw std::runtime_error("--scenario is long, waiting, finished, same-database or bare");
     return 0;
 }
 catch (std::exception const& e)

@@ -9,10 +9,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <arpa/inet.h>
 #include <condition_variable>
 #include <dirent.h>
 #include <fstream>
+#include <future>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace {
 
@@ -264,6 +268,82 @@ TEST_F(HttpTransport, FailsWhatIsUnderWayWhenItGoes)
     transport = nullptr;
     EXPECT_TRUE(a->has_ended()) << "nothing is under way any more";
     EXPECT_EQ(a->why, "the transport was closed");
+}
+
+// A listener that accepts nobody, and whose queue is full: whoever comes now waits to be connected.
+class full_listener
+{
+public:
+    full_listener()
+    {
+        fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        address_.sin_family = AF_INET;
+        address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address_;
+        if (::bind(fd_, reinterpret_cast<sockaddr const*>(&address_), size) != 0 || ::listen(fd_, 0) != 0 ||
+            ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address_), &size) != 0)
+            throw std::runtime_error("no listener");
+        for (int& c : inside_)
+        {
+            c = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+            ::connect(c, reinterpret_cast<sockaddr const*>(&address_), size);
+        }
+    }
+    ~full_listener()
+    {
+        for (int const c : inside_)
+            ::close(c);
+        ::close(fd_);
+    }
+    std::string url() const { return "http://127.0.0.1:" + std::to_string(ntohs(address_.sin_port)) + "/"; }
+
+private:
+    int         fd_ = -1;
+    int         inside_[4]{};
+    sockaddr_in address_{};
+};
+
+// libcurl closes a socket that was never connected without saying so.
+TEST_F(HttpTransport, ForgetsConnectionsThatWereNeverMade)
+{
+    full_listener const                 full;
+    std::vector<std::shared_ptr<asked>> all;
+    for (int i = 0; i < 8; ++i)
+        all.push_back(send(full.url(), "POST", "{}", 200ms));
+    for (auto const& a : all)
+        EXPECT_EQ(a->wait(), 0u);
+
+    // Their numbers are others' now, which hear of what happens to them.
+    server.on("/ok", [](auto const&) { return answer(); });
+    all.clear();
+    for (int i = 0; i < 16; ++i)
+        all.push_back(send(server.url("/ok"), "POST", "{}", 5s));
+    for (auto const& a : all)
+        EXPECT_EQ(a->wait(), 200u) << a->why;
+
+    all.assign(1, send(full.url(), "POST", "{}", 200ms));
+    EXPECT_EQ(all.front()->wait(), 0u);
+    auto const gone = std::async(std::launch::async, [&] { transport = nullptr; });
+    ASSERT_EQ(gone.wait_for(20s), std::future_status::ready) << "it waits for a socket that is closed";
+}
+
+// The resolver has sockets of its own, and closes them as it likes.
+TEST_F(HttpTransport, CallsServicesByName)
+{
+    server.on("/ok", [](auto const&) { return answer(); });
+    auto url = server.url("/ok");
+    url.replace(url.find("127.0.0.1"), 9, "localhost");
+    for (int i = 0; i < 20; ++i)
+    {
+        std::vector<std::shared_ptr<asked>> all;
+        for (int j = 0; j <= i; ++j)
+            all.push_back(send(url, "POST", "{}", 5s));
+        for (auto const& a : all)
+            ASSERT_EQ(a->wait(), 200u) << a->why << ", in round " << i;
+        // Of other connections: a new transport knows none.
+        if (i % 4 == 3)
+            transport = weft::make_http_transport();
+    }
 }
 
 std::size_t threads()

@@ -3,6 +3,7 @@
 #include "tests/support/servers.hpp"
 #include "tests/support/temporary_directory.hpp"
 
+#include <weft/errors.hpp>
 #include <weft/open_store.hpp>
 
 #include <gmock/gmock.h>
@@ -60,6 +61,28 @@ protected:
         return store->list(f);
     }
     bool all_finished() { return unfinished(1).empty(); }
+
+    // Not while it holds the lock that SQLite has for writers: nobody could go on before it does.
+    void make_stand_still(process const& p)
+    {
+        auto const other = sqlite() ? weft::open_store(url_ + "?busy_timeout=300ms") : nullptr;
+        for (int i = 0; i < 20; ++i)
+        {
+            p.send(SIGSTOP);
+            if (!other)
+                return;
+            try
+            {
+                other->remove_kv("test", "nothing");
+                return;
+            }
+            catch (weft::store_error const&)
+            {
+                p.send(SIGCONT);
+            }
+        }
+        throw std::runtime_error("it writes whenever it is stopped");
+    }
 
     // Looks every few milliseconds, for no longer than `limit`; how long it took.
     std::chrono::milliseconds until(std::function<bool()> const& done, std::chrono::milliseconds limit)
@@ -242,9 +265,9 @@ TEST_P(Processes, PauseAWorkflowThatKillsItsProcessEachTime)
 
 TEST_P(Processes, FenceAProcessThatWasStoppedForLongerThanItsHeartbeat)
 {
-    process first(worker("load", 20, "impatient"));
+    process first(worker("load", 20, "late first"));
     first.wait_for("all in flight");
-    first.send(SIGSTOP);
+    make_stand_still(first);
     process second(worker("run", 0, "impatient"));
     until([&] { return all_finished(); }, 20s * slower);
     std::map<std::string, weft::transaction> finished;
@@ -277,10 +300,10 @@ TEST_P(Processes, FenceAProcessThatWasStoppedForLongerThanItsHeartbeat)
 // I5 alone: where the late writes would fit, at the very position that the successor is at.
 TEST_P(Processes, RefuseALateWriteAlsoWhileTheSuccessorIsNoFurther)
 {
-    process first(worker("load", 20, "impatient"));
+    process first(worker("load", 20, "late first"));
     first.wait_for("all in flight");
     auto const dead = unfinished(1).front().owner;
-    first.send(SIGSTOP);
+    make_stand_still(first);
     process second(worker("hold", 0, "impatient"));
     until(
         [&] {

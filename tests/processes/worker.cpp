@@ -15,11 +15,14 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <iostream>
 #include <optional>
+#include <thread>
 #include <unistd.h>
 
 namespace {
@@ -103,26 +106,54 @@ void die() { std::_Exit(77); }
 
 weft::workflow<void> deadly(weft::context& wf) { co_await wf.step("die", &die); }
 
+constexpr std::chrono::milliseconds expiry{500};  // of one that is impatient
+
 void say(std::string const& what)
 {
     std::printf("%s\n", what.c_str());
     std::fflush(stdout);
 }
 
-// Says which writes the store refused because somebody else goes on with the transaction (I5).
+// Says which writes the store refused because somebody else goes on with the transaction (I5). With `late_first`, a process that stood still
+// hears that it was taken for dead only when it has tried to write: else it might not try.
 class telling_store final : public forwarding_store
 {
 public:
-    using forwarding_store::forwarding_store;
+    telling_store(std::unique_ptr<weft::store> base, bool late_first) : forwarding_store(std::move(base)), late_first_(late_first) { }
+
+    weft::beaten beat(std::string const& engine, std::span<std::string const> workflows) override
+    {
+        for (auto const until = clock::now() + 10s; is_to_be_late() && clock::now() < until;)
+            std::this_thread::sleep_for(1ms);
+        last_beat_ = clock::now();
+        return forwarding_store::beat(engine, workflows);
+    }
+
+    weft::claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
+    {
+        return is_to_be_late() ? weft::claimed() : forwarding_store::claim(engine, workflows, limit, owned_too);
+    }
 
     std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
     {
         auto results = base_->apply(writes, repeated);
         for (std::size_t i = 0; i < writes.size(); ++i)
             if (auto const* e = std::get_if<weft::extend_write>(&writes[i]); e && results[i].what == weft::written::fenced)
+            {
                 say("late " + e->gid);
+                told_ = true;
+            }
         return results;
     }
+
+private:
+    using clock = std::chrono::steady_clock;
+
+    bool is_to_be_late() const { return late_first_ && !told_ && clock::now() - last_beat_.load() > expiry; }
+
+    bool                           late_first_;
+    std::atomic<clock::time_point> last_beat_ = clock::now();
+    std::atomic<bool>              told_ = false;
 };
 
 weft::remote_options remote_options(std::string const& where, weft::engine_options const& engine)
@@ -144,7 +175,7 @@ try
         return 2;
     std::string const command = argv[3];
     int const         number = argc > 4 ? std::atoi(argv[4]) : 0;
-    bool const        impatient = argc > 5 && argv[5] == std::string("impatient");
+    std::string const patience = argc > 5 ? argv[5] : "patient";
     effects           log(argv[2]);
     std::string const where = argv[1];
 
@@ -158,10 +189,10 @@ try
     options.logger = std::make_shared<spdlog::logger>("worker", std::make_shared<spdlog::sinks::stdout_sink_mt>());
     options.logger->set_pattern("%l %v");
     options.logger->flush_on(spdlog::level::trace);
-    if (impatient)
+    if (patience != "patient")
     {
         options.beat = 100ms;
-        options.expiry = 500ms;
+        options.expiry = expiry;
     }
     std::optional<telling_store>       store;
     std::optional<weft::engine>        embedded;
@@ -169,7 +200,7 @@ try
     if (where.starts_with("http"))
         remote.emplace(io, where.substr(0, where.find(',')), where.substr(where.find(',') + 1), remote_options(where, options));
     else
-        embedded.emplace(io, store.emplace(weft::open_store(where)), options);
+        embedded.emplace(io, store.emplace(weft::open_store(where), patience == "late first"), options);
     weft::engine& engine = remote ? *remote : *embedded;
     if (command == "submit")
         engine.declare("quick");

@@ -370,7 +370,11 @@ class chaos:
     def stop(self):
         for weftd in self.weftds.values():
             weftd.send_signal(signal.SIGTERM)
-            if weftd.wait(30) != 0:
+            try:
+                weftd.wait(30)
+            except subprocess.TimeoutExpired:
+                raise Failed("weftd was asked to stop, and half a minute later it has not") from None
+            if weftd.returncode != 0:
                 self.wrong.append(f"weftd was asked to stop and ended with {weftd.returncode}")
 
     def run(self):
