@@ -2,6 +2,7 @@
 /// Opens the store that a URL names. Component `sql`.
 #pragma once
 
+#include <weft/errors.hpp>
 #include <weft/store.hpp>
 
 #include <functional>
@@ -17,6 +18,13 @@ enum class relocation
     unsaid,
     moved,  ///< it is the same one, and the other place is given up
     cloned  ///< it is a copy of one that lives on: it gets an id of its own, and what is in flight in it is paused
+};
+
+/// Thrown by `open_store`: the store is elsewhere than where it lived, and nobody has said what it is. `what` names both places.
+class store_elsewhere final : public store_error
+{
+public:
+    using store_error::store_error;
 };
 
 struct store_options
@@ -56,7 +64,7 @@ struct store_options
 /// server's settings say of a commit (docs/databases.md).
 /// A store that is found elsewhere than where it lived is refused until somebody says what it is (`relocation`): `?store=moved` or `?store=cloned`.
 ///
-/// Errors: store_error naming the file or server and what is wrong with it: missing directory, no permission, locked, corrupt, not a database,
+/// Errors: store_elsewhere for that; store_error naming the file or server and what is wrong with it: missing directory, no permission, locked, corrupt, not a database,
 /// cannot connect, made by a newer weft; misuse for a URL that is none of the above, and for tables of these names that are somebody else's.
 /// Passwords appear in none of them.
 std::unique_ptr<store> open_store(std::string const& url, store_options options = {});

@@ -17,6 +17,9 @@ char const* const usage = R"(weftd: a server for distributed transactions that s
   -d, --debug            log everything
   -r, --reset            remove all transactions and topics from the store; says what that would be, and does it with --yes
       --yes
+      --store moved|cloned
+                         what the store is, if it is found elsewhere than where it lived: the same one, and the other place is given up; or a
+                         copy of one that lives on, in which everything in flight is paused. Say it once
   -v, --version
   -h, --help
 
@@ -50,8 +53,8 @@ command_line::command command_of(po::variables_map const& values)
 command_line parse_command_line(std::vector<std::string> const& arguments)
 {
     po::options_description options;
-    options.add_options()("config,c", po::value<std::string>())("debug,d", "")("reset,r", "")("yes", "")("version,v", "")("help,h", "")(
-        "command", po::value<std::vector<std::string>>());
+    options.add_options()("config,c", po::value<std::string>())("debug,d", "")("reset,r", "")("yes", "")("store", po::value<std::string>())(
+        "version,v", "")("help,h", "")("command", po::value<std::vector<std::string>>());
     po::positional_options_description positional;
     positional.add("command", -1);
     try
@@ -65,6 +68,14 @@ command_line parse_command_line(std::vector<std::string> const& arguments)
         line.file = values.contains("config") ? values["config"].as<std::string>() : std::string();
         line.debug = values.contains("debug");
         line.yes = values.contains("yes");
+        if (values.contains("store"))
+        {
+            line.store = values["store"].as<std::string>();
+            if (line.store != "moved" && line.store != "cloned")
+                throw bad_command_line("--store is moved or cloned");
+            if (line.what != command_line::command::serve && line.what != command_line::command::reset)
+                throw bad_command_line("--store is for serving and --reset");
+        }
         if (values.contains("config") && line.file.empty())
             throw bad_command_line("--config needs a file");
         return line;

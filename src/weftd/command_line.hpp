@@ -24,6 +24,7 @@ struct command_line
     std::string file;           // conf.yml; empty: none
     bool        debug = false;  // log everything
     bool        yes = false;    // to what reset would do
+    std::string store;          // what a store is that is found elsewhere: "moved", "cloned"; empty: not said
 };
 
 class bad_command_line : public std::runtime_error

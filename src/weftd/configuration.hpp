@@ -17,6 +17,7 @@ namespace weftd {
 struct configuration
 {
     // The store
+    std::string  relocated;  // the command line's --store
     std::string  store_driver, store_url, store_path, store_host, store_user, store_password, store_database, store_schema;
     std::int64_t store_port{};
 
@@ -93,6 +94,9 @@ loaded_configuration load_file(std::string const& file, surroundings const& worl
 
 // For `weft::open_store`. It may hold the password.
 std::string store_url(configuration const&);
+
+// True if that URL says itself what the store is, if it is found elsewhere than where it lived.
+bool says_relocation(configuration const&);
 
 // What can be shown of an address that may hold a secret.
 std::string masked_url(std::string const& url);

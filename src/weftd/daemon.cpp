@@ -1,11 +1,11 @@
 #include "src/weftd/daemon.hpp"
 
 #include "src/weftd/blocking.hpp"
+#include "src/weftd/opening.hpp"
 #include "src/weftd/url_patterns.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/http.hpp>
-#include <weft/open_store.hpp>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/system_error.hpp>
@@ -104,9 +104,11 @@ asio::awaitable<void> daemon::serve()
 
 asio::awaitable<std::unique_ptr<weft::store>> daemon::open()
 {
-    auto const                                    url = store_url(values_);
-    bool const                                    on_server = !url.starts_with("sqlite://") && !url.starts_with("memory://");
-    std::function<std::unique_ptr<weft::store>()> open_it = [url] { return weft::open_store(url); };
+    auto const          url = store_url(values_);
+    bool const          on_server = !url.starts_with("sqlite://") && !url.starts_with("memory://");
+    weft::store_options options;
+    options.on_warning = [logger = logger_](std::string const& what) { logger->warn("{}", what); };
+    std::function<std::unique_ptr<weft::store>()> open_it = [this, options] { return open_store(values_, options); };
     std::unique_ptr<weft::store>                  store;
     while (!stopping_)
     {

@@ -66,7 +66,10 @@ int run(std::vector<std::string> const& arguments)
     default:
         break;
     }
-    auto const configuration = weftd::load_file(line.file, weftd::real_surroundings());
+    auto configuration = weftd::load_file(line.file, weftd::real_surroundings());
+    configuration.values.relocated = line.store;
+    if (!line.store.empty() && weftd::says_relocation(configuration.values))
+        throw weftd::bad_command_line("--store says what ?store= in Store.Url says already: one of them");
     switch (line.what)
     {
     case command::check_config:

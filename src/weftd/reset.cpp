@@ -1,9 +1,9 @@
 #include "src/weftd/reset.hpp"
 
 #include "src/store/sql/store_tables.hpp"
+#include "src/weftd/opening.hpp"
 
 #include <weft/clock.hpp>
-#include <weft/open_store.hpp>
 
 #include <boost/asio/io_context.hpp>
 
@@ -43,7 +43,7 @@ bool reset(configuration const& values, bool yes, std::ostream& out)
         out << "a store in memory is empty at each start\n";
         return true;
     }
-    auto const store = weft::open_store(url);
+    auto const store = open_store(values);
     bury_the_dead(*store);
     auto const c = yes ? weft::sql_store::empty_tables(url) : weft::sql_store::count_tables(url);
     if (c.engines > 0)

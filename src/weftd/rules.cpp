@@ -252,6 +252,13 @@ std::string store_url(configuration const& c)
            encoded(c.store_database) + (postgres ? "?schema=" + encoded(c.store_schema) : "");
 }
 
+bool says_relocation(configuration const& c)
+{
+    auto const url = store_url(c);
+    auto const options = url.find('?');
+    return options != std::string::npos && ('&' + url.substr(options + 1)).find("&store=") != std::string::npos;
+}
+
 std::string masked_url(std::string const& text)
 {
     if (text.empty() || text.starts_with("sqlite://") || text == "memory://")

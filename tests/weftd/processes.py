@@ -91,8 +91,8 @@ class Weftd(unittest.TestCase):
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
         return {**kept, "HTTP_PORT": "0", "no_proxy": "127.0.0.1", **variables}
 
-    def start(self, conf=None, ready=True, **variables):
-        arguments = [PROGRAM]
+    def start(self, conf=None, ready=True, arguments=(), **variables):
+        arguments = [PROGRAM, *arguments]
         if conf is not None:
             (self.home / "conf.yml").write_text(conf)
             arguments += ["-c", "conf.yml"]
@@ -399,6 +399,73 @@ class Weftd(unittest.TestCase):
         self.assertEqual(self.call("-r", "--yes").returncode, 0)
         self.start()
         self.assertIsNone(self.status("one"))
+
+    def copied_store(self):
+        weftd = self.start(ready=True)
+        self.branches.answers["/busy"] = 425
+        self.assertEqual(self.submit("under way", self.branches.url + "/busy")[0], 200)
+        self.assertTrue(eventually(lambda: "/busy" in self.branches.paths()))
+        self.stop(weftd)
+        shutil.copy(self.home / "weft.db", self.home / "copy.db")
+
+    def test_a_copy_of_a_store_is_not_served_until_somebody_says_what_it_is(self):
+        self.copied_store()
+        for command in ([], ["-r"]):
+            done = self.call(*command, STORE_PATH="copy.db")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("holds a store that lived elsewhere", done.stderr)
+            self.assertIn("--store moved", done.stderr)
+            self.assertIn("--store cloned", done.stderr)
+        done = self.call("--store", "moved", STORE_URL="sqlite://copy.db?busy_timeout=2s&store=cloned")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("--store", done.stderr)
+        weftd = self.start(arguments=["--store", "cloned"], STORE_PATH="copy.db")
+        transaction = json.loads(self.ask("GET", "/api/dtmsvr/query?gid=under%20way")[1])["transaction"]
+        self.assertEqual(transaction["status"], "submitted")
+        called = len(self.branches.came)
+        self.assertEqual(self.submit("of its own", "", wait=True)[0], 200)
+        self.assertEqual(len(self.branches.came), called, "what was in flight is paused")
+        self.stop(weftd)
+        # From now on it lives there.
+        self.stop(self.start(STORE_PATH="copy.db"))
+
+    def test_a_store_that_was_moved_goes_on(self):
+        self.copied_store()
+        (self.home / "weft.db").unlink()
+        called = len(self.branches.came)
+        self.branches.answers["/busy"] = 200
+        weftd = self.start(arguments=["--store", "moved"], STORE_PATH="copy.db", RETRY_INTERVAL="10")
+        self.assertTrue(eventually(lambda: self.status("under%20way") == "succeed"), self.log.read_text())
+        self.assertGreater(len(self.branches.came), called)
+        self.stop(weftd)
+
+    def test_a_log_that_cannot_be_emptied_is_spoken_of(self):
+        weftd = self.start()
+        with contextlib.closing(sqlite3.connect(self.home / "weft.db")) as reader, contextlib.closing(sqlite3.connect(self.home / "weft.db")) as writer:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM trans_global").fetchall()
+            writer.execute("PRAGMA synchronous = off")
+            writer.execute("CREATE TABLE large (x)")
+            for _ in range(66):
+                writer.execute("INSERT INTO large VALUES (zeroblob(4194304))")
+                writer.commit()
+            self.assertEqual(self.submit("one", "", wait=True)[0], 200)
+            self.assertTrue(eventually(lambda: "its write-ahead log has grown" in self.log.read_text()), self.log.read_text())
+        self.stop(weftd)
+
+    # On a server it waits for a store that is not there; this one is.
+    def test_a_copy_on_a_server_is_refused_and_not_waited_for(self):
+        user, password, host, port, database = self.postgres()
+        prefix = f"weftd_{secrets.token_hex(4)}_"
+        url = f"postgres://{user}:{password}@{host}:{port}/{database}?table_prefix={prefix}"
+        self.stop(self.start(STORE_URL=url))
+        subprocess.run(["psql", "-q", "-h", host, "-p", port, "-U", user, database, "-c",
+                        f"UPDATE {prefix}kv SET v = 'elsewhere' WHERE cat = 'store' AND k = 'place'"],
+                       capture_output=True, text=True, timeout=LONGEST_S, check=True, env={**os.environ, "PGPASSWORD": password})
+        done = self.call(STORE_URL=url)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("--store cloned", done.stderr)
+        self.stop(self.start(arguments=["--store", "cloned"], STORE_URL=url))
 
     def postgres(self):
         directory = os.environ.get("WEFT_SERVERS")

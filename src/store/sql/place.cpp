@@ -130,7 +130,7 @@ void settle(soci::session& sql, sql_words const& words, table_names const& table
     if (!shares_a_line(was, here))
     {
         if (said == relocation::unsaid)
-            throw store_error(
+            throw store_elsewhere(
                 name + " holds a store that lived elsewhere. There: " + was + ". Here: " + now +
                 ". If it was moved, and the other one is gone for good, open it with ?store=moved once. If it is a copy of one that "
                 "lives on, as production is restored for a trial, with ?store=cloned: then it gets an id of its own, and what is "

@@ -28,7 +28,7 @@ place place_of_database(detail::server_session& session, std::string const& pref
 bool is_settled(soci::session& sql, table_names const& tables, place const& here);
 
 // Compares where the store is with where it was, and keeps it. In a transaction of the caller's.
-// Errors: store_error if it is a copy, or was moved, and nobody has said which.
+// Errors: store_elsewhere if it is a copy, or was moved, and nobody has said which.
 void settle(soci::session& sql, sql_words const& words, table_names const& tables, std::string const& insert_if_absent, place const& here,
             relocation said, std::string const& name);
 

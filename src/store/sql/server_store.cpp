@@ -118,6 +118,10 @@ public:
         {
             throw;
         }
+        catch (store_elsewhere const&)
+        {
+            throw;
+        }
         catch (std::exception const& e)
         {
             throw as_store_error(e, false);
