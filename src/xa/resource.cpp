@@ -116,9 +116,9 @@ public:
     }
 
     // start → barrier row → work → prepare → let go.
-    outcome act(branch const& where, std::string const& store_id, detail::xa_business& business, bool& permanent)
+    outcome act(branch const& where, std::string const& gtrid, detail::xa_business& business, bool& permanent)
     {
-        auto const mine = detail::xid_of(store_id, where, where.send);
+        auto const mine = detail::xid_of(gtrid, where, where.send);
         if (mine.bqual.size() > 64)
         {
             permanent = true;
@@ -127,7 +127,7 @@ public:
         first([] {});
         // Whoever sent it before did not come to an end that is known: nobody will ask for that any more.
         for (unsigned before = 1; before < where.send; ++before)
-            first([&] { undo(detail::xid_of(store_id, where, before)); });
+            first([&] { undo(detail::xid_of(gtrid, where, before)); });
         if (detail::is_digested(mine))
             first([&] { remember(where.gid); });
         first([&] { protocol().start(mine); });
@@ -164,9 +164,9 @@ public:
         }
     }
 
-    void commit(branch const& where, std::string const& store_id)
+    void commit(branch const& where, std::string const& gtrid)
     {
-        auto const x = detail::xid_of(store_id, where, where.send);
+        auto const x = detail::xid_of(gtrid, where, where.send);
         auto       seen = finished::unknown;
         first([&] { seen = protocol().commit(x); });
         // Nearly always the server is about to let go of it: the same again is one round trip, to find out what is the matter two more.
@@ -193,11 +193,11 @@ public:
     }
 
     // Of all sends so far; then the barrier's row: it waits for one that is still under way, and keeps a late one out.
-    void roll_back(branch const& where, std::string const& store_id)
+    void roll_back(branch const& where, std::string const& gtrid)
     {
         first([] {});
         for (unsigned send = 1; send <= where.send; ++send)
-            first([&] { undo(detail::xid_of(store_id, where, send)); });
+            first([&] { undo(detail::xid_of(gtrid, where, send)); });
         session().execute("START TRANSACTION");
         try
         {
@@ -331,6 +331,8 @@ struct xa_resource::impl
             detail::check_xa(first.session());
             if (!barrier::has_table(first.connection(), options.barrier))
                 barrier::create_table(first.connection(), options.barrier);
+            first.session().sql() << (url.kind == detail::server_kind::postgres ? "SELECT current_database()" : "SELECT DATABASE()"),
+                soci::into(database);
             options.barrier.table = first.session().qualified(options.barrier.table);
         }
         catch (std::exception const& e)
@@ -370,19 +372,19 @@ struct xa_resource::impl
         outcome     said;
         try
         {
-            auto const store_id = attached();
-            if (store_id.empty())
+            auto const gtrid = ours();
+            if (gtrid.empty())
             {
                 permanent = true;
                 throw std::runtime_error("the xa_resource " + url.describe() + " is not known to the engine: engine.add(resource)");
             }
             said = outcome::success({});
             if (where.op == operation::commit)
-                w.commit(where, store_id);
+                w.commit(where, gtrid);
             else if (where.op == operation::rollback)
-                w.roll_back(where, store_id);
+                w.roll_back(where, gtrid);
             else
-                said = w.act(where, store_id, *job.business, permanent);
+                said = w.act(where, gtrid, *job.business, permanent);
         }
         catch (refusal const& e)
         {
@@ -404,10 +406,11 @@ struct xa_resource::impl
             std::move(job.call).answer(std::move(said));
     }
 
-    std::string attached()
+    // What the names of its transactions begin with. Empty: it works for no store yet.
+    std::string ours()
     {
         std::lock_guard lock(mutex);
-        return store;
+        return store.empty() ? "" : detail::gtrid_of(store, database);
     }
 
     xa_options                           options;
@@ -419,7 +422,8 @@ struct xa_resource::impl
     detail::queue_of<xa_job> actions, ends;
     std::vector<std::thread> threads;
     std::mutex               mutex;
-    std::string              store;
+    std::string              store;     // its id
+    std::string              database;  // as the server calls it
     std::mutex               sweeping;  // the last worker
 };
 
@@ -449,14 +453,14 @@ std::vector<prepared_branch> xa_resource::prepared()
 {
     std::lock_guard              lock(impl_->sweeping);
     auto&                        w = *impl_->workers.back();
-    auto const                   id = impl_->attached();
+    auto const                   gtrid = impl_->ours();
     std::vector<prepared_branch> ours;
     try
     {
         std::vector<xid> all;
         w.first([&] { all = w.protocol().prepared(); });
         for (auto const& x : all)
-            if (auto b = detail::parse_xid(x.gtrid, x.bqual, id))
+            if (auto b = detail::parse_xid(x, gtrid))
             {
                 if (detail::is_digested(x))
                     b->gid = w.remembered(b->gid);
@@ -481,7 +485,7 @@ void xa_resource::roll_back(prepared_branch const& b)
         branch where;
         where.gid = b.gid;
         where.id = b.branch_id;
-        w.first([&] { w.undo(detail::xid_of(impl_->attached(), where, b.send)); });
+        w.first([&] { w.undo(detail::xid_of(impl_->ours(), where, b.send)); });
         w.rest();
     }
     catch (std::exception const& e)

@@ -100,13 +100,15 @@ struct bank
     std::string balance() const { return database.value("SELECT cents FROM accounts"); }
     std::string entries() const { return database.value("SELECT count(*) FROM ledger"); }
 
+    std::string gtrid(std::string const& store_id) const { return weft::detail::gtrid_of(store_id, database.name()); }
+
     // What is prepared on the server and belongs to a store.
     std::vector<std::string> prepared(std::string const& store_id) const
     {
         weft::detail::server_session session(weft::detail::parse_server_url(database.url()), {}, weft::detail::server_session::purpose::xa);
         std::vector<std::string>     all;
         for (auto const& x : weft::detail::xa_protocol(session).prepared())
-            if (x.gtrid == "weft:" + store_id)
+            if (x.gtrid == gtrid(store_id))
                 all.push_back(x.text());
         return all;
     }
@@ -453,7 +455,7 @@ protected:
         weft::detail::server_session session(weft::detail::parse_server_url(here.database.url()), {},
                                              weft::detail::server_session::purpose::xa);
         weft::detail::xa_protocol    protocol(session);
-        auto const                   x = weft::detail::xid_of(store_id, where, send);
+        auto const                   x = weft::detail::xid_of(here.gtrid(store_id), where, send);
         protocol.start(x);
         session.execute("INSERT INTO ledger VALUES ('left behind', 1)");
         protocol.prepare(x);
@@ -478,7 +480,7 @@ protected:
                                              weft::detail::server_session::purpose::xa);
         weft::detail::xa_protocol    protocol(session);
         for (auto const& x : protocol.prepared())
-            if (x.gtrid == "weft:" + store_id)
+            if (x.gtrid == here.gtrid(store_id))
                 protocol.roll_back(x);
     }
 };
@@ -508,6 +510,55 @@ TEST_P(XaSweep, RollsBackWhatIsLeftOfWorkflowsThatHaveEndedAndNothingElse)
     finish(store->id());
     finish(other);
     eventually_prepared(store->id(), 0);
+}
+
+// A copy of the store that nobody has noticed, say of its machine's whole disk, and of the bank beside it, on the same server.
+TEST_P(XaSweep, ACopyOfTheStoreFindsNothingOfTheDatabaseBesideItsOwn)
+{
+    leave_prepared(store->id(), of("g1"), 1);
+    bank              beside(GetParam());
+    weft::xa_resource its(beside.database.url());
+    same_id           copy(nullptr, store->id());
+    {
+        weft::host host(copy);
+        host.engine().add("pays-once", &pays_once, std::ref(its));
+        host.engine().add(its);
+        host.start();
+        EXPECT_EQ(execute(host, "pays-once", "g1"), 100) << "the same branch, the same send";
+        EXPECT_EQ(execute(host, "pays-once", "g2"), 100);
+    }
+    EXPECT_EQ(beside.balance(), "800");
+    EXPECT_THAT(its.prepared(), IsEmpty());
+    weft::prepared_branch theirs;
+    theirs.gid = "g1";
+    theirs.branch_id = "01";
+    its.roll_back(theirs);
+    EXPECT_EQ(here.prepared(store->id()).size(), 1u);
+    finish(store->id());
+    eventually_prepared(store->id(), 0);
+}
+
+TEST(Xid, SaysWhoseItIsWithinTheBytesThatMysqlTakes)
+{
+    std::string const id(32, 'f');
+    auto const        gtrid = weft::detail::gtrid_of(id, "accounts");
+    EXPECT_EQ(gtrid, "weft:" + id + ":f91a7898");  // names of prepared transactions outlive the process
+    EXPECT_NE(gtrid, weft::detail::gtrid_of(id, "accounts_of_staging"));
+    weft::branch where;
+    where.gid = std::string(128, 'g');
+    where.id = "01.02";
+    auto const x = weft::detail::xid_of(gtrid, where, 4'000'000'000u);
+    EXPECT_LE(x.gtrid.size(), 64u);
+    EXPECT_LE(x.bqual.size(), 64u);
+    EXPECT_TRUE(weft::detail::is_digested(x));
+    where.gid = "a/b:c";
+    auto const b = weft::detail::parse_xid(weft::detail::xid_of(gtrid, where, 7), gtrid);
+    ASSERT_TRUE(b);
+    EXPECT_EQ(b->gid, "a/b:c");
+    EXPECT_EQ(b->branch_id, "01.02");
+    EXPECT_EQ(b->send, 7u);
+    EXPECT_FALSE(weft::detail::parse_xid(weft::detail::xid_of(gtrid, where, 7), weft::detail::gtrid_of(id, "other")));
+    EXPECT_FALSE(weft::detail::parse_xid({"weft:" + id, "a/01/1"}, gtrid)) << "as they were named before";
 }
 
 std::string refusal(std::string const& url)
