@@ -158,11 +158,13 @@ public:
     /// Takes the next barrier id and asks whether the business is to run. Errors: as `call`.
     barrier_entry enter(barrier_connection&);
 
-    /// Keeps the result of the business that `enter` asked for. Errors: std::runtime_error if the barrier's row is gone.
+    /// Keeps the result of the business that `enter` asked for. Errors: std::runtime_error if the barrier's row is gone, or the local transaction
+    /// has ended.
     void record(barrier_connection&, std::string_view json);
 
-    /// In place of `record` where there is no result: finds out whether the barrier's row is there still. It goes if the business had a deadlock
-    /// on MySQL or MariaDB and went on; elsewhere nothing is asked. Errors: std::runtime_error if it is gone: roll back.
+    /// In place of `record` where there is no result: finds out whether the local transaction is open still, where the connection can tell, and on
+    /// MySQL and MariaDB whether the barrier's row is there still, which goes if the business had a deadlock and went on. Elsewhere nothing is
+    /// asked. Errors: std::runtime_error if not: roll back.
     void leave(barrier_connection&);
 
     /// The result to give for an entry that is not the first.

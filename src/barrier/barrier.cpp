@@ -82,8 +82,22 @@ barrier_entry barrier::enter(barrier_connection& c)
                             {}, gid_, branch_id_);
 }
 
+namespace {
+
+// Nobody is asked; where the connection can tell, it is told.
+void require_transaction_still(barrier_connection const& c)
+{
+    if (c.transaction() == local_transaction::none)
+        throw std::runtime_error(
+            "the business has ended the local transaction that it was called in: what it did after that, and what is to "
+            "be recorded of it, would be committed by itself");
+}
+
+}  // namespace
+
 void barrier::record(barrier_connection& c, std::string_view json)
 {
+    require_transaction_still(c);
     auto const op = to_string(op_);
     if (c.execute(detail::record_statement(c.dialect(), options_.table),
                   std::array<std::string_view, 5>{json, gid_, branch_id_, op, barrier_id_}) != 1)
@@ -92,6 +106,7 @@ void barrier::record(barrier_connection& c, std::string_view json)
 
 void barrier::leave(barrier_connection& c)
 {
+    require_transaction_still(c);
     if (c.dialect() != sql_dialect::mysql)
         return;
     auto const op = to_string(op_);

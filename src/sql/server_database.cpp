@@ -40,7 +40,7 @@ public:
     void apply(detail::sql_job& job) noexcept
     {
         std::string why;
-        if (!begin(why))
+        if (!begin(job.alone(), why))
             return job.lost(why);
         bool const keep = job.run(connection());
         if (keep && session().kind() == server_kind::postgres)
@@ -92,7 +92,7 @@ private:
                                                    "deadlock: what it had done by then may count, and is "
                                                    "not recorded; what it did after that does not";
 
-    // Set-up code may well end it: MySQL commits at every CREATE or ALTER.
+    // Set-up code may well end it on MySQL, which commits at every CREATE or ALTER.
     void commit(bool set_up)
     {
         try
@@ -108,14 +108,14 @@ private:
     }
 
     // Twice: an idle session may have been closed by the server, and nothing has been done on it.
-    bool begin(std::string& why) noexcept
+    bool begin(bool set_up, std::string& why) noexcept
     {
         for (bool again : {true, false})
             try
             {
                 open();
                 again = again && !held_->fresh;
-                session().begin(reads_only_);
+                session().begin(reads_only_, set_up);
                 why.clear();
                 return true;
             }

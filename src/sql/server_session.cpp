@@ -445,10 +445,13 @@ void server_session::execute(std::string const& text)
     s.execute(true);
 }
 
-void server_session::begin(bool reads_only)
+void server_session::begin(bool reads_only, bool set_up)
 {
-    saves_point_ = kind_ == server_kind::mysql && !reads_only;
-    execute(saves_point_ ? "SAVEPOINT weft_operation" : reads_only ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
+    bool const postgres = kind_ == server_kind::postgres;
+    saves_point_ = !reads_only && !(postgres && set_up);
+    if (!saves_point_)
+        return execute(reads_only ? "START TRANSACTION READ ONLY" : "START TRANSACTION");
+    execute(postgres ? postgres_begin : "SAVEPOINT weft_operation");  // on MySQL autocommit is off
 }
 
 void server_session::commit()
@@ -474,6 +477,8 @@ std::string server_session::reading() noexcept
 }
 
 std::string server_session::settings() noexcept
+    if (saves_point_ && kind_ == server_kind::postgres)
+        return execute(std::string(postgres_before_end) + "COMMIT");
 {
     if (kind_ == server_kind::mysql)
         return reading() + (mysql_of(sql_)->db ? mysql_of(sql_)->db : "");

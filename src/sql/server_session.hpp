@@ -82,9 +82,11 @@ public:
     // One statement without parameters and without a result, in one round trip.
     void execute(std::string const& text);
 
-    // A local transaction for somebody else's statements. On MySQL a deadlock ends a transaction in silence, and what comes after it would be
-    // committed alone: there a savepoint is set, which goes with the transaction that it was set in, and nothing is committed without it.
-    void begin(bool reads_only);
+    // A local transaction for somebody else's statements, which may end it: on MySQL a deadlock does so in silence, everywhere a COMMIT or a
+    // ROLLBACK of their own. What comes after that would be committed alone. So a savepoint is set, which goes with the transaction that it was
+    // set in, and nothing is committed without it. No round trip of its own. `set_up`: code of the owner's, which runs once; on PostgreSQL without a
+    // savepoint, since it may begin with what must come first in a transaction (SET TRANSACTION).
+    void begin(bool reads_only, bool set_up = false);
 
     // Commits what `begin` began. Errors: what the server says; the transaction is open still, or the session is lost. If it is not the one
     // that `begin` began, `says_no_savepoint` is true of the error, and nothing was committed by this.
@@ -125,12 +127,16 @@ private:
     server_kind   kind_;
     bool          mariadb_ = false;
     bool          saves_point_ = false;  // `begin` has set one
-    bool          blocks_ = false;       // it takes BEGIN NOT ATOMIC … END: two statements in one round trip
+    bool          blocks_ = false;       // MariaDB: it takes BEGIN NOT ATOMIC … END: two statements in one round trip
     std::string   settings_, reading_;   // as they were after connecting
     soci::session sql_;
 
     silence_watch::watched watched_;  // goes before the socket does
 };
+
+// The savepoint that somebody else's statements run under, in one message with what begins and ends their transaction on PostgreSQL.
+inline constexpr char const* postgres_begin = "BEGIN; SAVEPOINT weft_operation";
+inline constexpr char const* postgres_before_end = "RELEASE SAVEPOINT weft_operation; ";
 
 // A text as a literal of PostgreSQL's, whatever standard_conforming_strings is. (Only one of the first kind is the same with it off.)
 std::string postgres_literal(std::string_view text);

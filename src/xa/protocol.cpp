@@ -45,16 +45,27 @@ std::string xa_protocol::name(xid const& x) const
     return postgres_literal(x.text());
 }
 
-void xa_protocol::start(xid const& x) { session_.execute(postgres_ ? "BEGIN" : "XA START " + name(x)); }
+void xa_protocol::start(xid const& x) { session_.execute(postgres_ ? postgres_begin : "XA START " + name(x)); }
 
 void xa_protocol::prepare(xid const& x)
 {
     if (postgres_)
     {
         // The server would make a rollback of it, and say nothing.
+        constexpr char const* ended = "its local transaction had failed or ended before it returned: nothing that was done there counts";
         if (session_.where() != server_session::transaction::open)
-            throw std::runtime_error("its local transaction had failed or ended before it returned: nothing that was done there counts");
-        return session_.execute("PREPARE TRANSACTION " + name(x));
+            throw std::runtime_error(ended);
+        try
+        {
+            return session_.execute(postgres_before_end + ("PREPARE TRANSACTION " + name(x)));
+        }
+        catch (std::exception const& e)
+        {
+            // Another one has been begun since, without the barrier's row.
+            if (says_no_savepoint(e))
+                throw std::runtime_error(ended);
+            throw;
+        }
     }
     session_.execute("XA END " + name(x));
     session_.execute("XA PREPARE " + name(x));

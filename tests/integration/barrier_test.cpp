@@ -319,6 +319,16 @@ TYPED_TEST(Barrier, RefusesBusinessThatDeletesItsRow)
     EXPECT_EQ(this->done("action"), "0");
 }
 
+TYPED_TEST(Barrier, RefusesBusinessThatEndsTheLocalTransaction)
+{
+    this->sql.execute("begin immediate");
+    EXPECT_THROW(barrier(this->where(operation::action)).call(this->sql.connection, [&] { this->sql.execute("commit"); }),
+                 std::runtime_error);
+    this->sql.execute("begin immediate");
+    EXPECT_THROW(barrier(this->where(operation::action, "g2")).call(this->sql.connection, [&] { return this->sql.execute("rollback"), 1; }),
+                 std::runtime_error);
+}
+
 TYPED_TEST(Barrier, PurgesOldRowsOldestFirst)
 {
     for (auto const* const gid : {"g1", "g2", "g3", "g4"})

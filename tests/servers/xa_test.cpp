@@ -338,8 +338,8 @@ std::string asked(cutting_proxy::message const& m, bool postgres)
 TEST_P(Xa, NeedsNoMoreThanTwoRoundTripsBesideTheStatements)
 {
     using list = std::vector<std::string>;
-    list const protocol =
-        postgres() ? list{"BEGIN", "PREPARE TRANSACTION", "COMMIT PREPARED"} : list{"XA START", "XA END", "XA PREPARE", "XA COMMIT"};
+    list const protocol = postgres() ? list{"BEGIN", "RELEASE SAVEPOINT weft_operation; PREPARE TRANSACTION", "COMMIT PREPARED"}
+                                     : list{"XA START", "XA END", "XA PREPARE", "XA COMMIT"};
     list const business{"UPDATE accounts", "INSERT INTO ledger"};
     list const opening{"(connect)", "SELECT version()", "SELECT pg_backend_pid()", "SET "};
     auto const is_one_of = [](std::string const& text, list const& all) {
