@@ -149,7 +149,8 @@ enum class ssl_mode
 {
     unsaid,
     disable,
-    require
+    verify_ca,   // encrypted, and the certificate leads to an authority
+    verify_full  // and it is for this host
 };
 
 // What is said of MySQL; PostgreSQL's client knows for itself.
@@ -158,17 +159,37 @@ ssl_mode mysql_ssl_mode(server_url const& url)
     auto said = ssl_mode::unsaid;
     for (auto const& [name, value] : url.options)
         if (is_certificate(name))
-            said = ssl_mode::require;
+            said = ssl_mode::verify_full;
     for (auto const& [name, value] : url.options)
         if (name == "sslmode")
         {
-            if (value != "require" && value != "disable")
-                throw misuse(misuse::code::wrong_call, "sslmode in a mysql:// URL is require or disable");
-            if (value == "disable" && said == ssl_mode::require)
+            if (value != "require" && value != "verify-full" && value != "verify-ca" && value != "disable")
+                throw misuse(misuse::code::wrong_call, "sslmode in a mysql:// URL is require, verify-full, verify-ca or disable");
+            if (value == "disable" && said == ssl_mode::verify_full)
                 throw misuse(misuse::code::wrong_call, "sslmode=disable in a database URL, and certificates beside it");
-            said = value == "require" ? ssl_mode::require : ssl_mode::disable;
+            said = value == "disable" ? ssl_mode::disable : value == "verify-ca" ? ssl_mode::verify_ca : ssl_mode::verify_full;
         }
     return said;
+}
+
+// What the client library is told of the host. It takes a text with an equals sign for a list of options, which is the one way to have it check
+// that the certificate is for this host: SOCI has no word for that, and connects as soon as it is made.
+std::string mysql_host(server_url const& url, bool verified)
+{
+    auto const plain = [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == ':' || c == '_' || c == '%'; };
+    if (!std::all_of(url.host.begin(), url.host.end(), plain))
+        throw misuse(misuse::code::wrong_call, "the host in a mysql:// URL is a name or an address");
+#ifdef mariadb_connect
+    if (verified)
+        return "host=" + url.host + ";protocol=" + std::to_string(MYSQL_PROTOCOL_TCP) + ";ssl-verify-server-cert=1";
+#else
+    if (verified)
+        throw misuse(misuse::code::wrong_call,
+                     "the client library that weft was built with cannot be asked to check that the server's certificate "
+                     "is for this host (MariaDB's can): say sslmode=verify-ca to do without");
+#endif
+    // The client library takes "localhost" for its socket, wherever that is.
+    return url.host == "localhost" ? "127.0.0.1" : url.host;
 }
 
 std::string mysql_connect_string(server_url const& url, server_options const& options)
@@ -190,13 +211,13 @@ std::string mysql_connect_string(server_url const& url, server_options const& op
         }
         else if (name != "sslmode")
             refuse_option(name, "connect_timeout, statement_timeout, lock_timeout, unix_socket, sslmode, sslca, sslcert and sslkey");
+    auto const mode = mysql_ssl_mode(url);
     // SOCI has the client library ask for encryption if it is given this one.
-    if ((files || mysql_ssl_mode(url) == ssl_mode::require) && !trusts)
+    if ((files || mode >= ssl_mode::verify_ca) && !trusts)
         add(text, "sslca", authorities_of_the_machine());
-    // The client library takes "localhost" for its socket, wherever that is.
-    if (!socket)
+    if (!socket)  // which has no name that a certificate could be for
     {
-        add(text, "host", url.host == "localhost" ? "127.0.0.1" : url.host);
+        add(text, "host", mysql_host(url, mode == ssl_mode::verify_full));
         add(text, "port", std::to_string(url.port));
     }
     if (!url.user.empty())
@@ -456,6 +477,8 @@ void server_session::begin(bool reads_only, bool set_up)
 
 void server_session::commit()
 {
+    if (saves_point_ && kind_ == server_kind::postgres)
+        return execute(std::string(postgres_before_end) + "COMMIT");
     if (saves_point_ && blocks_)
         return execute("BEGIN NOT ATOMIC RELEASE SAVEPOINT weft_operation; COMMIT; END");
     if (saves_point_)
@@ -477,8 +500,6 @@ std::string server_session::reading() noexcept
 }
 
 std::string server_session::settings() noexcept
-    if (saves_point_ && kind_ == server_kind::postgres)
-        return execute(std::string(postgres_before_end) + "COMMIT");
 {
     if (kind_ == server_kind::mysql)
         return reading() + (mysql_of(sql_)->db ? mysql_of(sql_)->db : "");
@@ -515,7 +536,7 @@ std::string server_session::qualified(std::string const& table)
 
 void server_session::check_encryption(server_url const& url)
 {
-    if (mysql_ssl_mode(url) == ssl_mode::require && !mysql_get_ssl_cipher(mysql_of(sql_)))
+    if (mysql_ssl_mode(url) >= ssl_mode::verify_ca && !mysql_get_ssl_cipher(mysql_of(sql_)))
         throw std::runtime_error("the connection is not encrypted, as the URL wants it to be: the server offers no TLS");
 }
 

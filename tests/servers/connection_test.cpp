@@ -83,6 +83,42 @@ TEST(MysqlTls, RefusesAServerThatNobodyKnows)
     EXPECT_THAT(refusal(here.url("?sslmode=require")), HasSubstr("certificate")) << "nor does this machine know who signed it";
 }
 
+// Another name of the same server, which is not in its certificate.
+std::string under_another_name(std::string url) { return url.replace(url.find("@127.0.0.1:"), 11, "@127.1:"); }
+
+TEST(MysqlTls, RefusesACertificateForAnotherHost)
+{
+    server_database here("mysql");
+    auto const      url = under_another_name(here.url()), ca = authority_of_the_servers();
+    EXPECT_EQ(refusal(url), "none") << "it leads there";
+    for (std::string const& options : {"?sslca=" + ca, "?sslmode=require&sslca=" + ca, "?sslca=" + ca + "&sslmode=verify-full"})
+    {
+        EXPECT_EQ(refusal(here.url(options)), "none") << options;
+        EXPECT_THAT(refusal(url + options), AllOf(HasSubstr("certificate"), HasSubstr("127.1:"))) << options;
+    }
+    EXPECT_THROW(weft::open_store(url + "?sslca=" + ca), weft::store_error);
+    // Said so, the authority is enough.
+    EXPECT_NE(ask(url + "?sslmode=verify-ca&sslca=" + ca, "SHOW STATUS LIKE 'Ssl_cipher'"), "");
+    EXPECT_THAT(refusal(url + "?sslmode=verify-ca&sslca=" + authority_of_strangers()), HasSubstr("certificate"));
+    // "localhost" is a name like another; without TLS it is an address.
+    EXPECT_THAT(refusal(here.url().replace(here.url().find("@127.0.0.1:"), 11, "@localhost:") + "?sslca=" + ca), HasSubstr("certificate"));
+}
+
+TEST(PostgresTls, RefusesACertificateForAnotherHost)
+{
+    server_database here("postgres plain");
+    auto const      options = "?sslmode=verify-full&sslrootcert=" + authority_of_the_servers();
+    auto const      url = here.url();
+    EXPECT_THAT(refusal(std::string(url).replace(url.find("@127.0.0.1:"), 11, "@localhost:") + options), HasSubstr("certificate"));
+}
+
+// The client library would read it as options, and so anybody's who may choose a host.
+TEST(MysqlHosts, AreNamesAndAddresses)
+{
+    EXPECT_THAT(refusal("mysql://a:b@host=127.0.0.1;local-infile=1:3306/x"), HasSubstr("name or an address"));
+    EXPECT_THAT(refusal("mysql://a:b@host%3D127.0.0.1%3Blocal-infile%3D1:3306/x"), HasSubstr("name or an address"));
+}
+
 TEST(MysqlTls, DoesNotGoOnInPlainTextWhereTheServerOffersNoTls)
 {
     server_database here("mysql");
@@ -101,7 +137,7 @@ TEST(MysqlTls, SaysWhichFileIsMissing)
     for (std::string const name : {"sslca", "sslcert", "sslkey"})
         EXPECT_THAT(refusal(here.url("?" + name + "=/nowhere/at-all.pem")), AllOf(HasSubstr(name), HasSubstr("/nowhere/at-all.pem")))
             << name;
-    EXPECT_THAT(refusal(here.url("?sslmode=perhaps")), HasSubstr("require or disable"));
+    EXPECT_THAT(refusal(here.url("?sslmode=perhaps")), HasSubstr("require, verify-full, verify-ca or disable"));
     EXPECT_THAT(refusal(here.url("?sslmode=disable&sslca=" + authority_of_the_servers())), HasSubstr("disable"));
 }
 
