@@ -42,6 +42,11 @@ struct database_options
     std::size_t readers = 1;
 
     weft::barrier_options barrier{};
+
+    /// SQLite: told when the write-ahead log has grown beyond `warn_above_log_bytes`, and again whenever it has doubled: somebody has been reading
+    /// for long, and it cannot be emptied. Called on the thread that writes; it must not call the database, nor throw.
+    std::function<void(std::string const&)> on_warning{};
+    long long                               warn_above_log_bytes = 256ll << 20;
 };
 
 /// A participant's database: sessions on threads of its own, where operations run so that no workflow waits for a disk.

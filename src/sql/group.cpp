@@ -16,24 +16,22 @@ group_committer::group_committer(sqlite_session& s)
     , rollback_(s, "rollback")
 { }
 
-void group_committer::apply(std::span<std::unique_ptr<sql_job> const> jobs) noexcept
+std::size_t group_committer::apply(std::span<std::unique_ptr<sql_job> const> jobs) noexcept
 {
     std::string why;
     auto const  how = attempt(jobs, why);
     if (how == ended::broken && jobs.size() > 1)
-    {
-        for (auto const& job : jobs)
-            apply(std::span(&job, 1));
-        return;
-    }
+        return 0;
     for (auto const& job : jobs)
         if (how == ended::committed)
             job->done();
         else
             job->lost(why);
+    return jobs.size();
 }
 
-group_committer::ended group_committer::attempt(std::span<std::unique_ptr<sql_job> const> jobs, std::string& why) noexcept
+// Leaves in `jobs` those that it has come to.
+group_committer::ended group_committer::attempt(std::span<std::unique_ptr<sql_job> const>& jobs, std::string& why) noexcept
 {
     try
     {
@@ -48,9 +46,13 @@ group_committer::ended group_committer::attempt(std::span<std::unique_ptr<sql_jo
     bool committing = false;
     try
     {
-        for (auto const& job : jobs)
-            if (!run_under_savepoint(*job))
+        for (std::size_t i = 0; i < jobs.size(); ++i)
+        {
+            if (!run_under_savepoint(*jobs[i]))
                 throw std::runtime_error("its local transaction was ended while it ran: nothing that was done there counts");
+            if (session_.is_changed())
+                jobs = jobs.first(i + 1);
+        }
         committing = true;
         commit_();
         if (!session_.has_moved())
@@ -84,15 +86,25 @@ group_committer::ended group_committer::attempt(std::span<std::unique_ptr<sql_jo
 bool group_committer::run_under_savepoint(sql_job& job)
 {
     savepoint_();
-    session_.refuse_commits(true);
+    session_.lend();
     bool const keep = job.run(session_.connection());
-    session_.refuse_commits(false);
+    session_.take_back();
     if (session_.idle())
         return false;
-    if (!keep)
-        undo_();
-    release_();
-    return true;
+    try
+    {
+        if (!keep)
+            undo_();
+        release_();
+        return true;
+    }
+    catch (sqlite_error const& e)
+    {
+        // The savepoint went with its transaction, and another one was begun.
+        if (e.code == SQLITE_ERROR)
+            return false;
+        throw;
+    }
 }
 
 }  // namespace detail

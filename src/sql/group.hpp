@@ -23,8 +23,10 @@ class group_committer
 public:
     explicit group_committer(sqlite_session&);
 
-    /// Ends each of the jobs by `done` or `lost`. Durability: what `done` reports is on disk.
-    void apply(std::span<std::unique_ptr<sql_job> const> jobs) noexcept;
+    /// Ends the first of the jobs, as many as it returns, by `done` or `lost`; nearly always all of them. One that has left something on the
+    /// session is the last: the session is to be opened anew (`sqlite_session::is_changed`). None: several could not be done together, and
+    /// each is to be given by itself. Durability: what `done` reports is on disk.
+    std::size_t apply(std::span<std::unique_ptr<sql_job> const> jobs) noexcept;
 
 private:
     enum class ended
@@ -35,7 +37,7 @@ private:
         in_doubt
     };
 
-    ended attempt(std::span<std::unique_ptr<sql_job> const> jobs, std::string& why) noexcept;
+    ended attempt(std::span<std::unique_ptr<sql_job> const>& jobs, std::string& why) noexcept;
     bool  run_under_savepoint(sql_job&);
 
     using statement = sqlite_session::fixed_statement;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <thread>
 
 namespace weft {
@@ -55,6 +56,8 @@ public:
 
         // Opened here, where errors can be thrown; each is then used by its own thread only.
         writer = writing_session();
+        if (options.barrier.table.find('.') == std::string::npos)
+            options.barrier.table = "main." + options.barrier.table;  // and not a temporary one
         for (std::size_t i = 0; i < options.readers; ++i)
             readers.push_back(reading_session());
 
@@ -105,7 +108,8 @@ private:
 
     std::unique_ptr<detail::sqlite_session> writing_session()
     {
-        auto s = std::make_unique<detail::sqlite_session>(file, options.busy_timeout);
+        detail::wal_warning const warning{options.on_warning, options.warn_above_log_bytes};
+        auto                      s = std::make_unique<detail::sqlite_session>(file, options.busy_timeout, warning);
         s->make_durable();
         s->create_barrier_table(options.barrier);
         if (options.foreign_keys)
@@ -142,23 +146,36 @@ private:
             auto const group = writes.take(options.group_limit);
             if (group.empty())
                 return;
-            try
+            std::span<std::unique_ptr<detail::sql_job> const> left(group);
+            std::size_t                                       alone = 0;  // so many are done each by itself
+            while (!left.empty())
             {
-                if (is_lost(writer))
+                try
                 {
-                    committer.reset();
-                    renew(writer, [&] { return writing_session(); });
+                    if (is_lost(writer))
+                    {
+                        committer.reset();
+                        renew(writer, [&] { return writing_session(); });
+                    }
+                    if (!committer)
+                        committer.emplace(*writer);
                 }
-                if (!committer)
-                    committer.emplace(*writer);
+                catch (std::exception const& e)
+                {
+                    for (auto const& job : left)
+                        job->lost(e.what());
+                    break;
+                }
+                auto const ended = committer->apply(left.first(alone > 0 ? 1 : left.size()));
+                alone = ended == 0 ? left.size() : alone - std::min(alone, ended);
+                left = left.subspan(ended);
+                if (writer->is_changed())
+                {
+                    // What an operation has set or made there is for nobody else.
+                    committer.reset();
+                    writer.reset();
+                }
             }
-            catch (std::exception const& e)
-            {
-                for (auto const& job : group)
-                    job->lost(e.what());
-                continue;
-            }
-            committer->apply(group);
 
             // Between commit and begin there is too little time for a writer of another process, and it would starve.
             without_pause = writes.empty() ? 0 : without_pause + 1;
@@ -180,9 +197,13 @@ private:
                 if (is_lost(session))
                     renew(session, [&] { return reading_session(); });
                 session->execute("begin");
+                session->lend();
                 job.run(session->connection());
+                session->take_back();
                 if (!session->idle())
                     session->execute("rollback");
+                if (session->is_changed())
+                    session.reset();
             }
             catch (std::exception const& e)
             {

@@ -1,7 +1,5 @@
 #include "src/sql/sqlite_session.hpp"
 
-#include "src/sql/wal_watch.hpp"
-
 #include <weft/errors.hpp>
 
 namespace weft {
@@ -18,9 +16,10 @@ std::string sqlite_connect_string(std::filesystem::path const& file)
     return "dbname=\"" + name + "\"";
 }
 
-sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout)
+sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout, wal_warning warning)
     : file_(file)
     , busy_timeout_(busy_timeout)
+    , wal_(file.string(), std::move(warning))
 {
     std::error_code ignored;
     auto const      directory = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path(".");
@@ -50,6 +49,8 @@ sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::m
     {
         refuse(e.what());
     }
+    wal_.watch(raw_);
+    lent_.watch(raw_);
     connection_ = std::make_unique<soci_connection>(session_);
 }
 

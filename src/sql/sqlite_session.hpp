@@ -1,6 +1,9 @@
 // One open SQLite database: the SOCI session, and what must be asked of SQLite itself.
 #pragma once
 
+#include "src/sql/lent_connection.hpp"
+#include "src/sql/wal_watch.hpp"
+
 #include <weft/soci_connection.hpp>
 
 #include <soci/soci.h>
@@ -31,7 +34,7 @@ class sqlite_session
 {
 public:
     /// Opens the file, creating it if it is not there. Errors: std::runtime_error naming the file and why.
-    sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout);
+    sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout, wal_warning = {});
     ~sqlite_session();
     sqlite_session(sqlite_session const&) = delete;
     sqlite_session& operator=(sqlite_session const&) = delete;
@@ -54,8 +57,20 @@ public:
     /// False inside a local transaction. SQLite ends one by itself at some errors: disk full, out of memory, interrupted.
     bool idle() const noexcept { return sqlite_api::sqlite3_get_autocommit(raw_) != 0; }
 
-    /// While this is true every commit becomes a rollback: an operation must not end the transaction that it shares with others.
-    void refuse_commits(bool refuse) noexcept { refuses_commits_ = refuse; }
+    /// While an operation has it every commit becomes a rollback: it must not end the transaction that it shares with others.
+    void lend() noexcept
+    {
+        refuses_commits_ = true;
+        lent_.lend();
+    }
+    void take_back()
+    {
+        refuses_commits_ = false;
+        lent_.take_back();
+    }
+
+    /// True if an operation has left it in another state, which is for nobody else.
+    bool is_changed() { return lent_.is_changed(); }
 
     /// Executes one of the statements that begin and end transactions, kept prepared.
     class fixed_statement
@@ -84,6 +99,8 @@ private:
     std::filesystem::path            file_;
     std::chrono::milliseconds        busy_timeout_;
     std::chrono::milliseconds        waited_{0};
+    wal_watch                        wal_;
+    lent_connection                  lent_;
     bool                             refuses_commits_ = false;
     soci::session                    session_;
     sqlite_api::sqlite3*             raw_ = nullptr;

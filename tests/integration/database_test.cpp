@@ -342,6 +342,31 @@ TEST_F(Database, GoesOnInTheFileThatTookThePlaceOfItsOwn)
     EXPECT_EQ(plain_sqlite(file)("select count(*) from barrier"), "0") << "and it has made its table there";
 }
 
+TEST_F(Database, SaysThatItsLogGrowsUnderAReader)
+{
+    std::vector<std::string> warnings;
+    weft::database_options   options;
+    options.on_warning = [&](std::string const& what) { warnings.push_back(what); };
+    options.warn_above_log_bytes = 8 << 20;
+    weft::database db(url, options);
+    db.run([](soci::session& sql) { sql << "create table ledger (what text)"; });
+    std::string const megabyte(1 << 20, 'x');
+    auto const        write_megabytes = [&](int n) {
+        for (int i = 0; i < n; ++i)
+            db.run([&](soci::session& sql) { sql << "insert into ledger values (:w)", soci::use(megabyte); });
+    };
+    write_megabytes(12);
+    EXPECT_TRUE(warnings.empty()) << warnings.front();
+    plain_sqlite reader(file);
+    reader("begin");
+    reader("select count(*) from ledger");
+    write_megabytes(20);
+    ASSERT_FALSE(warnings.empty());
+    EXPECT_THAT(warnings.front(), testing::AllOf(HasSubstr(file), HasSubstr("MiB"), HasSubstr("reading")));
+    EXPECT_LE(warnings.size(), 3u) << "when it has doubled, not each time";
+    reader("rollback");
+}
+
 TEST_F(Database, SaysThatItsFileIsGone)
 {
     weft::database db(url);

@@ -85,6 +85,37 @@ void begin_again(soci::session& sql, order const& o)
     write_down(sql, o.id);
     nested.commit();
 }
+void end_and_go_on(soci::session& sql, order const& o)
+{
+    sql << "rollback";
+    sql << "begin";
+    write_down(sql, "go on " + o.id);
+}
+// Leaves what would be in the way of others: names, settings.
+void work_in_a_temporary_table(soci::session& sql, order const& o)
+{
+    sql << "create temp table work as select 1 as x";
+    sql << "create temp table barrier as select * from main.barrier";
+    write_down(sql, "temporary " + o.id);
+}
+void set_and_leave(soci::session& sql, order const& o)
+{
+    write_down(sql, "set " + o.id);
+    sql << "pragma busy_timeout = 1";
+    sql << "attach ':memory:' as other";
+    sql << "pragma query_only = on";
+}
+std::string say_state(soci::session& sql, order const&)
+{
+    std::string all, one;
+    for (auto const* question : {"pragma busy_timeout", "pragma query_only", "pragma foreign_keys",
+                                 "select count(*) from pragma_database_list", "select count(*) from temp.sqlite_master"})
+    {
+        sql << question, soci::into(one);
+        all += one + ' ';
+    }
+    return all;
+}
 void leave_a_dangling_child(soci::session& sql, order const& o)
 {
     write_down(sql, "dangling " + o.id);
@@ -316,6 +347,7 @@ INSTANTIATE_TEST_SUITE_P(EveryWay, SqlGroup,
                          testing::Values(std::pair("Failure", &refuse), std::pair("Exception", &break_down),
                                          std::pair("Ongoing", &postpone), std::pair("RollbackByAConstraint", &roll_back_everything),
                                          std::pair("Commit", &commit_everything), std::pair("WorkAfterARollback", &escape),
+                                         std::pair("AnotherTransaction", &end_and_go_on),
                                          std::pair("BrokenAtCommit", &leave_a_dangling_child)),
                          [](auto const& way) { return std::string(way.param.first); });
 
@@ -332,6 +364,7 @@ TEST_F(SqlOperation, SaysWhatEndedItsTransaction)
     auto const answer = done(&roll_back_everything, branch_of("g1"));
     EXPECT_EQ(answer.outcome.what, outcome::kind::error);
     EXPECT_THAT(answer.outcome.text, AllOf(HasSubstr("UNIQUE"), HasSubstr("was ended while it ran")));
+    EXPECT_THAT(done(&end_and_go_on, branch_of("g2")).outcome.text, HasSubstr("was ended while it ran"));
     EXPECT_EQ(count(), "0");
 }
 
@@ -398,6 +431,40 @@ TEST_F(SqlOperation, IsFinishedBeforeItsDatabaseIsDestroyed)
     for (auto& a : answers)
         EXPECT_EQ(a.get().outcome, outcome::success("250"));
     EXPECT_EQ(count(), "50");
+}
+
+// --- what is left on the session ------------------------------------------------------------------------------------------
+
+TEST_F(SqlOperation, LeavesNothingOnTheSessionForTheNext)
+{
+    auto const before = done(&say_state, branch_of("g1")).outcome;
+    EXPECT_EQ(done(&work_in_a_temporary_table, branch_of("g2")).outcome, outcome::success());
+    EXPECT_EQ(done(&say_state, branch_of("g3")).outcome, before);
+    EXPECT_EQ(done(&set_and_leave, branch_of("g4")).outcome, outcome::success());
+    EXPECT_EQ(done(&say_state, branch_of("g5")).outcome, before);
+    EXPECT_EQ(done(&work_in_a_temporary_table, branch_of("g2")).outcome, outcome::success());
+    EXPECT_EQ(count(), "2") << "and the barrier's rows are where they belong";
+    db->read([](soci::session& sql) { sql << "pragma query_only = off"; });
+    EXPECT_ANY_THROW(db->read([](soci::session& sql) { sql << "insert into ledger (what) values ('read')"; }));
+}
+
+TEST_F(SqlOperation, LeavesNothingForTheNextOfItsGroupEither)
+{
+    std::vector<std::future<answer_given>> answers;
+    {
+        held_up writer(*db);
+        for (int i = 0; i < 10; ++i)
+        {
+            answers.push_back(send(on(&work_in_a_temporary_table), branch_of("t" + std::to_string(i)), wanted));
+            answers.push_back(send(on(&set_and_leave), branch_of("s" + std::to_string(i)), wanted));
+            answers.push_back(send(on(&charge), branch_of("c" + std::to_string(i)), wanted));
+            answers.push_back(send(on(&break_down), branch_of("b" + std::to_string(i)), wanted));
+        }
+        writer.let_go();
+    }
+    for (std::size_t i = 0; i < answers.size(); ++i)
+        EXPECT_EQ(answers[i].get().outcome.what, i % 4 == 3 ? outcome::kind::error : outcome::kind::success) << i;
+    EXPECT_EQ(count(), "30");
 }
 
 // --- in the store's own database -----------------------------------------------------------------------------------------

@@ -48,6 +48,12 @@ sql_words const& sqlite() noexcept
     return words;
 }
 
+table_names const& sqlite_tables()
+{
+    static table_names const tables("main.");
+    return tables;
+}
+
 std::string limit_of(std::size_t rows)
 {
     return std::to_string(std::min<std::size_t>(rows, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max() / 2)));

@@ -76,6 +76,9 @@ public:
 // SQLite: times are milliseconds, and a writer is alone.
 sql_words const& sqlite() noexcept;
 
+// Its tables, and not temporary ones of these names, which an operation in the store's own database may have made.
+table_names const& sqlite_tables();
+
 // Rows by their numbers: "1,2,3".
 template <class Ids>
 std::string joined(Ids const& ids)

@@ -32,6 +32,7 @@ sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milli
         sqlite_api::sqlite3_busy_handler(handle(*sql_), &wait_busy, this);
         sqlite_api::sqlite3_commit_hook(handle(*sql_), &before_commit, this);
         wal_.watch(handle(*sql_));
+        lent_.watch(handle(*sql_));
         execute(*sql_, "PRAGMA journal_mode = WAL");
         execute(*sql_, "PRAGMA synchronous = FULL");
         execute(*sql_, detail::wal_size_limit);

@@ -1,6 +1,7 @@
 // One connection to a SQLite file, and what has to be known about the file behind it.
 #pragma once
 
+#include "src/sql/lent_connection.hpp"
 #include "src/sql/wal_watch.hpp"
 #include "src/store/sql/engine_lock.hpp"
 #include "src/store/sql/sqlite_statements.hpp"
@@ -32,8 +33,21 @@ public:
     // Throws store_error if the path no longer leads to the file that is open: SQLite would go on writing into a file that nobody finds again.
     void check_file() const;
 
-    // While an operation runs inside the store's own transaction: a COMMIT, its own or by itself, becomes a rollback and an error.
-    void refuse_commits(bool refuse) noexcept { refuses_commits_ = refuse; }
+    // While an operation has it, inside the store's own transaction, a COMMIT, its own or by itself, becomes a rollback and an error.
+    void lend() noexcept
+    {
+        refuses_commits_ = true;
+        lent_.lend();
+    }
+    void take_back()
+    {
+        refuses_commits_ = false;
+        lent_.take_back();
+    }
+
+    // True if an operation has left it in another state, which is for nobody else: it is to be opened anew.
+    bool is_changed() { return lent_.is_changed(); }
+
     bool in_transaction() const noexcept { return sqlite_api::sqlite3_get_autocommit(handle(*sql_)) == 0; }
 
     writers_turn& turn() noexcept { return turn_; }
@@ -48,6 +62,7 @@ private:
     writers_turn                   turn_;
     bool                           refuses_commits_ = false;
     detail::wal_watch              wal_;
+    detail::lent_connection        lent_;
     std::unique_ptr<soci::session> sql_;
 };
 

@@ -8,13 +8,14 @@ namespace sql_store {
 
 sqlite_creation::sqlite_creation(soci::session& sql, sqlite_operations& operations)
     : operations_(operations)
-    , create_((sql.prepare << "INSERT INTO trans_global (gid, trans_type, status, workflow, custom_data, owner, query_prepared, protocol, "
-                              "options, attempts, ext_data, create_time, update_time, next_cron_time) VALUES (:gid, :trans_type, :status, "
-                              ":workflow, :custom_data, :owner, :query_prepared, :protocol, :options, :attempts, '{\"journal\":[]}', :now, "
-                              ":now2, :due) ON CONFLICT (gid) DO NOTHING",
-               soci::use(gid_), soci::use(trans_type_), soci::use(status_), soci::use(workflow_), soci::use(custom_data_),
-               soci::use(owner_), soci::use(query_prepared_), soci::use(protocol_), soci::use(options_), soci::use(attempts_),
-               soci::use(now_), soci::use(now_), soci::use(due_)))
+    , create_(
+          (sql.prepare << "INSERT INTO main.trans_global (gid, trans_type, status, workflow, custom_data, owner, query_prepared, protocol, "
+                          "options, attempts, ext_data, create_time, update_time, next_cron_time) VALUES (:gid, :trans_type, :status, "
+                          ":workflow, :custom_data, :owner, :query_prepared, :protocol, :options, :attempts, '{\"journal\":[]}', :now, "
+                          ":now2, :due) ON CONFLICT (gid) DO NOTHING",
+           soci::use(gid_), soci::use(trans_type_), soci::use(status_), soci::use(workflow_), soci::use(custom_data_), soci::use(owner_),
+           soci::use(query_prepared_), soci::use(protocol_), soci::use(options_), soci::use(attempts_), soci::use(now_), soci::use(now_),
+           soci::use(due_)))
 { }
 
 bool sqlite_creation::apply(create_write const& w, std::int64_t now)

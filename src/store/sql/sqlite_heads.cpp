@@ -19,12 +19,13 @@ std::string mine()
 
 sqlite_heads::sqlite_heads(soci::session& sql)
     : find_(sql)
-    , find_engine_((sql.prepare << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :engine", soci::use(engine_), soci::into(count_)))
+    , find_engine_(
+          (sql.prepare << "SELECT count(*) FROM main.kv WHERE cat = 'engine' AND k = :engine", soci::use(engine_), soci::into(count_)))
 {
     find_.exchange(soci::use(gid_));
     row_.into(find_);
     find_.alloc();
-    find_.prepare("SELECT " + transaction_row::columns(sqlite()) + " FROM trans_global WHERE gid = :gid");
+    find_.prepare("SELECT " + transaction_row::columns(sqlite()) + " FROM main.trans_global WHERE gid = :gid");
     find_.define_and_bind();
 }
 

@@ -7,14 +7,14 @@ inline namespace v0 {
 namespace sql_store {
 
 sqlite_operations::sqlite_operations(soci::session& sql)
-    : insert_((sql.prepare << "INSERT INTO trans_branch_op (gid, branch_id, op, url, bin_data, status, create_time, update_time, "
+    : insert_((sql.prepare << "INSERT INTO main.trans_branch_op (gid, branch_id, op, url, bin_data, status, create_time, update_time, "
                               "finish_time) VALUES (:gid, :branch_id, :op, :url, CAST(:data AS BLOB), :status, :now, :now2, :ended)",
                soci::use(gid_), soci::use(branch_id_), soci::use(op_), soci::use(url_), soci::use(data_), soci::use(status_),
                soci::use(now_), soci::use(now_), soci::use(now_, ended_ind_)))
-    , find_((sql.prepare << "SELECT url, CAST(COALESCE(bin_data, data) AS TEXT), status FROM trans_branch_op WHERE gid = :gid AND "
+    , find_((sql.prepare << "SELECT url, CAST(COALESCE(bin_data, data) AS TEXT), status FROM main.trans_branch_op WHERE gid = :gid AND "
                             "branch_id = :branch_id AND op = :op",
              soci::use(gid_), soci::use(branch_id_), soci::use(op_), soci::into(url_), soci::into(data_, data_ind_), soci::into(status_)))
-    , end_((sql.prepare << "UPDATE trans_branch_op SET status = :status, finish_time = :now, update_time = :now2 WHERE gid = :gid AND "
+    , end_((sql.prepare << "UPDATE main.trans_branch_op SET status = :status, finish_time = :now, update_time = :now2 WHERE gid = :gid AND "
                            "branch_id = :branch_id AND op = :op",
             soci::use(status_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(branch_id_), soci::use(op_)))
 { }
@@ -63,7 +63,7 @@ sqlite_operation_reads::sqlite_operation_reads(soci::session& sql) : select_(sql
     row_.into(select_);
     select_.exchange(soci::use(gids_));
     select_.alloc();
-    select_.prepare(operation_row::selection(sqlite(), "trans_branch_op", "SELECT value FROM json_each(:gids)"));
+    select_.prepare(operation_row::selection(sqlite(), sqlite_tables().branch, "SELECT value FROM json_each(:gids)"));
     select_.define_and_bind();
 }
 

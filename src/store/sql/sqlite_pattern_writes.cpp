@@ -9,7 +9,7 @@ namespace sql_store {
 namespace {
 
 constexpr char const* recorded =
-    "UPDATE trans_global SET position = :after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
+    "UPDATE main.trans_global SET position = :after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
 
 constexpr char const* with_status = ", status = :status, rollback_reason = COALESCE(:reason, rollback_reason), "
                                     "finish_time = COALESCE(:finished, finish_time), rollback_time = COALESCE(:rolled_back, rollback_time)";
@@ -24,9 +24,9 @@ sqlite_pattern_writes::sqlite_pattern_writes(soci::session& sql, sqlite_heads& h
     , record_status_((sql.prepare << std::string(recorded) + with_status + mine(), soci::use(after_), soci::use(now_), soci::use(status_),
                       soci::use(reason_, reason_ind_), soci::use(now_, finished_ind_), soci::use(now_, rolled_back_ind_), soci::use(gid_),
                       soci::use(owner_), soci::use(position_)))
-    , register_((sql.prepare << "UPDATE trans_global SET position = position + :count, update_time = :now WHERE gid = :gid",
+    , register_((sql.prepare << "UPDATE main.trans_global SET position = position + :count, update_time = :now WHERE gid = :gid",
                  soci::use(after_), soci::use(now_), soci::use(gid_)))
-    , decide_((sql.prepare << "UPDATE trans_global SET position = position + 1, owner = :owner, attempts = :attempts, sends = 0, "
+    , decide_((sql.prepare << "UPDATE main.trans_global SET position = position + 1, owner = :owner, attempts = :attempts, sends = 0, "
                               "paused_reason = NULL, last_error = NULL, next_cron_time = :due, update_time = :now" +
                                   std::string(with_status) +
                                   ", result = COALESCE(:result, result), options = COALESCE(:options, options), custom_data = "

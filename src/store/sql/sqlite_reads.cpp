@@ -8,14 +8,8 @@ namespace sql_store {
 
 std::string const& select_transaction()
 {
-    static std::string const text = "SELECT " + transaction_row::columns(sqlite()) + " FROM trans_global";
+    static std::string const text = "SELECT " + transaction_row::columns(sqlite()) + " FROM main.trans_global";
     return text;
-}
-
-table_names const& sqlite_tables()
-{
-    static table_names const tables("");
-    return tables;
 }
 
 sqlite_reads::sqlite_reads(soci::session& sql)
@@ -35,7 +29,7 @@ std::vector<std::string> sqlite_reads::parts_of(soci::session& sql, std::string 
 {
     std::vector<std::string>        parts;
     soci::rowset<std::string> const rows =
-        (sql.prepare << "SELECT CAST(bin_data AS TEXT) FROM trans_branch_op WHERE gid = :gid AND op = 'journal' ORDER BY branch_id",
+        (sql.prepare << "SELECT CAST(bin_data AS TEXT) FROM main.trans_branch_op WHERE gid = :gid AND op = 'journal' ORDER BY branch_id",
          soci::use(gid));
     for (auto const& part : rows)
         parts.push_back(part);
@@ -87,7 +81,7 @@ std::vector<std::string> sqlite_reads::cancel_requests(std::string const& engine
 {
     std::vector<std::string>        gids;
     soci::rowset<std::string> const rows =
-        (sql_.prepare << "SELECT gid FROM trans_global WHERE owner = :engine AND cancel_requested = 1 AND status = 'prepared'",
+        (sql_.prepare << "SELECT gid FROM main.trans_global WHERE owner = :engine AND cancel_requested = 1 AND status = 'prepared'",
          soci::use(engine));
     for (auto const& gid : rows)
         gids.push_back(gid);
@@ -97,7 +91,7 @@ std::vector<std::string> sqlite_reads::cancel_requests(std::string const& engine
 std::string sqlite_reads::store_id()
 {
     std::string id;
-    sql_ << "SELECT v FROM kv WHERE cat = 'store' AND k = 'id'", soci::into(id);
+    sql_ << "SELECT v FROM main.kv WHERE cat = 'store' AND k = 'id'", soci::into(id);
     return id;
 }
 

@@ -13,7 +13,6 @@ inline namespace v0 {
 namespace sql_store {
 
 std::string const& select_transaction();  // SELECT … FROM trans_global
-table_names const& sqlite_tables();
 
 class sqlite_reads
 {

@@ -25,7 +25,7 @@ namespace sql_store {
 
 namespace {
 
-constexpr char const* make_dead = "UPDATE kv SET cat = 'dead engine' WHERE cat = 'engine' AND ";
+constexpr char const* make_dead = "UPDATE main.kv SET cat = 'dead engine' WHERE cat = 'engine' AND ";
 
 // How long a writer stands aside when another process waits for its turn.
 constexpr useconds_t stand_aside_us = 1'500;
@@ -42,38 +42,32 @@ public:
     {
         std::lock_guard           lock(write_mutex_);
         std::vector<write_result> results(writes.size());
-        try
-        {
-            in_transaction([&](connections& c) {
-                for (std::size_t i = 0; i < writes.size(); ++i)
-                    results[i] = apply_one(c, writes[i], repeated);
-            });
-        }
-        catch (store_error const&)
-        {
-            throw;
-        }
-        catch (std::exception const&)
-        {
-            // One of them cannot be written, whatever we do: the others go each by itself.
-            bool some = false;
-            for (std::size_t i = 0; i < writes.size(); ++i)
-                try
-                {
-                    in_transaction([&](connections& c) { results[i] = apply_one(c, writes[i], repeated); });
-                    some = true;
-                }
-                catch (store_error const& e)
-                {
-                    if (some)
-                        throw store_error(e.what(), store_error::certainty::in_doubt, e.why());  // of the batch, not of this one
-                    throw;
-                }
-                catch (std::exception const& e)
-                {
-                    results[i] = {written::refused, message_of(e), {}};
-                }
-        }
+        bool                      one_by_one = false;
+        for (std::size_t from = 0; from < writes.size();)
+            try
+            {
+                auto to = from;
+                in_transaction([&](connections& c) {
+                    // An operation that has left something on the connection is the last one in its transaction: the next finds another.
+                    do
+                        results[to] = apply_one(c, writes[to], repeated);
+                    while (++to < writes.size() && !one_by_one && !c.write.is_changed());
+                });
+                from = to;
+            }
+            catch (store_error const& e)
+            {
+                if (from > 0)
+                    throw store_error(e.what(), store_error::certainty::in_doubt, e.why());  // of the batch, not of this one
+                throw;
+            }
+            catch (std::exception const& e)
+            {
+                // One of them cannot be written, whatever we do: the others go each by itself.
+                if (one_by_one)
+                    results[from++] = {written::refused, message_of(e), {}};
+                one_by_one = true;
+            }
         return results;
     }
 
@@ -83,7 +77,7 @@ public:
         auto const text = heartbeat_of(workflows);
         beating([&](soci::session& sql) {
             auto const now = now_ms();
-            sql << "INSERT INTO kv (cat, k, v, create_time, update_time) VALUES ('engine', :k, :v, :now, :now2)", soci::use(engine),
+            sql << "INSERT INTO main.kv (cat, k, v, create_time, update_time) VALUES ('engine', :k, :v, :now, :now2)", soci::use(engine),
                 soci::use(text), soci::use(now), soci::use(now);
         });
         std::lock_guard lock(locks_mutex_);
@@ -96,14 +90,15 @@ public:
         beating([&](soci::session& sql) {
             b = {};
             auto const      now = now_ms();
-            soci::statement s = (sql.prepare << "UPDATE kv SET update_time = :now, version = version + 1 WHERE cat = 'engine' AND k = :k",
-                                 soci::use(now), soci::use(engine));
+            soci::statement s =
+                (sql.prepare << "UPDATE main.kv SET update_time = :now, version = version + 1 WHERE cat = 'engine' AND k = :k",
+                 soci::use(now), soci::use(engine));
             s.execute(true);
             b.alive = s.get_affected_rows() > 0;
             std::string category;
             heartbeat   seen;
             query(
-                sql, "SELECT cat, k, version FROM kv WHERE cat IN ('engine', 'dead engine')",
+                sql, "SELECT cat, k, version FROM main.kv WHERE cat IN ('engine', 'dead engine')",
                 [&](soci::statement& engines) {
                     engines.exchange(soci::into(category));
                     engines.exchange(soci::into(seen.engine));
@@ -279,9 +274,9 @@ public:
         std::lock_guard lock(write_mutex_);
         in_transaction([&](connections& c) {
             if (present)
-                c.write.sql() << "INSERT INTO kv (cat, k) VALUES ('nonce', :k)", soci::use(nonce);
+                c.write.sql() << "INSERT INTO main.kv (cat, k) VALUES ('nonce', :k)", soci::use(nonce);
             else
-                c.write.sql() << "DELETE FROM kv WHERE cat = 'nonce' AND k = :k", soci::use(nonce);
+                c.write.sql() << "DELETE FROM main.kv WHERE cat = 'nonce' AND k = :k", soci::use(nonce);
         });
         return true;
     }
@@ -292,9 +287,9 @@ public:
         int             tables = 0;
         std::string     there;
         soci::indicator ind = soci::i_null;
-        sql << "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'kv'", soci::into(tables);
+        sql << "SELECT count(*) FROM main.sqlite_master WHERE type = 'table' AND name = 'kv'", soci::into(tables);
         if (tables > 0)
-            sql << "SELECT v FROM kv WHERE cat = 'store' AND k = 'id'", soci::into(there, ind);
+            sql << "SELECT v FROM main.kv WHERE cat = 'store' AND k = 'id'", soci::into(there, ind);
         if (ind != soci::i_ok || detail::without_dashes(there) != id())
             throw detail::leads_elsewhere(describe(), w.gid);
         if (names_one_twice(w.ops))
@@ -376,9 +371,10 @@ private:
     {
         try
         {
-            if (!connections_)
+            if (!connections_ || connections_->write.is_changed())
             {
                 std::lock_guard lock(read_mutex_);
+                connections_.reset();
                 open(false);
             }
             f(*connections_);
@@ -489,23 +485,23 @@ private:
         std::int64_t              id = 0;
         query(
             sql,
-            std::string("SELECT id FROM trans_global WHERE owner IN (SELECT k FROM kv WHERE cat = 'dead engine') AND ") + unfinished +
-                " LIMIT " + limit_of(limit),
+            std::string("SELECT id FROM main.trans_global WHERE owner IN (SELECT k FROM main.kv WHERE cat = 'dead engine') AND ") +
+                unfinished + " LIMIT " + limit_of(limit),
             [&](soci::statement& s) { s.exchange(soci::into(id)); }, [&] { ids.push_back(id); });
         if (!ids.empty())
-            change(sql,
-                   "UPDATE trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" + joined(ids) + ")");
+            change(sql, "UPDATE main.trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" +
+                            joined(ids) + ")");
         r.count = ids.size();
         r.more = ids.size() == limit;
         if (!r.more)
-            change(sql, "DELETE FROM kv WHERE cat = 'dead engine'");
+            change(sql, "DELETE FROM main.kv WHERE cat = 'dead engine'");
         return r;
     }
 
     static bool is_listed(connections& c, std::string const& engine)
     {
         int listed = 0;
-        c.write.sql() << "SELECT count(*) FROM kv WHERE cat = 'engine' AND k = :k", soci::use(engine), soci::into(listed);
+        c.write.sql() << "SELECT count(*) FROM main.kv WHERE cat = 'engine' AND k = :k", soci::use(engine), soci::into(listed);
         return listed > 0;
     }
 
@@ -521,7 +517,7 @@ private:
         {
             std::int64_t    due = never;
             soci::indicator ind = soci::i_null;
-            c.write.sql() << "SELECT min(next_cron_time) FROM trans_global WHERE owner = '' AND workflow = :name AND " << unfinished,
+            c.write.sql() << "SELECT min(next_cron_time) FROM main.trans_global WHERE owner = '' AND workflow = :name AND " << unfinished,
                 soci::use(name), soci::into(due, ind);
             if (ind != soci::i_ok)
                 continue;
@@ -557,13 +553,14 @@ private:
                 ++i;
             else
             {
-                sql << "UPDATE trans_global SET owner = '', paused_reason = :why, last_error = :why2, next_cron_time = :never WHERE gid = "
+                sql << "UPDATE main.trans_global SET owner = '', paused_reason = :why, last_error = :why2, next_cron_time = :never WHERE "
+                       "gid = "
                        ":gid",
                     soci::use(t.paused_reason), soci::use(t.paused_reason), soci::use(never), soci::use(t.gid);
                 into.rows.erase(into.rows.begin() + static_cast<std::ptrdiff_t>(i));
             }
         std::string     gid;
-        soci::statement lease = (sql.prepare << "UPDATE trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
+        soci::statement lease = (sql.prepare << "UPDATE main.trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
                                  soci::use(engine), soci::use(gid));
         for (auto i = first; i < into.rows.size(); ++i)
         {

@@ -12,10 +12,11 @@ namespace sql_store {
 
 namespace {
 
-constexpr char const* extended = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || ']}', "
+constexpr char const* extended = "UPDATE main.trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || ']}', "
                                  "position = :after, attempts = 0, sends = 0, last_error = NULL, update_time = :now";
-constexpr char const* extended_by_a_send = "UPDATE trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || "
-                                           "']}', position = :after, update_time = :now";
+constexpr char const* extended_by_a_send =
+    "UPDATE main.trans_global SET ext_data = substr(ext_data, 1, length(ext_data) - 2) || :entries || "
+    "']}', position = :after, update_time = :now";
 
 // Everything since BEGIN is undone, also what others wrote in the same batch: they are written again without this one.
 std::runtime_error transaction_ended()
@@ -49,35 +50,38 @@ sqlite_writes::sqlite_writes(sqlite_connection& connection)
                soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
     , abort_((sql_.prepare << std::string(extended) + ", status = 'failed', rollback_time = :finish" + mine(), soci::use(entries_),
               soci::use(after_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
-    , part_((sql_.prepare << "INSERT INTO trans_branch_op (gid, branch_id, op, status, bin_data, create_time, update_time) "
-                             "SELECT gid, :branch_id, 'journal', 'succeed', ext_data, :now, :now2 FROM trans_global" +
+    , part_((sql_.prepare << "INSERT INTO main.trans_branch_op (gid, branch_id, op, status, bin_data, create_time, update_time) "
+                             "SELECT gid, :branch_id, 'journal', 'succeed', ext_data, :now, :now2 FROM main.trans_global" +
                                  mine(),
              soci::use(branch_id_), soci::use(now_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
-    , header_update_((sql_.prepare << "UPDATE trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_)))
+    , header_update_(
+          (sql_.prepare << "UPDATE main.trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_)))
     , park_((sql_.prepare
-                 << "UPDATE trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
+                 << "UPDATE main.trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
                     ":now ELSE :due END, next_cron_interval = :interval, attempts = CASE WHEN :attempts = 1 THEN attempts ELSE 0 END, "
                     "sends = :sends, "
                     "last_error = :text, update_time = :now2" +
                         mine(),
              soci::use(now_), soci::use(due_), soci::use(interval_), soci::use(attempts_), soci::use(sends_), soci::use(text_),
              soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
-    , pause_((sql_.prepare << "UPDATE trans_global SET owner = '', next_cron_time = :due, next_cron_interval = :interval, attempts = 0, "
-                              "sends = :sends, paused_reason = :text, "
-                              "last_error = :text2, update_time = :now" +
-                                  mine(),
-              soci::use(due_), soci::use(interval_), soci::use(sends_), soci::use(text_), soci::use(text_), soci::use(now_),
-              soci::use(gid_), soci::use(owner_), soci::use(position_)))
+    , pause_(
+          (sql_.prepare << "UPDATE main.trans_global SET owner = '', next_cron_time = :due, next_cron_interval = :interval, attempts = 0, "
+                           "sends = :sends, paused_reason = :text, "
+                           "last_error = :text2, update_time = :now" +
+                               mine(),
+           soci::use(due_), soci::use(interval_), soci::use(sends_), soci::use(text_), soci::use(text_), soci::use(now_), soci::use(gid_),
+           soci::use(owner_), soci::use(position_)))
     ,
     // A request makes the row due, unless somebody runs it: then the owner finds the request.
-    cancel_(
-        (sql_.prepare << "UPDATE trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
-                         "WHERE gid = :gid AND status = 'prepared' AND workflow <> ''",
-         soci::use(now_), soci::use(now_), soci::use(gid_)))
-    , resume_((sql_.prepare << "UPDATE trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
-                               "WHERE gid = :gid AND "
-                            << unfinished,
-               soci::use(now_), soci::use(now_), soci::use(gid_)))
+    cancel_((sql_.prepare
+                 << "UPDATE main.trans_global SET cancel_requested = 1, paused_reason = NULL, next_cron_time = :now, update_time = :now2 "
+                    "WHERE gid = :gid AND status = 'prepared' AND workflow <> ''",
+             soci::use(now_), soci::use(now_), soci::use(gid_)))
+    , resume_(
+          (sql_.prepare << "UPDATE main.trans_global SET paused_reason = NULL, attempts = 0, next_cron_time = :now, update_time = :now2 "
+                           "WHERE gid = :gid AND "
+                        << unfinished,
+           soci::use(now_), soci::use(now_), soci::use(gid_)))
 { }
 
 sqlite_writes::~sqlite_writes() = default;
@@ -181,22 +185,26 @@ write_result sqlite_writes::apply(request_write const& w, std::int64_t now, bool
     return statement.get_affected_rows() > 0 ? write_result() : refusal_of(w, heads_, repeated, true);
 }
 
-bool sqlite_writes::record(extend_write const& w) { return execute(w, now_); }
+bool sqlite_writes::record(extend_write const& w)
+{
+    connection_.take_back();
+    return execute(w, now_);
+}
 
 write_result sqlite_writes::apply(local_write const& w, std::int64_t now, bool)
 {
     now_ = now;
     sql_store::execute(sql_, "SAVEPOINT local_operation");
     bool done = false;
-    connection_.refuse_commits(true);
+    connection_.lend();
     try
     {
         done = w.operation->run(*this);
-        connection_.refuse_commits(false);
+        connection_.take_back();
     }
     catch (...)
     {
-        connection_.refuse_commits(false);
+        connection_.take_back();
         if (!connection_.in_transaction())
             throw transaction_ended();
         sqlite_api::sqlite3_exec(handle(sql_), "ROLLBACK TO local_operation; RELEASE local_operation", nullptr, nullptr, nullptr);
@@ -204,9 +212,19 @@ write_result sqlite_writes::apply(local_write const& w, std::int64_t now, bool)
     }
     if (!connection_.in_transaction())
         throw transaction_ended();
-    if (!done)
-        sql_store::execute(sql_, "ROLLBACK TO local_operation");
-    sql_store::execute(sql_, "RELEASE local_operation");
+    try
+    {
+        if (!done)
+            sql_store::execute(sql_, "ROLLBACK TO local_operation");
+        sql_store::execute(sql_, "RELEASE local_operation");
+    }
+    catch (std::exception const& e)
+    {
+        // The savepoint went with its transaction, and another one was begun.
+        if (is_trouble(e))
+            throw;
+        throw transaction_ended();
+    }
     return {done ? written::done : written::refused, {}, {}};
 }
 
