@@ -10,7 +10,8 @@
 #   What may be linked is either a weft:: library defined before, or a row of the table below. So a component's
 #   dependencies are written once, where it links them, and the package files follow.
 #
-# weft_install_package()    once, at the end: installs headers, libraries and package files, unless that must not be.
+# weft_install_guard()      once, before anything that can be installed: a build with planted faults refuses it.
+# weft_install_package()    once, at the end: installs headers, libraries and package files.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -135,11 +136,17 @@ function(weft_library)
     configure_file(${PROJECT_SOURCE_DIR}/cmake/weft.pc.in ${PROJECT_BINARY_DIR}/package/weft-${arg_NAME}.pc @ONLY)
 endfunction()
 
-function(weft_install_package)
-    if(WEFT_PLANTED_FAULTS)
-        message(WARNING "WEFT_PLANTED_FAULTS is ON: this build contains deliberate faults and cannot be installed.")
+function(weft_install_guard)
+    if(NOT WEFT_PLANTED_FAULTS)
         return()
     endif()
+    set(reason "WEFT_PLANTED_FAULTS is ON: this build contains deliberate faults and cannot be installed.")
+    message(WARNING "${reason}")
+    # Only the check of what is installed knows the word, and only its own directory ever sees this build.
+    install(CODE "if(NOT WEFT_INSTALLS_PLANTED_FAULTS)\n    message(FATAL_ERROR \"${reason}\")\nendif()" ALL_COMPONENTS)
+endfunction()
+
+function(weft_install_package)
     get_property(names GLOBAL PROPERTY WEFT_LIBRARIES)
     if(NOT names)
         return()

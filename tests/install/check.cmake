@@ -1,4 +1,5 @@
-# Run by ctest (see CMakeLists.txt): SOURCE, BUILT (a tree that can be installed, or empty), WORK, GENERATOR, COMPILER, SHARED.
+# Run by ctest (see CMakeLists.txt): SOURCE, BUILT, PLANTED_FAULTS (whether it has them), WORK, GENERATOR, COMPILER, LAUNCHER
+# (ccache, or empty).
 cmake_minimum_required(VERSION 3.25)
 
 function(run what)
@@ -10,20 +11,21 @@ function(run what)
     set(output "${output}" PARENT_SCOPE)
 endfunction()
 
-cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
-set(common -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0")
-
-if(NOT BUILT)
-    set(BUILT ${WORK}/build)
-    run("configure" ${CMAKE_COMMAND} -S ${SOURCE} -B ${BUILT} ${common} -D BUILD_SHARED_LIBS=${SHARED} -D CMAKE_CXX_FLAGS=
-        -D WEFT_BUILD_TESTS=OFF -D WEFT_BUILD_EXAMPLES=OFF -D WEFT_BUILD_BENCH=OFF -D WEFT_PLANTED_FAULTS=OFF
-        -D WEFT_UNITY=ON)
-    run("build" ${CMAKE_COMMAND} --build ${BUILT} --parallel ${jobs})
-endif()
+set(common -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} -D CMAKE_BUILD_TYPE=Debug
+    "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0")
 
 # Installed in one place and moved to another: nothing may remember where it was built or installed.
 file(REMOVE_RECURSE ${WORK}/first-prefix ${WORK}/prefix ${WORK}/consumer)
-run("install" ${CMAKE_COMMAND} --install ${BUILT} --prefix ${WORK}/first-prefix)
+if(PLANTED_FAULTS)
+    message(STATUS "install, which is refused")
+    execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILT} --prefix ${WORK}/first-prefix RESULT_VARIABLE status OUTPUT_VARIABLE output
+        ERROR_VARIABLE output)
+    if(status EQUAL 0 OR NOT output MATCHES "deliberate faults" OR EXISTS ${WORK}/first-prefix)
+        message(FATAL_ERROR "A build with planted faults can be installed (${status}):\n${output}")
+    endif()
+endif()
+run("install" ${CMAKE_COMMAND} -D WEFT_INSTALLS_PLANTED_FAULTS=${PLANTED_FAULTS} -D CMAKE_INSTALL_PREFIX=${WORK}/first-prefix
+    -P ${BUILT}/cmake_install.cmake)
 file(RENAME ${WORK}/first-prefix ${WORK}/prefix)
 file(GLOB_RECURSE descriptions ${WORK}/prefix/*.cmake ${WORK}/prefix/*.pc)
 foreach(file IN LISTS descriptions)
@@ -38,7 +40,7 @@ endforeach()
 
 run("configure the consumer" ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK}/consumer ${common}
     -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-run("build the consumer" ${CMAKE_COMMAND} --build ${WORK}/consumer --parallel ${jobs})
+run("build the consumer" ${CMAKE_COMMAND} --build ${WORK}/consumer --parallel 1)
 run("run the consumer" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib ${WORK}/consumer/consumer)
 
 # Examples, as their READMEs say: copied out, against the installed package.
@@ -47,7 +49,7 @@ foreach(example stock shop)
     file(COPY ${SOURCE}/examples/${example} DESTINATION ${WORK})
     run("configure the example ${example}" ${CMAKE_COMMAND} -S ${WORK}/${example} -B ${WORK}/${example}/build ${common}
         -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-    run("build the example ${example}" ${CMAKE_COMMAND} --build ${WORK}/${example}/build --parallel ${jobs})
+    run("build the example ${example}" ${CMAKE_COMMAND} --build ${WORK}/${example}/build --parallel 1)
 endforeach()
 foreach(script run saga)
     run("run the example shop: ${script}" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib SHOP_PROGRAMS=${WORK}/shop/build

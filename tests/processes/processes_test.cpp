@@ -203,12 +203,21 @@ TEST_P(Processes, StartWithinASecondWhatAnotherProcessSubmitted)
 TEST_P(Processes, NoticeADeadProcessAtOnceThoughItsChildLivesOn)
 {
     process first(worker("parent", 5));
+    // Whoever runs the tests waits for all that hold their output: it must not outlive this.
+    struct child
+    {
+        explicit child(std::string const& said) : pid(std::stoi(said.substr(said.find(' ')))) { }
+        child(child const&) = delete;
+        ~child() { ::kill(pid, SIGKILL); }
+        pid_t pid;
+    } const its_child(first.wait_for("child "));
     first.wait_for("all in flight");
     process second(worker("run"));
     second.wait_for("ready");
     first.send(SIGKILL);
     first.wait();
     auto const took = until([&] { return all_finished(); }, 20s * slower);
+    EXPECT_EQ(::kill(its_child.pid, 0), 0) << "the child has not lived on";
     if (sqlite())
         // By its lock: a second between two looks, and less than that for the work itself; the heartbeat alone would take four.
         EXPECT_LT(took, 3500ms);

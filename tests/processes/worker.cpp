@@ -230,11 +230,13 @@ try
     else if (command == "parent")
     {
         // A child that outlives this process must not keep it alive in the eyes of others.
-        if (::fork() == 0)
+        auto const child = ::fork();
+        if (child == 0)
         {
-            ::execlp("sleep", "sleep", "20", static_cast<char*>(nullptr));
+            ::execlp("sleep", "sleep", "100", static_cast<char*>(nullptr));
             std::_Exit(1);
         }
+        say("child " + std::to_string(child));
     }
     log.holds = command == "hold";  // "hold 0" takes over what others leave, and does not get any further with it
     for (int i = 0; i < number; ++i)

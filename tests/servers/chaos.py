@@ -50,7 +50,7 @@ class chaos:
 
     def sql(self, text, database="", check=True):
         if self.kind == "postgres":
-            command = ["psql", "-qAt", "-h", "127.0.0.1", "-p", str(self.server.port), "-U", "weft", database or "postgres", "-c", text]
+            command = [f"{self.server.bin}psql", "-qAt", "-h", "127.0.0.1", "-p", str(self.server.port), "-U", "weft", database or "postgres", "-c", text]
         else:
             command = ["mariadb", "-N", "-h127.0.0.1", f"-P{self.server.port}", "-uweft", f"-p{self.server.password}", "-e", text, database or "mysql"]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=check,

@@ -107,17 +107,13 @@ public:
     std::string paid() const { return bank_.value("SELECT count(*) FROM ledger"); }
     std::string insured() const { return insurer_.value("SELECT count(*) FROM ledger"); }
 
-    std::vector<std::string> prepared(std::string const& store_id) const
+    std::vector<std::string> prepared(std::string const& store_id)
     {
         std::vector<std::string> all;
-        for (auto const* d : {&bank_, &insurer_})
-        {
-            weft::detail::server_session session(weft::detail::parse_server_url(d->url()), {},
-                                                 weft::detail::server_session::purpose::participant);
-            for (auto const& x : weft::detail::xa_protocol(session).prepared())
+        for (auto* session : {&at_bank_, &at_insurer_})
+            for (auto const& x : weft::detail::xa_protocol(*session).prepared())
                 if (x.gtrid == "weft:" + store_id)
                     all.push_back(x.text());
-        }
         return all;
     }
 
@@ -126,6 +122,10 @@ public:
 private:
     std::string     kind_;
     server_database pg_{"postgres"}, maria_{"mysql"}, bank_{"postgres"}, insurer_{"mysql"};
+
+    using session = weft::detail::server_session;
+    session at_bank_{weft::detail::parse_server_url(bank_.url()), {}, session::purpose::xa};
+    session at_insurer_{weft::detail::parse_server_url(insurer_.url()), {}, session::purpose::xa};
 };
 
 struct nothing

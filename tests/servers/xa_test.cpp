@@ -103,11 +103,13 @@ struct bank
     std::string gtrid(std::string const& store_id) const { return weft::detail::gtrid_of(store_id, database.name()); }
 
     // What is prepared on the server and belongs to a store.
-    std::vector<std::string> prepared(std::string const& store_id) const
+    std::vector<std::string> prepared(std::string const& store_id)
     {
-        weft::detail::server_session session(weft::detail::parse_server_url(database.url()), {}, weft::detail::server_session::purpose::xa);
-        std::vector<std::string>     all;
-        for (auto const& x : weft::detail::xa_protocol(session).prepared())
+        if (!session_)
+            session_ = std::make_unique<session>(weft::detail::parse_server_url(database.url()), weft::detail::server_options(),
+                                                 session::purpose::xa);
+        std::vector<std::string> all;
+        for (auto const& x : weft::detail::xa_protocol(*session_).prepared())
             if (x.gtrid == gtrid(store_id))
                 all.push_back(x.text());
         return all;
@@ -120,6 +122,10 @@ struct bank
     }
 
     server_database database;
+
+private:
+    using session = weft::detail::server_session;
+    std::unique_ptr<session> session_;
 };
 
 class Xa : public testing::TestWithParam<std::string>

@@ -5,17 +5,23 @@
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <unistd.h>
 
 namespace {
 
 using weft::detail::server_session;
 
-std::string run(std::string const& url, std::string const& sql)
+std::unique_ptr<server_session> connected(std::string const& url)
 {
     weft::detail::server_options options;
     options.lock_timeout = std::chrono::seconds(30);
-    server_session  session(weft::detail::parse_server_url(url), options, server_session::purpose::xa);
+    return std::make_unique<server_session>(weft::detail::parse_server_url(url), options, server_session::purpose::xa);
+}
+
+std::string run(server_session& session, std::string const& sql)
+{
     std::string     text;
     soci::indicator there = soci::i_null;
     bool const      asks = sql.starts_with("SELECT") || sql.starts_with("SHOW");
@@ -24,6 +30,70 @@ std::string run(std::string const& url, std::string const& sql)
     else
         session.execute(sql);
     return there == soci::i_ok ? text : "";
+}
+
+// Tests end sessions, and servers.
+bool is_alive(server_session& session)
+{
+    try
+    {
+        run(session, "SELECT 1");
+        return true;
+    }
+    catch (std::exception const&)
+    {
+        return false;
+    }
+}
+
+// The sessions of the tests themselves, by URL: opening one costs a server ten times what a statement does. Of several threads one has it,
+// and the others open their own. Never destroyed: at the end of the program the client libraries end, too, and nobody says in which order.
+class kept_sessions
+{
+public:
+    static kept_sessions& here()
+    {
+        static auto& all = *new kept_sessions;
+        return all;
+    }
+
+    std::string run(std::string const& url, std::string const& sql)
+    {
+        auto session = take(url);
+        if (!session || !is_alive(*session))
+            session = connected(url);
+        auto            text = ::run(*session, sql);
+        std::lock_guard lock(mutex_);
+        sessions_[url] = std::move(session);
+        return text;
+    }
+
+    // All but those of one address: for who makes, copies or drops a database from there, and nobody may be in it.
+    void close_all_but(std::string const& url)
+    {
+        std::lock_guard lock(mutex_);
+        std::erase_if(sessions_, [&](auto const& s) { return s.first != url; });
+    }
+
+private:
+    std::unique_ptr<server_session> take(std::string const& url)
+    {
+        std::lock_guard lock(mutex_);
+        return std::move(sessions_[url]);
+    }
+
+    std::mutex                                             mutex_;
+    std::map<std::string, std::unique_ptr<server_session>> sessions_;
+};
+
+// In the server's own database.
+void run_beside(std::string const& kind, std::string const& sql)
+{
+    auto& sessions = kept_sessions::here();
+    auto  url = server_address(kind);
+    if (sql.find("DATABASE") != std::string::npos)
+        sessions.close_all_but(url);
+    sessions.run(url, sql);
 }
 
 // From the environment, or from the file that the run has left.
@@ -57,7 +127,7 @@ server_database::server_database(std::string const& kind) : kind_(kind)
 {
     static std::atomic<unsigned> made{0};
     name_ = "weft_" + std::to_string(::getpid()) + "_" + std::to_string(++made);
-    run(server_address(kind_), "CREATE DATABASE " + name_);
+    run_beside(kind_, "CREATE DATABASE " + name_);
     url_ = with_database(server_address(kind_), name_);
 }
 
@@ -65,7 +135,7 @@ server_database::~server_database()
 {
     try
     {
-        run(server_address(kind_), "DROP DATABASE " + name_ + (mysql() ? "" : " WITH (FORCE)"));
+        run_beside(kind_, "DROP DATABASE " + name_ + (mysql() ? "" : " WITH (FORCE)"));
     }
     catch (std::exception const&)
     {
@@ -73,13 +143,13 @@ server_database::~server_database()
     }
 }
 
-void execute_on_server(std::string const& kind, std::string const& sql) { run(server_address(kind), sql); }
+void execute_on_server(std::string const& kind, std::string const& sql) { run_beside(kind, sql); }
 
-void server_database::execute(std::string const& sql) const { run(url_, sql); }
+void server_database::execute(std::string const& sql) const { value(sql); }
 
-void server_database::execute_beside(std::string const& sql) const { run(server_address(kind_), sql); }
+void server_database::execute_beside(std::string const& sql) const { run_beside(kind_, sql); }
 
-std::string server_database::value(std::string const& sql) const { return run(url_, sql); }
+std::string server_database::value(std::string const& sql) const { return kept_sessions::here().run(url_, sql); }
 
 server_account::server_account(server_database const& where) : where_(where), name_(where.name() + "_account")
 {

@@ -29,6 +29,8 @@ PROGRAM = None
 HERE = pathlib.Path(__file__).parent
 SCHEMA = HERE.parents[2] / "src/store/sql/schema"
 LONGEST_S = 60
+# Debian's own psql is a script that looks for this one, for longer than a statement takes.
+PSQL = next((str(p) for p in sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql"), reverse=True)), "psql")
 
 
 def eventually(what, seconds=LONGEST_S):
@@ -75,7 +77,7 @@ class Participants:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def of(self, gid):
         return [(c["path"], c["op"], c["branch_id"], c["body"]) for c in self.calls if c["gid"] == gid]
@@ -105,7 +107,7 @@ class Postgres:
         return f"Store: {{Driver: postgres, Host: 127.0.0.1, Port: {u.port}, User: {u.username}, Password: '{u.password}', Db: dtm}}\n"
 
     def command(self, sql, database="dtm"):
-        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url.rsplit("/", 1)[0] + "/" + database], input=sql, text=True,
+        done = subprocess.run([PSQL, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url.rsplit("/", 1)[0] + "/" + database], input=sql, text=True,
                               capture_output=True, timeout=LONGEST_S)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
