@@ -112,10 +112,13 @@ public:
     std::vector<std::string> prepared(std::string const& store_id)
     {
         std::vector<std::string> all;
-        for (auto* session : {&at_bank_, &at_insurer_})
-            for (auto const& x : weft::detail::xa_protocol(*session).prepared())
-                if (x.gtrid == "weft:" + store_id)
+        auto const               look = [&](session& at, server_database const& in) {
+            for (auto const& x : weft::detail::xa_protocol(at).prepared())
+                if (x.gtrid == weft::detail::gtrid_of(store_id, in.name()))
                     all.push_back(x.text());
+        };
+        look(at_bank_, bank_);
+        look(at_insurer_, insurer_);
         return all;
     }
 
