@@ -238,7 +238,7 @@ try
         }
         say("child " + std::to_string(child));
     }
-    log.holds = command == "hold";  // "hold 0" takes over what others leave, and does not get any further with it
+    log.holds = command == "hold" || command == "parent";  // "hold 0" takes over what others leave, and does not get any further with it
     for (int i = 0; i < number; ++i)
         engine.submit(log.holds ? "no-op" : "eleven", "load-" + std::to_string(i), [&, last = i + 1 == number](std::exception_ptr e) {
             if (e)
