@@ -243,7 +243,11 @@ public:
     /// that the operation must not end.
     virtual std::any connection() = 0;
 
-    /// Extends the journal on that connection. False: fenced; the operation must return so that all of it is rolled back.
+    /// The same as a pointer to a `soci_connection` whose statements stay prepared from one operation to the next; empty where there is none.
+    virtual std::any prepared() { return {}; }
+
+    /// Extends the journal on that connection, and is the last thing done there: it may be sent only with the commit. False: fenced; the
+    /// operation must return so that all of it is rolled back.
     virtual bool record(extend_write const&) = 0;
 
     /// True if exactly this write has been applied already: for a batch that is repeated because its answer was lost.

@@ -488,6 +488,8 @@ void server_session::commit()
 
 bool server_session::is_as_it_was() noexcept { return settings() == settings_; }
 
+bool server_session::has_warned() noexcept { return kind_ == server_kind::mysql && mysql_warning_count(mysql_of(sql_)) > 0; }
+
 bool server_session::reads_as_before() noexcept { return reading() == reading_; }
 
 std::string server_session::reading() noexcept

@@ -99,6 +99,9 @@ public:
     // Only of how our own statements are read: character set, backslashes in literals, autocommit.
     bool reads_as_before() noexcept;
 
+    // True if the last statement left a warning. (MySQL only: PostgreSQL has none that last.)
+    bool has_warned() noexcept;
+
     // A table's name with the schema that it leads to now, so that it leads there whatever becomes of the search path. (Unless it has one
     // already, or the schema's name is an odd one.)
     std::string qualified(std::string const& table);

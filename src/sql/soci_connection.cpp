@@ -181,13 +181,16 @@ void rethrow_without_parameters()
     }
 }
 
-soci::session& session_of(record_writer& writer)
+soci_connection& connection_of(record_writer& writer, std::optional<soci_connection>& made)
 {
+    auto const prepared = writer.prepared();
+    if (auto* const* there = std::any_cast<soci_connection*>(&prepared))
+        return **there;
     auto const  connection = writer.connection();
     auto* const session = std::any_cast<soci::session*>(&connection);
     if (!session || !*session)
         throw misuse(misuse::code::wrong_call, "weft::sql(db, f) in the store's own database needs a store that uses SOCI");
-    return **session;
+    return made.emplace(**session);
 }
 
 }  // namespace detail

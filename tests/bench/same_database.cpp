@@ -37,6 +37,7 @@ struct load
     boost::asio::io_context* io = nullptr;
     weft::engine*            engine = nullptr;
     double                   until = 0;
+    std::string              mode;  // begins the gids: the barrier remembers those of the other one
     int                      steps = 0;
     int                      next = 0;
     std::size_t              running = 0;
@@ -47,7 +48,7 @@ boost::asio::awaitable<void> keep_busy(load& l)
     while (seconds_now() < l.until)
     {
         int const n = l.next++;
-        co_await l.engine->execute("charges", "bench-" + std::to_string(n), n * 13 % accounts);
+        co_await l.engine->execute("charges", l.mode + std::to_string(n), n * 13 % accounts);
     }
     if (--l.running == 0)
         l.io->stop();
@@ -61,6 +62,7 @@ double measured(std::string const& store_url, std::string const& bank_url, load 
     bank.run([](soci::session& sql) {
         sql << "DROP TABLE IF EXISTS bench_accounts";
         sql << "DROP TABLE IF EXISTS bench_ledger";
+        sql << "DELETE FROM barrier";
         sql << "CREATE TABLE bench_accounts (id int PRIMARY KEY, cents bigint NOT NULL)";
         sql << "CREATE TABLE bench_ledger (gid varchar(128), branch varchar(128), account int, PRIMARY KEY (gid, branch))";
         for (int i = 0; i < accounts; ++i)
@@ -96,7 +98,9 @@ void same_database(std::string const& store, std::size_t in_flight, int steps, d
         };
         load l;
         l.steps = steps;
+        l.mode = "together-";
         together.push_back(measured(fresh("t"), store, l, in_flight, seconds));
+        l.mode = "apart-";
         apart.push_back(measured(fresh("a"), store + "?same_database=off", l, in_flight, seconds));
         ratios.push_back(together.back() / apart.back());
     }

@@ -7,6 +7,7 @@
 #include <weft/store.hpp>
 
 #include <memory>
+#include <optional>
 #include <tuple>
 
 namespace weft {
@@ -19,8 +20,8 @@ outcome outcome_of_current_sql_exception() noexcept;
 /// Throws the exception in flight again, likewise.
 [[noreturn]] void rethrow_without_parameters();
 
-/// The session behind a store's connection. Throws misuse if the store has none of SOCI's.
-soci::session& session_of(record_writer&);
+/// A store's connection as the barrier sees it: the store's own, or one made into `made`. Throws misuse if the store has none of SOCI's.
+soci_connection& connection_of(record_writer&, std::optional<soci_connection>& made);
 
 template <class F>
 constexpr void check_sql_function()
@@ -191,9 +192,10 @@ public:
         using R = result<Args...>;
         try
         {
-            soci_connection connection(session_of(writer));
-            barrier         once(where, db_->barrier());
-            auto const      entry = once.enter(connection);
+            std::optional<soci_connection> made;
+            auto&                          connection = connection_of(writer, made);
+            barrier                        once(where, db_->barrier());
+            auto const                     entry = once.enter(connection);
             if constexpr (std::is_void_v<R>)
             {
                 if (entry.first)

@@ -115,8 +115,22 @@ public:
 
     // Around somebody else's statements on the store's connection: what was set for the store's own is not for them.
     virtual char const* begin_operation() const = 0;
-
     virtual char const* end_operation() const = 0;
+
+    // PostgreSQL takes several statements at once, and keeps those that are prepared. So `prepare_operations`, sent once in a session, makes
+    // `begin_operation_with_time`, which opens a transaction, begins an operation and yields the time and settings(), and `extension` (of values: see
+    // server_writes::update_of, which gives the statement `extends`, with parameters). Empty elsewhere.
+    virtual std::string prepare_operations(detail::server_session&, std::string const& /*extends*/) const { return {}; }
+    virtual std::string begin_operation_with_time() const { return {}; }
+
+    // An update that must meet one row: if it does not, that is an error (`says_no_row`).
+    virtual std::string checked(std::string const& update) const = 0;
+    virtual bool        says_no_row(std::exception const&) const = 0;
+
+    // What ends an operation, does this, and commits, in one round trip. Where settings() is not `settings_before` a warning is left, on MariaDB.
+    // Empty: the server takes no such thing.
+    virtual std::string end_operation_with(detail::server_session&, std::string const& checked_update,
+                                           std::string const& settings_before) const = 0;
 
     // An expression: the session's settings that would matter to whoever has it next (schema, isolation, modes, time zone, time-outs), and its
     // temporary tables, as one text.

@@ -188,6 +188,19 @@ public:
     char const* or_nothing() const override { return ""; }
     char const* begin_operation() const override { return "SAVEPOINT weft_operation"; }
     char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation"; }
+    std::string checked(std::string const& update) const override
+    {
+        return update + "; IF ROW_COUNT() <> 1 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '" + no_row + "'; END IF";
+    }
+    bool says_no_row(std::exception const& e) const override { return std::string_view(e.what()).find(no_row) != std::string_view::npos; }
+    std::string end_operation_with(detail::server_session& session, std::string const& checked_update,
+                                   std::string const& settings_before) const override
+    {
+        if (!session.is_mariadb())
+            return {};
+        return std::string("BEGIN NOT ATOMIC ") + end_operation() + "; " + checked_update + "; COMMIT; IF " + settings(session) + " <> " +
+               literal(settings_before) + " THEN SIGNAL SQLSTATE '01000'; END IF; END";
+    }
     std::string settings(detail::server_session& session) const override
     {
         return std::string("CONCAT_WS('|', COALESCE(DATABASE(), '-'), @@autocommit, @@sql_mode, @@time_zone, ") +
@@ -215,6 +228,9 @@ public:
         return "NOT EXISTS (SELECT 1 FROM " + kv +
                " AS e WHERE e.cat = 'engine' AND JSON_CONTAINS(e.v, JSON_QUOTE(workflow), '$.workflows'))";
     }
+
+private:
+    static constexpr char const* no_row = "weft met no row";
 };
 
 }  // namespace

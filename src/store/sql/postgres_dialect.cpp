@@ -1,6 +1,8 @@
 #include "src/store/sql/dialect.hpp"
 #include "src/store/sql/operation_row.hpp"
 
+#include <soci/postgresql/soci-postgresql.h>
+
 #include <vector>
 
 namespace weft {
@@ -119,10 +121,7 @@ public:
     }
 
     std::string now() const override { return "clock_timestamp()"; }
-    std::string begin_with_time() const override
-    {
-        return "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT " + milliseconds_of("clock_timestamp()");
-    }
+    std::string begin_with_time() const override { return std::string(begin) + "SELECT " + milliseconds_of("clock_timestamp()"); }
     std::size_t size_of(std::string_view text) const override { return text.size(); }
     std::size_t statement_limit(detail::server_session&) const override { return 0; }
     void        append_literal(std::string& to, std::string_view text) const override { to += detail::postgres_literal(text); }
@@ -161,6 +160,25 @@ public:
     char const* or_nothing() const override { return " ON CONFLICT DO NOTHING"; }
     char const* begin_operation() const override { return "SAVEPOINT weft_operation; SET LOCAL enable_seqscan = on"; }
     char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation; SET LOCAL enable_seqscan = off"; }
+    std::string prepare_operations(detail::server_session& session, std::string const& extends) const override
+    {
+        return "PREPARE weft_begin AS SELECT " + milliseconds_of("clock_timestamp()") + ", " + settings(session) +
+               "; PREPARE weft_extend (text, text, bigint, text, bigint, bigint) AS " + checked(extends);
+    }
+    std::string begin_operation_with_time() const override { return std::string(begin) + begin_operation() + "; EXECUTE weft_begin"; }
+    std::string checked(std::string const& update) const override
+    {
+        return "WITH met AS (" + update + " RETURNING 1) SELECT 1 / count(*) FROM met";
+    }
+    bool says_no_row(std::exception const& e) const override
+    {
+        auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e);
+        return p && p->sqlstate() == "22012";  // division by zero
+    }
+    std::string end_operation_with(detail::server_session&, std::string const& checked_update, std::string const&) const override
+    {
+        return std::string(end_operation()) + "; " + checked_update + "; COMMIT";
+    }
     // Advisory locks of the session stay as well. They are not looked for: the table of locks is dear.
     std::string settings(detail::server_session&) const override
     {
@@ -183,6 +201,9 @@ public:
         return "NOT EXISTS (SELECT 1 FROM " + kv +
                " AS e WHERE e.cat = 'engine' AND jsonb_exists(CAST(e.v AS jsonb) -> 'workflows', workflow))";
     }
+
+private:
+    static constexpr char const* begin = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
 };
 
 }  // namespace

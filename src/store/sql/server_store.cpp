@@ -12,6 +12,7 @@
 #include "src/store/sql/upkeep.hpp"
 
 #include <weft/errors.hpp>
+#include <weft/soci_connection.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -86,6 +87,10 @@ struct connection
     // What an operation in this database may change, as it was at first; and whether one has had the session since this was last looked at.
     std::string settings;
     bool        lent = false;
+
+    bool                           knows_operations = false;  // dialect::prepare_operations
+    bool                           committed = false;         // by the statement that was the last one of an operation
+    std::optional<soci_connection> prepared;                  // the barrier's statements
 };
 
 class server_store final : public store
@@ -415,7 +420,9 @@ private:
 
     // A connection on which a local transaction is open, and the time. One that has been idle may have been closed by the server meanwhile,
     // and all the others with it: nothing was done on them, so nobody need hear of it.
-    std::pair<std::unique_ptr<connection>, std::int64_t> begin(session_list& sessions)
+    //
+    // `for_operation`: an operation has begun there, too, and the time may be 0, for unknown: asking for it would be a round trip more.
+    std::pair<std::unique_ptr<connection>, std::int64_t> begin(session_list& sessions, bool for_operation)
     {
         for (;;)
         {
@@ -426,18 +433,28 @@ private:
             {
                 if (!c)
                     c = connect_or_borrow(sessions, pooled);
+                if (for_operation && !std::exchange(c->knows_operations, true))
+                    if (auto const text = dialect_.prepare_operations(c->session, c->writes->extends()); !text.empty())
+                        c->session.execute(text);
+                auto const   whole = for_operation ? dialect_.begin_operation_with_time() : "";
+                bool const   looks = c->lent || !whole.empty();
                 std::int64_t now = 0;
-                query(
-                    c->session.sql(), dialect_.begin_with_time() + (c->lent ? ", " + dialect_.settings(c->session) : ""),
-                    [&](soci::statement& s) {
-                        s.exchange(soci::into(now));
-                        if (c->lent)
-                            s.exchange(soci::into(settings));
-                    },
-                    [] {});
+                if (!for_operation || looks)
+                    query(
+                        c->session.sql(),
+                        !whole.empty() ? whole : dialect_.begin_with_time() + (looks ? ", " + dialect_.settings(c->session) : ""),
+                        [&](soci::statement& s) {
+                            s.exchange(soci::into(now));
+                            if (looks)
+                                s.exchange(soci::into(settings));
+                        },
+                        [] {});
+                c->lent = for_operation;
                 // An operation has left the session in another state: that is for nobody else.
-                if (std::exchange(c->lent, false) && settings != c->settings)
+                if (looks && settings != c->settings)
                     continue;
+                if (for_operation && whole.empty())
+                    c->session.execute(dialect_.begin_operation());
                 return {std::move(c), options_.clock ? clock_ms() : now};
             }
             catch (std::exception const& e)
@@ -471,11 +488,11 @@ private:
     // `f(connection, now)` in one local transaction, again if others were in the way. Trouble comes out as store_error, and the connection
     // is thrown away; anything else comes out as it is, after a rollback.
     template <class F>
-    auto in_transaction(session_list& sessions, F f) -> std::invoke_result_t<F, connection&, std::int64_t>
+    auto in_transaction(session_list& sessions, F f, bool for_operation = false) -> std::invoke_result_t<F, connection&, std::int64_t>
     {
         for (int tried = 1;; ++tried)
         {
-            auto [c, now] = begin(sessions);
+            auto [c, now] = begin(sessions, for_operation);
             bool committing = false;
             try
             {
@@ -483,7 +500,8 @@ private:
                 {
                     f(*c, now);
                     committing = true;
-                    c->session.execute("COMMIT");
+                    if (!std::exchange(c->committed, false))
+                        c->session.execute("COMMIT");
                     return give_back(sessions, std::move(c));
                 }
                 else
@@ -604,18 +622,54 @@ private:
     class local_writer final : public record_writer
     {
     public:
-        local_writer(sql_store::connection& c, dialect const& d, std::int64_t now) : connection_(c), dialect_(d), now_(now)
-        {
-            connection_.session.execute(dialect_.begin_operation());
-            connection_.lent = true;
-        }
+        // An operation has begun on it.
+        local_writer(sql_store::connection& c, dialect const& d, std::int64_t now) : connection_(c), dialect_(d), now_(now) { }
 
         std::any connection() override { return &connection_.session.sql(); }
-        bool     record(extend_write const& w) override
+        std::any prepared() override
         {
+            if (!connection_.prepared)
+                connection_.prepared.emplace(connection_.session.sql());
+            return &*connection_.prepared;
+        }
+
+        bool record(extend_write const& w) override
+        {
+            auto& session = connection_.session;
+            if (session.where() == detail::server_session::transaction::open && session.reads_as_before() &&
+                connection_.writes->too_large(w).empty())
+                if (auto const update = connection_.writes->statement_of(w, now_, !dialect_.begin_operation_with_time().empty());
+                    !update.empty())
+                    last_ = dialect_.end_operation_with(session, update, connection_.settings);
+            if (!last_.empty())
+                return true;
             end_operation();
+            if (now_ == 0)
+                session.sql() << dialect_.begin_with_time(), soci::into(now_);
             return connection_.writes->extend(w, now_);
         }
+
+        // Commits, if the journal's entry goes with it. Throws undone if the row was not as it has to be.
+        void commit()
+        {
+            if (last_.empty())
+                return;
+            try
+            {
+                connection_.session.execute(last_);
+                connection_.lent = !dialect_.begin_operation_with_time().empty() || connection_.session.has_warned();
+                connection_.committed = true;
+            }
+            catch (std::exception const& e)
+            {
+                if (dialect_.says_no_row(e))
+                    throw undone();
+                if (detail::says_no_savepoint(e))
+                    throw_ended(e);
+                throw;
+            }
+        }
+
         bool applied(extend_write const& w) override { return connection_.writes->is_applied(w); }
 
         void end_operation()
@@ -635,27 +689,52 @@ private:
                     return;  // by an error of its own: what comes next says so
                 if (!detail::says_no_savepoint(e))
                     throw;
-                throw ended_by_operation("its local transaction was ended while it ran: what it had done by then may count, without its "
-                                         "journal entry (" +
-                                         detail::server_message(e) + ")");
+                throw_ended(e);
             }
         }
 
     private:
+        [[noreturn]] static void throw_ended(std::exception const& e)
+        {
+            throw ended_by_operation("its local transaction was ended while it ran: what it had done by then may count, without its "
+                                     "journal entry (" +
+                                     detail::server_message(e) + ")");
+        }
+
         sql_store::connection& connection_;
         dialect const&         dialect_;
         std::int64_t           now_;
         bool                   ended_ = false;
+        std::string            last_;  // what is left to be sent: the entry, and the commit
     };
+
+    // A connection that is lost here leaves it in doubt.
+    void commit_entry(local_writer& writer)
+    {
+        try
+        {
+            writer.commit();
+        }
+        catch (undone const&)
+        {
+            throw;
+        }
+        catch (std::exception const& e)
+        {
+            if (detail::fault_of(e) == detail::server_fault::trouble)
+                throw as_store_error(e, true);
+            throw;
+        }
+    }
 
     void apply_local(local_write const& w, write_result& result)
     {
         try
         {
-            in_transaction([&](connection& c, std::int64_t now) {
+            auto const work = [&](connection& c, std::int64_t now) {
                 local_writer writer(c, dialect_, now);
                 if (w.operation->run(writer))
-                    return;
+                    return commit_entry(writer);
                 try
                 {
                     writer.end_operation();
@@ -669,7 +748,8 @@ private:
                     // All is undone, and it has said what there is to say. Not again with its batch: it may be what the session died of.
                 }
                 throw undone();
-            });
+            };
+            in_transaction(sessions_, work, true);
             result = {};
         }
         catch (undone const&)

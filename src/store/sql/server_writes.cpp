@@ -20,11 +20,11 @@ constexpr std::size_t statement_bytes = 4u << 20;
 constexpr column gid{"gid", column::text};
 
 // What makes a write conditional (I5). A planted fault leaves one half of it out.
-std::string row_is_mine()
+std::string row_is_mine(std::string const& owner = "v.owner_is", std::string const& position = "v.position_is")
 {
-    std::string const owner = fault(planted::owner_check) ? "(t.owner = v.owner_is OR 1 = 1)" : "t.owner = v.owner_is";
-    std::string const position = fault(planted::position_check) ? "(t.position = v.position_is OR 1 = 1)" : "t.position = v.position_is";
-    return owner + " AND " + position + " AND t." + unfinished;
+    auto const unless = [](planted p, std::string const& condition) { return fault(p) ? "(" + condition + " OR 1 = 1)" : condition; };
+    return unless(planted::owner_check, "t.owner = " + owner) + " AND " + unless(planted::position_check, "t.position = " + position) +
+           " AND t." + unfinished;
 }
 
 void optional_text(multi_row& rows, bool there, std::string_view text)
@@ -40,6 +40,9 @@ std::string part_id(std::uint32_t part)
     auto const number = std::to_string(part);
     return std::string(8 - std::min<std::size_t>(8, number.size()), '0') + number;
 }
+
+// It only adds to the journal.
+bool is_plain(extend_write const& w) { return w.decide == extend_write::decision::none && !w.finish && w.seal_part == 0; }
 
 std::string header_without_end(extend_write const& w)
 {
@@ -273,7 +276,7 @@ void server_writes::put(extend_write const& w, std::int64_t now)
         seal_->number(now);
     }
     bool const decides = w.decide != extend_write::decision::none;
-    bool const plain = !decides && !w.finish && w.seal_part == 0;
+    bool const plain = is_plain(w);
     auto&      rows = !plain ? *conclude_ : w.sent_again ? *send_again_ : *extend_;
     rows.text(w.gid);
     rows.text(w.owner);
@@ -459,6 +462,29 @@ bool server_writes::apply_in_hope(std::span<write const> writes, std::span<std::
             return false;
     }
     return true;
+}
+
+std::string server_writes::update_of(std::string const& gid, std::string const& owner, std::string const& position,
+                                     std::string const& entries, std::string const& position_to, std::string const& when,
+                                     bool sent_again) const
+{
+    return "UPDATE " + tables_.global +
+           " AS t SET ext_data = " + dialect_.concatenated(dialect_.without_end("t.ext_data"), entries, "']}'") +
+           ", position = " + position_to + (sent_again ? "" : ", attempts = 0, sends = 0, last_error = NULL") + ", update_time = " + when +
+           " WHERE t.gid = " + gid + " AND " + row_is_mine(owner, position);
+}
+
+std::string server_writes::statement_of(extend_write const& w, std::int64_t ms, bool prepared) const
+{
+    if (!is_plain(w))
+        return {};
+    auto const gid = dialect_.literal(w.gid), owner = dialect_.literal(w.owner), entries = dialect_.literal(w.entries);
+    auto const position = std::to_string(w.position), position_to = std::to_string(w.position_after());
+    if (prepared && !w.sent_again && ms > 0)
+        return "EXECUTE weft_extend(" + gid + ", " + owner + ", " + position + ", " + entries + ", " + position_to + ", " +
+               std::to_string(ms) + ")";
+    return dialect_.checked(
+        update_of(gid, owner, position, entries, position_to, ms > 0 ? dialect_.time(ms) : dialect_.now(), w.sent_again));
 }
 
 bool server_writes::extend(extend_write const& w, std::int64_t now)

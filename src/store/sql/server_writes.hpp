@@ -42,6 +42,13 @@ public:
     // One extension, for an operation in this database. False: it met no row.
     bool extend(extend_write const& w, std::int64_t now);
 
+    // The same as one statement, with its check (dialect::checked), at the time `ms`; 0: the server's. Empty if one will not do. `prepared`: the
+    // session has had prepare_operations().
+    std::string statement_of(extend_write const& w, std::int64_t ms, bool prepared) const;
+
+    // What prepare_operations() needs.
+    std::string extends() const { return update_of("$1", "$2", "$3", "$4", "$5", dialect_.time_of("$6"), false); }
+
     // True if the row looks as this extension leaves it.
     bool is_applied(extend_write const& w);
 
@@ -87,6 +94,9 @@ private:
     heads                 lock(std::span<write const> writes, phase const& of);
     std::set<std::string> read_operations(std::span<write const> writes, phase const& of, heads& rows, bool repeated);
     std::set<std::string> alive(std::span<write const> writes, phase const& of, bool creations);
+
+    std::string update_of(std::string const& gid, std::string const& owner, std::string const& position, std::string const& entries,
+                          std::string const& position_to, std::string const& when, bool sent_again) const;
 
     template <class Write>
     static row_rules::verdict judge(Write const& w, head const* row, std::set<std::string> const& living, bool repeated);
