@@ -395,8 +395,26 @@ std::string server_message(std::exception const& e)
     return line;
 }
 
+namespace {
+
+// SOCI asks PostgreSQL something before it hands a session out, and libpq's time-out for connecting does not hold for that.
+std::unique_ptr<soci::session> opened(server_url const& url, server_options const& options, server_session::purpose why)
+{
+    auto const what = parameters(url, options, why);
+    if (url.kind != server_kind::postgres)
+        return std::make_unique<soci::session>(what);
+    auto const made = std::make_shared<std::unique_ptr<soci::session>>();
+    auto const limit = options.answer_limit();
+    auto const hosts = url.hosts();
+    auto const connecting = options.connect_timeout * (1 + std::count(hosts.begin(), hosts.end(), ','));
+    options.watch->open([made, what] { *made = std::make_unique<soci::session>(what); }, limit.count() == 0 ? limit : limit + connecting);
+    return std::move(*made);
+}
+
+}  // namespace
+
 server_session::server_session(server_url const& url, server_options const& options, purpose why)
-try : kind_(url.kind), sql_(parameters(url, options, why))
+try : kind_(url.kind), opened_(opened(url, options, why))
 {
     if (kind_ == server_kind::postgres)
         options.watch->watch(watched_, PQsocket(postgres_of(sql_)), options.answer_limit(),

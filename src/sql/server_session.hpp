@@ -127,12 +127,13 @@ private:
     void        check_encryption(server_url const&);
     void        refuse_pooler(server_url const&);
 
-    server_kind   kind_;
-    bool          mariadb_ = false;
-    bool          saves_point_ = false;  // `begin` has set one
-    bool          blocks_ = false;       // MariaDB: it takes BEGIN NOT ATOMIC … END: two statements in one round trip
-    std::string   settings_, reading_;   // as they were after connecting
-    soci::session sql_;
+    server_kind                    kind_;
+    bool                           mariadb_ = false;
+    bool                           saves_point_ = false;  // `begin` has set one
+    bool                           blocks_ = false;       // MariaDB: it takes BEGIN NOT ATOMIC … END: two statements in one round trip
+    std::string                    settings_, reading_;   // as they were after connecting
+    std::unique_ptr<soci::session> opened_;
+    soci::session&                 sql_ = *opened_;
 
     silence_watch::watched watched_;  // goes before the socket does
 };

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace weft {
@@ -49,7 +50,12 @@ public:
     // `limit` 0: only `cut` ends its waiting. `waits`: whether the client library is in the middle of a call; asked from any thread.
     void watch(watched& session, int socket, std::chrono::milliseconds limit, std::function<bool()> waits);
 
-    // Shuts down every socket that has been silent for this long.
+    // Does `open` on a thread of its own: what a client library asks a server before it hands the session out cannot be watched. Waits no longer than
+    // `limit` (0: for ever), nor for one that has taken so long when `cut` is called: that thread is left behind, with all that it holds, until the
+    // server says something. Errors: what `open` throws; std::runtime_error if the server says nothing, or too many are left behind.
+    void open(std::function<void()> open, std::chrono::milliseconds limit);
+
+    // Shuts down every socket that has been silent for this long, and gives up what has been opened for this long.
     void cut(std::chrono::milliseconds silent_for) noexcept;
 
 private:
@@ -62,6 +68,8 @@ private:
         steady::time_point        unread_since{};  // a local socket: since when the server has not read what was sent
     };
 
+    struct opening;
+
     void                             forget(int socket) noexcept;
     void                             look();
     static std::chrono::milliseconds silence(int socket, entry& of) noexcept;
@@ -69,6 +77,7 @@ private:
     std::mutex              mutex_;
     std::condition_variable changed_;
     std::map<int, entry>    sessions_;
+    std::set<opening*>      openings_;
     bool                    stopping_ = false;
     std::thread             thread_;  // once there is something to look at
 };

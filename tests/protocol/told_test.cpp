@@ -95,18 +95,20 @@ TEST_P(Told, IsSoInTheEnd)
     auto const   seed = std::random_device{}();
     std::mt19937 random(seed);
     SCOPED_TRACE("seed " + std::to_string(seed));
-    for (auto const until = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < until;)
-    {
-        if (random() % 4 == 0)
+    auto const cut_for = [&](std::chrono::seconds long_) {
+        for (auto const until = std::chrono::steady_clock::now() + long_; std::chrono::steady_clock::now() < until;)
         {
-            proxy.swallow(true);
-            std::this_thread::sleep_for(std::chrono::milliseconds(200 + random() % 2500));
-            proxy.swallow(false);
+            proxy.cut_at(static_cast<unsigned>(1 + random() % 30),
+                         random() % 2 == 0 ? cutting_proxy::cut::before : cutting_proxy::cut::answer_lost);
+            std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
         }
-        else
-            proxy.cut_at(1 + random() % 30, random() % 2 == 0 ? cutting_proxy::cut::before : cutting_proxy::cut::answer_lost);
-        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 400));
-    }
+    };
+    cut_for(2s);
+    // For longer than a caller's patience: all of them are told something.
+    proxy.swallow(true);
+    std::this_thread::sleep_for(8s);
+    proxy.swallow(false);
+    cut_for(2s);
     proxy.cut_at(0, cutting_proxy::cut::before);
     enough = true;
     for (auto& c : clients)
@@ -152,8 +154,8 @@ TEST_P(Told, IsSoInTheEnd)
     for (auto const& [kind, n] : kinds)
         all += kind + ": " + std::to_string(n) + "; ";
     std::cout << all << '\n';
-    EXPECT_GT(kinds["200 "], 20u) << all;
-    EXPECT_GT(told.size() - kinds["200 "] - kinds["409 "], 3u) << "nobody was told of trouble: " << all;
+    EXPECT_GT(kinds["200 "], 0u) << all;
+    EXPECT_GT(told.size() - kinds["200 "] - kinds["409 "], 0u) << "nobody was told of trouble: " << all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Told, ::testing::Values("postgres", "mysql"), name_of_store);

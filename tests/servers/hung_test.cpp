@@ -51,6 +51,23 @@ TEST_P(Hung, OperationOfAParticipantFailsAfterTheAnswersTime)
     EXPECT_EQ(ask(), 1);
 }
 
+// At any message of opening a session: the client libraries ask things of their own before they hand it out.
+TEST_P(Hung, OpeningASessionFailsAfterTheAnswersTime)
+{
+    weft::open_store(here.url());
+    auto const open = [&] { weft::open_store(url("?connect_timeout=1s&answer_timeout=1s")); };
+    for (unsigned n = 1; n <= 6; ++n)
+    {
+        proxy.cut_at(n, cutting_proxy::cut::silence);
+        auto opened = std::async(std::launch::async, open);
+        ASSERT_EQ(opened.wait_for(soon), std::future_status::ready) << n;
+        EXPECT_THROW(opened.get(), weft::store_error) << n;
+        proxy.swallow(false);
+    }
+    proxy.cut_at(0, cutting_proxy::cut::before);
+    EXPECT_NO_THROW(open());
+}
+
 // Whatever the answer's time is: here it is the default one, half a minute and more.
 TEST_P(Hung, StoreKeepsNoEngineFromStoppingAndGoing)
 {

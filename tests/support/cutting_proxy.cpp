@@ -38,6 +38,11 @@ private:
             {
                 if (self->proxy_.how_ == cut::before)
                     return self->close();
+                if (self->proxy_.how_ == cut::silence)
+                {
+                    self->proxy_.swallow(self->deaf_ = true);
+                    return self->from_client();
+                }
                 self->cut_at_answer_ = true;
             }
             boost::asio::async_write(

@@ -20,6 +20,7 @@ public:
     {
         before,       // the server never sees the message
         answer_lost,  // the server answers, and nobody hears it
+        silence       // from then on nobody hears anything: see swallow()
     };
 
     // Forwards to a server on 127.0.0.1.
