@@ -65,7 +65,7 @@ protected:
     // Not while it holds the lock that SQLite has for writers: nobody could go on before it does.
     void make_stand_still(process const& p)
     {
-        auto const other = sqlite() ? weft::open_store(url_ + "?busy_timeout=300ms") : nullptr;
+        auto const other = sqlite() ? weft::open_store(url_ + "?busy_timeout=100ms") : nullptr;
         for (int i = 0; i < 20; ++i)
         {
             p.send(SIGSTOP);
@@ -79,6 +79,7 @@ protected:
             catch (weft::store_error const&)
             {
                 p.send(SIGCONT);
+                ::poll(nullptr, 0, 200);  // until it has beaten again: else it would hold everything back
             }
         }
         throw std::runtime_error("it writes whenever it is stopped");

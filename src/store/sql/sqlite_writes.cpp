@@ -187,6 +187,9 @@ write_result sqlite_writes::apply(request_write const& w, std::int64_t now, bool
 
 bool sqlite_writes::record(extend_write const& w)
 {
+    // Else the entry would be committed by itself.
+    if (!connection_.in_transaction())
+        throw transaction_ended();
     connection_.take_back();
     return execute(w, now_);
 }
