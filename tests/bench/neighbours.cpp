@@ -84,8 +84,9 @@ struct sends
 asio::awaitable<void> slow(weft::branch const& where, sends& counted)
 {
     counted.count(where);
-    asio::steady_timer timer(co_await asio::this_coro::executor, 400ms);
-    co_await timer.async_wait(asio::use_awaitable);
+    auto const         here = co_await asio::this_coro::executor;
+    asio::steady_timer pause(here, 400ms);
+    co_await pause.async_wait(asio::use_awaitable);
 }
 
 weft::workflow<void> slowly(weft::context& wf, sends& counted)
@@ -399,8 +400,9 @@ void away(std::string const& url)
                 if (told == "done")
                     done[gid] = 1;
                 most = std::max(most, bench::resident_bytes());
-                asio::steady_timer timer(co_await asio::this_coro::executor, 50ms);
-                co_await timer.async_wait(asio::use_awaitable);
+                auto const         here = co_await asio::this_coro::executor;
+                asio::steady_timer pause(here, 50ms);
+                co_await pause.async_wait(asio::use_awaitable);
             }
         };
         for (std::size_t i = 0; i < 1000; ++i)

@@ -223,7 +223,8 @@ TEST(Stop, LeavesNoFrameOfTheBodyAndNoneOfItsOperations)
     host.start();
     for (int i = 0; i < 10; ++i)
         host.engine().submit("has-a-frame", "g" + std::to_string(i), weft::blocking);
-    while (host.engine().in_flight().operations < 10)
+    // An operation is counted before its frame is made.
+    while (host.engine().in_flight().operations < 10 || alive < 20)
         std::this_thread::yield();
     EXPECT_EQ(alive, 20);
     host.stop(0ms);
