@@ -219,9 +219,10 @@ try
                         "steps of a workflow")("in-flight", po::value(&o.in_flight)->default_value(256), "workflows at once")(
         "seconds", po::value(&o.seconds)->default_value(2), "of each measurement")("pairs", po::value(&o.pairs)->default_value(5),
                                                                                    "measurements of weft and of the bare loop, in turn")(
-        "dir", po::value(&o.directory)->default_value("."), "where the databases are made")(
-        "json", po::bool_switch(&o.json), "one line of JSON")("scenario", po::value(&scenario), "instead: long, waiting, finished, same-database, bare")(
-        "count", po::value(&count), "steps, workflows or rows of the scenario");
+        "dir", po::value(&o.directory)->default_value("."), "where the databases are made")("json", po::bool_switch(&o.json),
+                                                                                            "one line of JSON")(
+        "scenario", po::value(&scenario),
+        "instead: long, waiting, finished, same-database, bare")("count", po::value(&count), "steps, workflows or rows of the scenario");
     po::variables_map vm;
     po::store(po::parse_command_line(argc, argv, all), vm);
     po::notify(vm);

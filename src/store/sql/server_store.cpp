@@ -708,7 +708,7 @@ private:
         std::string            last_;  // what is left to be sent: the entry, and the commit
     };
 
-    // A connection that is lost here leaves it in doubt.
+    // A connection that is lost here, or a server that ends what it does, leaves it in doubt. One that rejects the statement has committed nothing.
     void commit_entry(local_writer& writer)
     {
         try
@@ -722,7 +722,7 @@ private:
         catch (std::exception const& e)
         {
             if (detail::fault_of(e) == detail::server_fault::trouble)
-                throw as_store_error(e, true);
+                throw as_store_error(e, detail::may_pass(e));
             throw;
         }
     }
