@@ -2,6 +2,7 @@
 #include "tests/protocol/world.hpp"
 #include "tests/support/cutting_proxy.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <set>
@@ -69,6 +70,12 @@ protected:
         told.push_back(std::move(w));
     }
 
+    std::size_t troubles()
+    {
+        std::lock_guard lock(mutex_);
+        return static_cast<std::size_t>(std::count_if(told.begin(), told.end(), [](word const& w) { return w.status == 500; }));
+    }
+
     std::string status(std::string const& gid) { return database.value("SELECT status FROM trans_global WHERE gid = '" + gid + "'"); }
 
     server_database database{GetParam()};
@@ -104,9 +111,10 @@ TEST_P(Told, IsSoInTheEnd)
         }
     };
     cut_for(2s);
-    // For longer than a caller's patience: all of them are told something.
+    // Until callers have lost their patience, and were told so.
+    auto const before = troubles();
     proxy.swallow(true);
-    std::this_thread::sleep_for(8s);
+    EXPECT_TRUE(eventually([&] { return troubles() > before; }));
     proxy.swallow(false);
     cut_for(2s);
     proxy.cut_at(0, cutting_proxy::cut::before);
