@@ -64,13 +64,14 @@ void caller_write::on_trouble(store_error const& trouble)
 {
     if (trouble.written() == known::not_written)
         leave();
-    fail(std::make_exception_ptr(store_error(trouble.what() + and_known(trouble.written()), trouble.written(), trouble.why())));
+    auto const written = of_question(trouble.written());
+    fail(std::make_exception_ptr(store_error(trouble.what() + and_known(written), written, trouble.why())));
 }
 
 void caller_write::on_stopped(known written)
 {
     leave();
-    fail(stopped_error(gid_, written));
+    fail(stopped_error(gid_, of_question(written)));
 }
 
 void asking::on_written(write_result const& r, write&)
@@ -80,7 +81,9 @@ void asking::on_written(write_result const& r, write&)
     // Whoever asked was told meanwhile that it is in doubt, and does not wait any more: what it leased has to run all the same.
     if (!then_ && r.what == written::done)
         return engine_.claim_what_is_ours();
-    tell(nullptr, r);
+    auto result = r;
+    result.in_doubt = r.in_doubt || in_doubt_;
+    tell(nullptr, result);
 }
 
 void asking::go()

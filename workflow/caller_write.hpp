@@ -43,6 +43,12 @@ public:
 
     std::string const& gid() const noexcept { return gid_; }
 
+    // An earlier write of the same question may have been applied: whatever becomes of this one, its caller does not hear "not written".
+    void follows_one_in_doubt(bool in_doubt) noexcept { in_doubt_ = in_doubt_ || in_doubt; }
+
+    // What is known of the whole question, if this is known of the write that waits now.
+    known of_question(known of_this) const noexcept { return in_doubt_ && of_this == known::not_written ? known::in_doubt : of_this; }
+
 protected:
     // The store has answered, or it has been taken back.
     void leave() noexcept;
@@ -53,6 +59,7 @@ protected:
 
     engine_core& engine_;
     std::string  gid_;
+    bool         in_doubt_ = false;  // what was written for this question before
 
 private:
     std::size_t bytes_;

@@ -22,9 +22,9 @@ std::optional<misuse> other_than(transaction const& row, std::string const& name
                   "the gid exists already, with another " + std::string(row.workflow != name ? "workflow" : "input"), row.gid);
 }
 
-std::exception_ptr refused_by_store(write_result const& r)
+std::exception_ptr refused_by_store(write_result const& r, bool in_doubt = false)
 {
-    auto const written = r.in_doubt ? known::in_doubt : known::not_written;
+    auto const written = r.in_doubt || in_doubt ? known::in_doubt : known::not_written;
     return std::make_exception_ptr(store_error("the store refused it: " + r.why + and_known(written), written));
 }
 
@@ -121,13 +121,14 @@ void engine_core::submission::on_written(write_result const& r, write& w)
         leave();
         return engine.join(this);
     case written::fenced:
-        // The incarnation it was to belong to is gone. Nothing was written: again with the new one.
+        // The incarnation it was to belong to is gone: again with the new one.
+        follows_one_in_doubt(r.in_doubt);
         if (ours)
             engine.lost_incarnation();
         return engine.go_when_alive(this);
     default:
         leave();
-        fail(refused_by_store(r));
+        fail(refused_by_store(r, in_doubt_));
         return;
     }
 }
@@ -239,34 +240,46 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
 }
 
 // Why there is no room for so much more of callers' writes.
-std::optional<store_error> engine_core::full(std::size_t bytes) const
+std::optional<store_error> engine_core::full(std::size_t bytes, known written) const
 {
     bool const many = callers_writes_ >= options_.queue_limit;
     bool const much = callers_writes_ > 0 && callers_bytes_ + bytes > options_.queue_bytes;
     if (!many && !much)
         return std::nullopt;
     return store_error(std::to_string(callers_writes_) + " writes of " + std::to_string(callers_bytes_) +
-                           " bytes wait for the store already (engine_options::queue_limit, queue_bytes)" + and_known(known::not_written),
-                       known::not_written, store_error::cause::passing);
+                           " bytes wait for the store already (engine_options::queue_limit, queue_bytes)" + and_known(written),
+                       written, store_error::cause::passing);
 }
 
-void engine_core::ask(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then)
+void engine_core::ask(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then, bool in_doubt)
 {
-    if (auto const wrong = refusal_of_gid(gid))
-        return then(std::make_exception_ptr(*wrong), {});
-    if (auto const refused = full(bytes))
-        return then(std::make_exception_ptr(*refused), {});
-    boost::intrusive_ptr<asking> const a(new asking(*this, std::move(gid), bytes, false, std::move(make), std::move(then)));
-    a->go();
+    if (auto const a = question(std::move(gid), bytes, false, std::move(make), std::move(then), in_doubt))
+        a->go();
 }
 
-void engine_core::ask_when_alive(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then)
+void engine_core::ask_when_alive(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then, bool in_doubt)
 {
-    if (auto const wrong = refusal_of_gid(gid))
-        return then(std::make_exception_ptr(*wrong), {});
-    if (auto const refused = full(bytes))
-        return then(std::make_exception_ptr(*refused), {});
-    go_when_alive(new asking(*this, std::move(gid), bytes, true, std::move(make), std::move(then)));
+    if (auto a = question(std::move(gid), bytes, true, std::move(make), std::move(then), in_doubt))
+        go_when_alive(std::move(a));
+}
+
+// Null: it is not taken, and has its answer.
+boost::intrusive_ptr<asking> engine_core::question(std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make,
+                                                   asking::then then, bool in_doubt)
+{
+    std::exception_ptr wrong;
+    if (auto const bad = refusal_of_gid(gid))
+        wrong = std::make_exception_ptr(*bad);
+    else if (auto const no_room = full(bytes, in_doubt ? known::in_doubt : known::not_written))
+        wrong = std::make_exception_ptr(*no_room);
+    if (wrong)
+    {
+        then(wrong, {});
+        return nullptr;
+    }
+    boost::intrusive_ptr<asking> a(new asking(*this, std::move(gid), bytes, needs_life, std::move(make), std::move(then)));
+    a->follows_one_in_doubt(in_doubt);
+    return a;
 }
 
 void engine_core::go_when_alive(boost::intrusive_ptr<caller_write> w)
@@ -300,7 +313,7 @@ void engine_core::tell_lifeless(std::exception_ptr const& error)
 known engine_core::withdraw(caller_write& w)
 {
     auto const n = std::erase_if(before_alive_, [&](auto const& waits) { return waits.get() == &w; });
-    return n > 0 ? known::not_written : committer_.withdraw(w);
+    return w.of_question(n > 0 ? known::not_written : committer_.withdraw(w));
 }
 
 known engine_core::give_up(std::string const& gid, std::uint64_t number)

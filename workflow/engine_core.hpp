@@ -74,7 +74,7 @@ public:
     // Of patterns (engine_patterns.cpp)
     void add_manager(manager_options const& options);
     void prepare(global_transaction t, bool whatever_status, done<transaction>);
-    void submit(global_transaction t, bool wait, done<transaction>);
+    void submit(global_transaction t, bool wait, done<transaction>, bool in_doubt = false);
     void abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction>);
     void force_stop(std::string gid, done<transaction>);
     void finish_elsewhere(std::string gid, status how, std::string reason, std::string result, done<transaction>);
@@ -239,10 +239,13 @@ private:
     std::optional<misuse> refusal(std::string const& name, std::string const& gid, std::string const& input) const;
 
     // A write of a caller's: refused at once if too much waits already.
-    void ask(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then);
-    void ask_when_alive(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then);
+    // `in_doubt`: an earlier write of the same question may have been applied.
+    void ask(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then, bool in_doubt = false);
+    void ask_when_alive(std::string gid, std::size_t bytes, std::function<write()> make, asking::then then, bool in_doubt = false);
 
-    std::optional<store_error> full(std::size_t bytes) const;
+    boost::intrusive_ptr<asking> question(std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make,
+                                          asking::then then, bool in_doubt);
+    std::optional<store_error>   full(std::size_t bytes, known written = known::not_written) const;
 
     class unparked;
     class late_cancel;
@@ -295,15 +298,16 @@ private:
     void          answer_waiters(transaction const& row);
     static bool   answer_from(transaction const& row, wait w, completion<std::string>& to);
     create_write  creation_of(global_transaction const& t, status s) const;
-    void          decide_prepared(global_transaction const& t, bool wait, done<transaction> answer);
+    void          decide_prepared(global_transaction const& t, bool wait, done<transaction> answer, bool in_doubt);
     void          find_pattern(std::string gid, std::string trans_type, std::string verb,
                                std::function<void(std::exception_ptr, std::optional<transaction>)> then);
-    void          decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer);
+    void          decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer,
+                         bool in_doubt = false);
     void          after_decision(std::string gid, std::optional<status> made,
                                  std::function<void(std::exception_ptr, std::optional<transaction>, bool ours)> then);
     void          run_decided(transaction row, bool wait, done<transaction> answer);
     void          run_created(transaction row, bool wait, done<transaction> answer);
-    void          cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer);
+    void          cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer, bool in_doubt = false);
     void          answer_passes(transaction const& row);
     void          check_stopped();
     void          finish_stop();

@@ -211,7 +211,8 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
         std::move(t.gid), bytes, [w = std::move(w)] { return write(w); }, std::move(then));
 }
 
-void engine_core::submit(global_transaction t, bool wait, done<transaction> answer)
+// `in_doubt`: an earlier try to write it may have been applied; so of the others below.
+void engine_core::submit(global_transaction t, bool wait, done<transaction> answer, bool in_doubt)
 {
     if (auto const wrong = refusal(t))
         return answer->complete(std::make_exception_ptr(*wrong), {});
@@ -250,16 +251,16 @@ void engine_core::submit(global_transaction t, bool wait, done<transaction> answ
                 return run_created(std::move(*row), wait, std::move(*shared));
             return run_decided(std::move(*row), wait, std::move(*shared));
         case written::exists:
-            return decide_prepared(*global, wait, std::move(*shared));
+            return decide_prepared(*global, wait, std::move(*shared), r.in_doubt);
         case written::fenced:
             if (row->owner == incarnation_)
                 lost_incarnation();
-            return submit(std::move(*global), wait, std::move(*shared));
+            return submit(std::move(*global), wait, std::move(*shared), r.in_doubt);
         default:
             return (*shared)->complete(refused(r, global->gid), {});
         }
     };
-    ask_when_alive(global->gid, size_of(*global), std::move(make), std::move(then));
+    ask_when_alive(global->gid, size_of(*global), std::move(make), std::move(then), in_doubt);
 }
 
 // The transaction with this gid, if it is a pattern's of this type. (A gid keeps its type as long as it is there.)
@@ -279,7 +280,7 @@ void engine_core::find_pattern(std::string gid, std::string trans_type, std::str
 }
 
 // The gid is there: it goes on with what was prepared under it.
-void engine_core::decide_prepared(global_transaction const& t, bool wait, done<transaction> answer)
+void engine_core::decide_prepared(global_transaction const& t, bool wait, done<transaction> answer, bool in_doubt)
 {
     decide_write w;
     w.gid = t.gid;
@@ -290,7 +291,7 @@ void engine_core::decide_prepared(global_transaction const& t, bool wait, done<t
         w.options = t.options;
     if (!t.custom_data.empty())
         w.custom_data = t.custom_data;
-    decide(std::move(w), wait, "submit", status::submitted, std::move(answer));
+    decide(std::move(w), wait, "submit", status::submitted, std::move(answer), in_doubt);
 }
 
 void engine_core::abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
@@ -353,7 +354,8 @@ void engine_core::finish_elsewhere(std::string gid, status how, std::string reas
 }
 
 // `already`: a status that means that somebody has asked for the same before, and that is well.
-void engine_core::decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer)
+void engine_core::decide(decide_write w, bool wait, std::string verb, std::optional<status> already, done<transaction> answer,
+                         bool in_doubt)
 {
     auto shared = std::make_shared<done<transaction>>(std::move(answer));
     auto decision = std::make_shared<decide_write>(std::move(w));
@@ -374,7 +376,7 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
         {
             if (decision->owner == incarnation_)
                 lost_incarnation();
-            return decide(std::move(*decision), wait, verb, already, std::move(*shared));
+            return decide(std::move(*decision), wait, verb, already, std::move(*shared), r.in_doubt);
         }
         if (r.what == written::refused)
             return (*shared)->complete(refused(r, gid), {});
@@ -396,7 +398,7 @@ void engine_core::decide(decide_write w, bool wait, std::string verb, std::optio
     };
     auto const bytes = decision->reason.size() + decision->result.size() + decision->options.value_or("").size() +
                        decision->custom_data.value_or("").size();
-    ask_when_alive(decision->gid, bytes, std::move(make), std::move(then));
+    ask_when_alive(decision->gid, bytes, std::move(make), std::move(then), in_doubt);
 }
 
 // Reads it, after a decision that was `made` here, or by somebody else before. An attempt that has it here goes on from there; else it is this
@@ -429,7 +431,7 @@ void engine_core::after_decision(std::string gid, std::optional<status> made,
 
 // Nobody has to come by and read a request: to cancel a pattern is to decide, at once. What its clients have submitted is decided already, but
 // for a saga, which goes forward until all of its actions are done.
-void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer)
+void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer, bool in_doubt)
 {
     decide_write w;
     w.gid = gid;
@@ -475,7 +477,7 @@ void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<c
         case written::fenced:
             if (!owner.empty() && owner == incarnation_)
                 lost_incarnation();
-            return cancel_pattern(gid, trans_type, std::move(*shared));
+            return cancel_pattern(gid, trans_type, std::move(*shared), r.in_doubt);
         case written::wrong_type:  // it was removed, and another one has its gid
             return cancel(gid, std::move(*shared));
         case written::unknown_gid:
@@ -486,7 +488,7 @@ void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<c
     };
     auto const bytes = w.reason.size();
     ask(
-        std::move(gid), bytes, [w = std::move(w)] { return write(w); }, std::move(then));
+        std::move(gid), bytes, [w = std::move(w)] { return write(w); }, std::move(then), in_doubt);
 }
 
 // It is leased to this incarnation, or was: an attempt begins, and the caller hears at once or when that has ended.

@@ -32,20 +32,22 @@ public:
     void start(weft::remote_operation const&, weft::operation_call to) override { std::move(to).answer(weft::outcome::success()); }
 };
 
-// A manager for each engine of the environment's own process.
+// A manager for each engine; asked is that of the environment's own process.
 struct managed
 {
-    managed(environment& env, std::shared_ptr<weft::remote_caller> caller)
+    managed(environment& env, std::shared_ptr<weft::remote_caller> caller) : env_(env)
     {
         env.on_start([this, caller](weft::engine& e) {
             weft::manager_options o;
             o.caller = caller;
-            manager = std::make_unique<weft::transaction_manager>(e, std::move(o));
+            of_[&e] = std::make_unique<weft::transaction_manager>(e, std::move(o));
         });
     }
-    weft::transaction_manager* operator->() const { return manager.get(); }
+    weft::transaction_manager* operator->() const { return of_.at(&env_.engine()).get(); }
 
-    std::unique_ptr<weft::transaction_manager> manager;
+private:
+    environment&                                                        env_;
+    std::map<weft::engine*, std::unique_ptr<weft::transaction_manager>> of_;
 };
 
 weft::global_transaction one_step_saga()
@@ -85,6 +87,36 @@ TEST(Told, WhatIsSubmittedInDoubtRunsAllTheSame)
     env.advance(20s);
     EXPECT_EQ(in_doubt, (std::map<std::string, bool>{{"saga", true}}));
     EXPECT_EQ(env.query("saga")->status, weft::status::succeed);
+}
+
+// The write may have been applied when its answer was lost, and somebody else has cancelled what it made: the gid exists, with another status. Then
+// the engine stops, and what is to be written next for the same question is not written; but the question was.
+TEST(Told, WhatWasInDoubtOnceIsNotSaidToBeUnwritten)
+{
+    environment                env({.peers = 1});
+    managed                    manager(env, std::make_shared<obliging>());
+    std::optional<weft::known> written;
+    auto const                 saga = one_step_saga();
+    env.engine();
+    env.settle();
+    env.break_store(4s, environment::outage::answer_lost, 0u);
+    manager->submit(saga, false, [&](std::exception_ptr error, weft::transaction const&) {
+        try
+        {
+            std::rethrow_exception(error);
+        }
+        catch (weft::unfinished const& e)
+        {
+            written = e.written();
+        }
+    });
+    env.advance(1s);
+    env.peer(1).cancel("saga", [](std::exception_ptr, weft::cancel_answer) {});
+    env.advance(1s);
+    env.stop(10s);
+    env.advance(10s);
+    EXPECT_EQ(env.query("saga")->status, weft::status::failed);
+    EXPECT_EQ(written, weft::known::in_doubt);
 }
 
 // Somebody cancels it while the last branch answers: of the two decisions one is written, and whoever waits hears of that.
