@@ -70,16 +70,6 @@ store_error as_store_error(std::exception_ptr const& error)
 
 }  // namespace
 
-class committer::alarm final : public timer
-{
-public:
-    explicit alarm(std::function<void()> wake) : wake_(std::move(wake)) { }
-    void on_timer() override { wake_(); }
-
-private:
-    std::function<void()> wake_;
-};
-
 void committer::batch::add(write w, sink_ptr sink)
 {
     writes.push_back(std::move(w));
@@ -97,14 +87,14 @@ void committer::batch::take_history_of(batch const& other)
 
 committer::committer(detail::engine_core& engine)
     : engine_(engine)
-    , retry_(std::make_unique<alarm>([this] {
+    , retry_([this] {
         fruitless_ = 0;
         next();
-    }))
-    , aside_retry_(std::make_unique<alarm>([this] {
+    })
+    , aside_retry_([this] {
         aside_due_ = true;
         hold();
-    }))
+    })
 { }
 
 committer::~committer() = default;
@@ -382,7 +372,7 @@ void committer::next()
         bool const divide =
             b.failures > 0 && b.suspect && !b.unreachable && !b.empty() && (b.sure || well_since(b) || !of_one_transaction(b));
         if (!b.empty() && !divide && fruitless_ > 0 && fruitless_ >= parts_.size())
-            return engine_.timers().set(*retry_, delay_after(failures_));
+            return engine_.timers().set(retry_, delay_after(failures_));
         auto once = std::move(b);
         parts_.pop_front();
         if (once.empty())
@@ -403,8 +393,8 @@ void committer::next()
         return go(std::exchange(aside_.front().first, {}), true);
     if (!aside_.empty())
     {
-        if (!aside_retry_->is_set())
-            engine_.timers().set(*aside_retry_, delay_after(aside_failures_));
+        if (!aside_retry_.is_set())
+            engine_.timers().set(aside_retry_, delay_after(aside_failures_));
         return take_around();
     }
     {

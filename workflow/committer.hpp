@@ -6,6 +6,8 @@
 // fails by itself. That one is refused, or, if it may yet succeed, or may have succeeded, waits aside and is tried alone now and then.
 #pragma once
 
+#include "workflow/schedule.hpp"
+
 #include <weft/errors.hpp>
 #include <weft/store.hpp>
 
@@ -132,8 +134,6 @@ private:
     void take();
     void apply(bool alone);
 
-    class alarm;
-
     detail::engine_core&     engine_;
     std::size_t              queued_ = 0;
     bool                     kicked_ = false;
@@ -147,7 +147,7 @@ private:
     bool                     aside_due_ = false;
     unsigned                 aside_failures_ = 0;
     std::deque<batch>        gone_;  // after the stop
-    std::unique_ptr<alarm>   retry_, aside_retry_;
+    call_timer               retry_, aside_retry_;
 
     std::mutex  mutex_;  // of these
     batch       waiting_;

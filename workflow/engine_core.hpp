@@ -425,11 +425,6 @@ private:
     std::vector<done<std::monostate>>                               stops_;
     std::uint64_t                                                   next_waiter_ = 1;
 
-    struct call_timer final : timer
-    {
-        std::function<void()> wake;
-        void                  on_timer() override { wake(); }
-    };
     call_timer beat_timer_, poll_timer_, claim_timer_, stop_timer_, sweep_timer_, limit_timer_;
 
     std::map<std::string, limiter> limits_;  // by the branch's name

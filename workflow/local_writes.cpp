@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace weft {
 inline namespace v0 {
 namespace detail {
@@ -13,6 +15,9 @@ namespace {
 constexpr std::chrono::milliseconds first_retry{50};
 constexpr std::chrono::milliseconds longest_retry{2'000};
 constexpr unsigned                  rejections = 2;  // once may be chance
+
+// What has been under way for so long waits for somebody, such as the holder of a row.
+constexpr std::chrono::milliseconds long_under_way{50};
 
 }  // namespace
 
@@ -27,12 +32,13 @@ void local_writes::add(local_operation& operation, boost::intrusive_ptr<write_si
     p->self = p;
     p->what = local_write{&operation};
     p->sink = std::move(sink);
-    start(p);
+    queue(p);
 }
 
 void local_writes::stop()
 {
     stopped_ = true;
+    look_again_.cancel();
     for (auto& p : all_)
     {
         p.cancel();
@@ -41,18 +47,55 @@ void local_writes::stop()
     // They stay, and go with the engine: the store may be at work on what they own.
 }
 
+void local_writes::queue(place p)
+{
+    queue_.push_back(p);
+    start_next();
+}
+
+// Half of what the store can take is as fast as a machine gets: more would only get into each other's way. But what waits for a row leaves
+// its turn to another one.
+std::size_t local_writes::may_run() const
+{
+    auto const most = engine_.store_.operations_at_once();
+    auto const now = engine_.time().since_boot();
+    auto const waiting = std::count_if(running_.begin(), running_.end(), [&](place p) { return now - p->began >= long_under_way; });
+    return std::min(most, (most + 1) / 2 + static_cast<std::size_t>(waiting));
+}
+
+void local_writes::start_next()
+{
+    if (stopped_)
+        return;
+    while (!queue_.empty() && running_.size() < may_run())
+    {
+        auto const p = queue_.front();
+        queue_.pop_front();
+        start(p);
+    }
+    if (!queue_.empty() && !look_again_.is_set() && running_.size() < engine_.store_.operations_at_once())
+        engine_.timers().set(look_again_, long_under_way);
+}
+
 void local_writes::start(place p)
 {
+    p->began = engine_.time().since_boot();
+    running_.push_back(p);
     engine_.on_store(
         lane::operations, [this, p] { return engine_.store_.apply(std::span<write const>(&p->what, 1), p->repeated); },
         [this, p](std::exception_ptr error, std::vector<write_result> results) {
             if (stopped_)
                 return;
+            std::erase(running_, p);
             if (error)
-                return failed(p, error);
-            engine_.count(counters::event::batches);
-            engine_.count(counters::event::writes);
-            answer(p, results.front());
+                failed(p, error);
+            else
+            {
+                engine_.count(counters::event::batches);
+                engine_.count(counters::event::writes);
+                answer(p, results.front());
+            }
+            start_next();
         });
 }
 

@@ -5,7 +5,11 @@
 #include "workflow/committer.hpp"
 #include "workflow/schedule.hpp"
 
+#include <chrono>
+#include <cstddef>
+#include <deque>
 #include <list>
+#include <vector>
 
 namespace weft {
 inline namespace v0 {
@@ -15,7 +19,7 @@ namespace detail {
 class local_writes
 {
 public:
-    explicit local_writes(engine_core& engine) : engine_(engine) { }
+    explicit local_writes(engine_core& engine) : engine_(engine), look_again_([this] { start_next(); }) { }
 
     // `operation` outlives its answer, which is the sink's, as the committer's are.
     void add(local_operation& operation, boost::intrusive_ptr<write_sink> sink);
@@ -29,18 +33,24 @@ private:
     struct pending;
     using place = std::list<pending>::iterator;
 
-    void start(place p);
-    void failed(place p, std::exception_ptr error);
-    void answer(place p, write_result const& r);
+    void        queue(place p);
+    void        start_next();
+    std::size_t may_run() const;
+    void        start(place p);
+    void        failed(place p, std::exception_ptr error);
+    void        answer(place p, write_result const& r);
 
     engine_core&       engine_;
     std::list<pending> all_;
+    std::deque<place>  queue_;
+    std::vector<place> running_;
+    call_timer         look_again_;  // whether some wait for a row, and others may run beside them
     bool               stopped_ = false;
 };
 
 struct local_writes::pending final : timer
 {
-    void on_timer() override { owner->start(self); }
+    void on_timer() override { owner->queue(self); }
 
     local_writes*                    owner = nullptr;
     place                            self;
@@ -48,6 +58,7 @@ struct local_writes::pending final : timer
     boost::intrusive_ptr<write_sink> sink;
     bool                             repeated = false;
     unsigned                         failures = 0;
+    std::chrono::nanoseconds         began{0};  // this time
 };
 
 }  // namespace detail

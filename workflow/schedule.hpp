@@ -6,6 +6,9 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include <functional>
+#include <utility>
+
 namespace weft {
 inline namespace v0 {
 
@@ -23,6 +26,16 @@ private:
     friend class schedule;
     friend bool              operator<(timer const& a, timer const& b) noexcept { return a.due_ < b.due_; }
     std::chrono::nanoseconds due_{0};
+};
+
+// One that calls a function.
+struct call_timer final : timer
+{
+    call_timer() = default;
+    explicit call_timer(std::function<void()> f) : wake(std::move(f)) { }
+    void on_timer() override { wake(); }
+
+    std::function<void()> wake;
 };
 
 class schedule

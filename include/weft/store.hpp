@@ -416,7 +416,8 @@ public:
     /// the same database. Returns false if this store has no connections to share.
     virtual bool mark(std::string const& nonce, bool present) = 0;
 
-    /// How many operations in this store's own database may run at once, each in an `apply` of its own. 0: they go with the other writes.
+    /// How many operations in this store's own database may run at once, each in an `apply` of its own: half of these as a rule, more while
+    /// some wait for rows that others hold. 0: they go with the other writes.
     virtual std::size_t operations_at_once() const noexcept { return 0; }
 
     /// Creates a transaction on a caller's own connection to this database, in the transaction that is open on it: it exists if and only

@@ -390,10 +390,10 @@ void away(std::string const& url)
                     told = e.in_doubt() ? "store_error, in doubt" : "store_error, not written";
                     (e.in_doubt() ? unknown : not_written)[gid] = 1;
                 }
-                catch (weft::unfinished const&)
+                catch (weft::unfinished const& e)
                 {
-                    told = "unfinished";
-                    unknown[gid] = 1;
+                    told = "unfinished, " + std::string(to_string(e.written()));
+                    (e.written() == weft::known::not_written ? not_written : unknown)[gid] = 1;
                 }
                 catch (std::exception const& e)
                 {
@@ -419,16 +419,20 @@ void away(std::string const& url)
         neighbour.join();
     }
     hear("started");
-    std::this_thread::sleep_for(15s);  // whatever was queued is written by now
+    std::this_thread::sleep_for(15s);           // whatever was queued is written by now
+    std::map<std::string, std::string> status;  // of each gid that is there
+    weft::database(url).read([&](soci::session& sql) {
+        soci::rowset<soci::row> const rows = (sql.prepare << "SELECT gid, status FROM trans_global");
+        for (auto const& row : rows)
+            status[row.get<std::string>(0)] = row.get<std::string>(1);
+    });
     std::size_t wrong = 0, there = 0;
     for (auto const& [gid, one] : done)
-        if (auto const t = store->find(gid, false); !t || t->status != weft::status::succeed)
-            ++wrong;
+        wrong += !status.contains(gid) || status[gid] != "succeed";
     for (auto const& [gid, one] : not_written)
-        if (store->find(gid, false))
-            ++wrong;
+        wrong += status.contains(gid);
     for (auto const& [gid, one] : unknown)
-        there += store->find(gid, false).has_value();
+        there += status.contains(gid);
     for (auto const& [what, n] : answers)
         say("  told " + std::to_string(n) + " times: " + what);
     std::printf("resident %.0f MiB before, %.0f MiB at most; %zu told wrongly; of %zu in doubt %zu are there\n",

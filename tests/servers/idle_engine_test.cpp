@@ -1,10 +1,11 @@
-// What an engine says to its server while all it holds waits for operations: staying alive is one row for each engine, and not one for
-// each transaction.
+// What an engine costs its server while much that it holds waits for operations: staying alive is one row for each engine, and not one for
+// each transaction; and what is written meanwhile is found without a look at what waits.
 #include "tests/support/cutting_proxy.hpp"
 #include "tests/support/servers.hpp"
 
 #include <weft/host.hpp>
 #include <weft/open_store.hpp>
+#include <weft/sql.hpp>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -31,23 +32,30 @@ boost::asio::awaitable<void> never_answers(waiting& all)
 }
 weft::workflow<void> waits(weft::context& wf, waiting& all) { co_await wf.step("never", weft::with(all, &never_answers)); }
 
+// Looks every few milliseconds.
+template <class F>
+void until(F done)
+{
+    auto const limit = std::chrono::steady_clock::now() + 60s;
+    while (!done())
+    {
+        if (std::chrono::steady_clock::now() > limit)
+            throw std::runtime_error("it did not happen within a minute");
+        std::this_thread::sleep_for(10ms);
+    }
+}
+
+void hold(weft::host& host, waiting& all, int until_so_many)
+{
+    for (int i = all.now; i < until_so_many; ++i)
+        host.engine().submit("waits", "g" + std::to_string(i), [](std::exception_ptr e) { EXPECT_FALSE(e); });
+    until([&] { return all.now == until_so_many; });
+}
+
 class IdleEngine : public testing::TestWithParam<std::string>
 {
 protected:
     std::int64_t beats() const { return std::stoll(here.value("SELECT version FROM kv WHERE cat = 'engine'")); }
-
-    // Looks every few milliseconds.
-    template <class F>
-    static void until(F done)
-    {
-        auto const limit = std::chrono::steady_clock::now() + 60s;
-        while (!done())
-        {
-            if (std::chrono::steady_clock::now() > limit)
-                throw std::runtime_error("it did not happen within a minute");
-            std::this_thread::sleep_for(10ms);
-        }
-    }
 
     // Messages a second, from one beat to the fourth after it.
     double messages_a_second() const
@@ -77,15 +85,10 @@ TEST_P(IdleEngine, SaysNoMoreWithTwoThousandTransactionsThanWithOne)
     host.engine().add("waits", &waits, std::ref(all));
     host.start();
     until([&] { return here.value("SELECT count(*) FROM kv WHERE cat = 'engine'") == "1"; });
-    auto const hold = [&](int until_so_many) {
-        for (int i = all.now; i < until_so_many; ++i)
-            host.engine().submit("waits", "g" + std::to_string(i), [](std::exception_ptr e) { EXPECT_FALSE(e); });
-        until([&] { return all.now == until_so_many; });
-    };
     auto const none = messages_a_second();
-    hold(1);
+    hold(host, all, 1);
     auto const one = messages_a_second();
-    hold(count);
+    hold(host, all, count);
     ASSERT_EQ(here.value("SELECT count(*) FROM trans_global WHERE owner <> '' AND status = 'prepared'"), std::to_string(count));
     auto const many = messages_a_second();
     std::printf("%s: an idle engine sends %.1f messages a second, with 1 transaction %.1f, with %d transactions %.1f\n", GetParam().c_str(),
@@ -100,6 +103,44 @@ TEST_P(IdleEngine, SaysNoMoreWithTwoThousandTransactionsThanWithOne)
     // Who holds something asks four times a second whether any of it was cancelled, in one question: begin, select, commit.
     EXPECT_LT(many, 1.25 * (none + 4 * 3) + 5);
     EXPECT_EQ(all.now, count) << "an operation was sent again meanwhile: the engine was not idle";
+    host.stop(0ms);
+}
+
+void                 add_one(soci::session& sql) { sql << "UPDATE counter SET n = n + 1"; }
+weft::workflow<void> counts(weft::context& wf, weft::database& db)
+{
+    for (int i = 0; i < 3; ++i)
+        co_await wf.step("count", weft::sql(db, &add_one));
+}
+
+// PostgreSQL counts what it reads of each index.
+TEST(BusyEngine, LooksAtNothingThatItHoldsWhenItWrites)
+{
+    constexpr int   held = 500, runs = 100;
+    server_database here("postgres");
+    here.execute("CREATE TABLE counter (n int)");
+    here.execute("INSERT INTO counter VALUES (0)");
+    auto const     store = weft::open_store(here.url());
+    weft::database db(here.url());
+    waiting        all;
+    weft::host     host(*store);
+    host.engine().add("waits", &waits, std::ref(all));
+    host.engine().add("counts", &counts, std::ref(db));
+    host.start();
+    hold(host, all, held);
+    auto const number = [&](char const* what) { return std::stoll(here.value(what)); };
+    auto const updates = [&] { return number("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'trans_global'"); };
+    auto const reads = [&] { return number("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'unfinished'"); };
+    auto const updated = updates(), read = reads();
+    int        done = 0;
+    while (updates() < updated + 4 * runs)  // sessions report once a second, as long as they have something to do
+    {
+        host.engine().execute("counts", "c" + std::to_string(done), weft::blocking);
+        ++done;
+    }
+    std::printf("%lld updates read %lld entries of what is unfinished\n", updates() - updated, reads() - read);
+    EXPECT_EQ(here.value("SELECT n FROM counter"), std::to_string(3 * done));
+    EXPECT_LT(reads() - read, 10 * held) << "each write has looked at all that is held";
     host.stop(0ms);
 }
 

@@ -1,5 +1,7 @@
 #include "src/store/sql/dialect.hpp"
 
+#include <soci/mysql/soci-mysql.h>
+
 #include <algorithm>
 
 namespace weft {
@@ -186,13 +188,19 @@ public:
     char const* rows_at_hand() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::string for_key_share(char const*) const override { return " LOCK IN SHARE MODE"; }
     char const* or_nothing() const override { return ""; }
+    std::size_t operations_at_once() const noexcept override { return 32; }
     char const* begin_operation() const override { return "SAVEPOINT weft_operation"; }
     char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation"; }
     std::string checked(std::string const& update) const override
     {
         return update + "; IF ROW_COUNT() <> 1 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '" + no_row + "'; END IF";
     }
-    bool says_no_row(std::exception const& e) const override { return std::string_view(e.what()).find(no_row) != std::string_view::npos; }
+    bool says_no_row(std::exception const& e) const override
+    {
+        // Not what(): there SOCI quotes the statement, which has the words in it.
+        auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e);
+        return m && m->get_error_message().find(no_row) != std::string::npos;
+    }
     std::string end_operation_with(detail::server_session& session, std::string const& checked_update,
                                    std::string const& settings_before) const override
     {

@@ -158,6 +158,7 @@ public:
     char const* rows_at_hand() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::string for_key_share(char const* alias) const override { return std::string(" FOR KEY SHARE OF ") + alias; }
     char const* or_nothing() const override { return " ON CONFLICT DO NOTHING"; }
+    std::size_t operations_at_once() const noexcept override { return 16; }
     char const* begin_operation() const override { return "SAVEPOINT weft_operation; SET LOCAL enable_seqscan = on"; }
     char const* end_operation() const override { return "RELEASE SAVEPOINT weft_operation; SET LOCAL enable_seqscan = off"; }
     std::string prepare_operations(detail::server_session& session, std::string const& extends) const override

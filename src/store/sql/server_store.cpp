@@ -28,9 +28,6 @@ namespace {
 // How often a batch that others were in the way of is tried again before the caller hears of it.
 constexpr int tries = 5;
 
-// Operations in this database that run at once: more than a machine that is busy needs, and few beside a server's hundred sessions.
-constexpr std::size_t operations_together = 16;
-
 // Worth asking whether the server will take it: others are below any server's limit, whatever they hold.
 bool is_large(write const& w)
 {
@@ -305,7 +302,7 @@ public:
         return create_on(sql, dialect_, options_.url.kind, tables_, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
     }
 
-    std::size_t operations_at_once() const noexcept override { return operations_together; }
+    std::size_t operations_at_once() const noexcept override { return dialect_.operations_at_once(); }
     void        interrupt() noexcept override { options_.session.watch->cut(std::chrono::milliseconds(500)); }
 
     std::string id() override { return id_; }

@@ -19,12 +19,19 @@ constexpr std::size_t statement_bytes = 4u << 20;
 
 constexpr column gid{"gid", column::text};
 
+// Read through a function: a row is found by its gid. PostgreSQL, which takes every owner for rare, would else go by the index of what is
+// unfinished, and look at all that an engine holds.
+constexpr char const* owner_now = "COALESCE(t.owner, '')";
+constexpr char const* status_now = "COALESCE(t.status, '')";
+std::string const     not_ended = std::string(status_now) + " NOT IN ('succeed', 'failed')";
+std::string const     is_prepared = std::string(status_now) + " = 'prepared'";
+
 // What makes a write conditional (I5). A planted fault leaves one half of it out.
-std::string row_is_mine(std::string const& owner = "v.owner_is", std::string const& position = "v.position_is")
+std::string row_is_mine(std::string const& owner_is = "v.owner_is", std::string const& position_is = "v.position_is")
 {
     auto const unless = [](planted p, std::string const& condition) { return fault(p) ? "(" + condition + " OR 1 = 1)" : condition; };
-    return unless(planted::owner_check, "t.owner = " + owner) + " AND " + unless(planted::position_check, "t.position = " + position) +
-           " AND t." + unfinished;
+    return unless(planted::owner_check, std::string(owner_now) + " = " + owner_is) + " AND " +
+           unless(planted::position_check, "t.position = " + position_is) + " AND " + not_ended;
 }
 
 void optional_text(multi_row& rows, bool there, std::string_view text)
@@ -194,7 +201,7 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
 
     column const registration[] = {gid, text("type_is"), number("count_is"), number("now_is")};
     register_ = d.update(session, registration, tables.global, "position = t.position + v.count_is, update_time = " + now,
-                         "t.status = 'prepared' AND " + of_type);
+                         is_prepared + " AND " + of_type);
 
     column const decree[] = {gid,
                              text("type_is"),
@@ -214,13 +221,13 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                            ", result = COALESCE(v.result_is, t.result), options = COALESCE(v.options_are, t.options), custom_data = "
                            "COALESCE(v.custom_data_is, t.custom_data), status = v.status_to" +
                            with_status,
-                       of_type + " AND " + status_is_in("t.status", "v.from_are"));
+                       of_type + " AND " + status_is_in(status_now, "v.from_are"));
 
     column const      request[] = {gid, number("now_is")};
     std::string const due = "paused_reason = NULL, next_cron_time = " + now + ", update_time = " + now;
     // A request makes the row due, unless somebody runs it: then the owner finds the request.
-    cancel_ = d.update(session, request, tables.global, "cancel_requested = 1, " + due, "t.status = 'prepared' AND t.workflow <> ''");
-    resume_ = d.update(session, request, tables.global, "attempts = 0, " + due, std::string("t.") + unfinished);
+    cancel_ = d.update(session, request, tables.global, "cancel_requested = 1, " + due, is_prepared + " AND t.workflow <> ''");
+    resume_ = d.update(session, request, tables.global, "attempts = 0, " + due, not_ended);
 }
 
 void server_writes::clear()
