@@ -337,7 +337,8 @@ void engine_core::join(boost::intrusive_ptr<submission> s)
                 return s->fail(
                     std::make_exception_ptr(store_error("the gid exists, and cannot be read: " + what_of(error), known::in_doubt)));
             if (!row)
-                return s->fail(std::make_exception_ptr(store_error("the transaction was removed while it was being joined")));
+                return s->fail(std::make_exception_ptr(
+                    store_error("the transaction was removed while it was being joined", s->of_question(known::not_written))));
             if (auto const wrong = other_than(*row, s->name, s->input, s->code))
                 return s->fail(std::make_exception_ptr(*wrong));
             if (s->submitted)

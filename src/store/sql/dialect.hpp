@@ -126,9 +126,11 @@ public:
     virtual std::string prepare_operations(detail::server_session&, std::string const& /*extends*/) const { return {}; }
     virtual std::string begin_operation_with_time() const { return {}; }
 
-    // An update that must meet one row: if it does not, that is an error (`says_no_row`).
-    virtual std::string checked(std::string const& update) const = 0;
-    virtual bool        says_no_row(std::exception const&) const = 0;
+    // An update that must meet one row: if it does not, that is an error in these words (`says_no_row`). They are looked for in the server's
+    // message, not in what(): there SOCI quotes the statement, which has them, too.
+    static constexpr char const* no_row = "weft met no row";
+    virtual std::string          checked(std::string const& update) const = 0;
+    virtual bool                 says_no_row(std::exception const&) const = 0;
 
     // What ends an operation, does this, and commits, in one round trip. Where settings() is not `settings_before` a warning is left, on MariaDB.
     // Empty: the server takes no such thing.

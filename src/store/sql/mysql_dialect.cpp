@@ -197,7 +197,6 @@ public:
     }
     bool says_no_row(std::exception const& e) const override
     {
-        // Not what(): there SOCI quotes the statement, which has the words in it.
         auto const* m = dynamic_cast<soci::mysql_soci_error const*>(&e);
         return m && m->get_error_message().find(no_row) != std::string::npos;
     }
@@ -238,7 +237,6 @@ public:
     }
 
 private:
-    static constexpr char const* no_row = "weft met no row";
 };
 
 }  // namespace

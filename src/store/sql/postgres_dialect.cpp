@@ -169,12 +169,13 @@ public:
     std::string begin_operation_with_time() const override { return std::string(begin) + begin_operation() + "; EXECUTE weft_begin"; }
     std::string checked(std::string const& update) const override
     {
-        return "WITH met AS (" + update + " RETURNING 1) SELECT 1 / count(*) FROM met";
+        return "WITH met AS (" + update + " RETURNING 1) SELECT CASE count(*) WHEN 1 THEN 1 ELSE CAST('" + no_row +
+               "' || count(*) AS int) END FROM met";
     }
     bool says_no_row(std::exception const& e) const override
     {
         auto const* p = dynamic_cast<soci::postgresql_soci_error const*>(&e);
-        return p && p->sqlstate() == "22012";  // division by zero
+        return p && p->get_error_message().find(std::string(no_row) + '0') != std::string::npos;
     }
     std::string end_operation_with(detail::server_session&, std::string const& checked_update, std::string const&) const override
     {
