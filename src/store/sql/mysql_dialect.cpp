@@ -235,8 +235,6 @@ public:
         return "NOT EXISTS (SELECT 1 FROM " + kv +
                " AS e WHERE e.cat = 'engine' AND JSON_CONTAINS(e.v, JSON_QUOTE(workflow), '$.workflows'))";
     }
-
-private:
 };
 
 }  // namespace
