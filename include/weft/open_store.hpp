@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace weft {
@@ -38,6 +39,10 @@ struct store_options
     /// A store keeps where it lives: server and database, or file. `?store=moved` and `?store=cloned` in the URL go before this. It matters only if
     /// the store is elsewhere now; then, if nothing is said, it is not opened.
     relocation relocated = relocation::unsaid;
+
+    /// MySQL and MariaDB, where times are without a zone: how far those are from UTC that a dtm server wrote to tables that weft takes over, which
+    /// is dtm's TimeZoneOffset. Null: they are the database server's local time. It matters once, when these tables are opened for the first time.
+    std::optional<std::chrono::minutes> dtm_utc_offset;
 
     /// Told what an administrator should know, such as a SQLite file whose write-ahead log grows because somebody has been reading for long.
     /// Called on the thread that writes; it must not call the store, nor throw.

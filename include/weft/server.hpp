@@ -56,6 +56,9 @@ struct server_options
 
     // What it tells
 
+    /// Times in answers are shown so far from UTC, and say so ("+08:00"; "Z" if it is 0). Less than a day.
+    std::chrono::minutes utc_offset{0};
+
     std::shared_ptr<server_metrics> metrics;  ///< null: /api/metrics is 404
 };
 

@@ -109,10 +109,10 @@ asio::awaitable<answer> query(surroundings at, routed r)
         throw malformed("no gid specified");
     auto const          found = co_await find(at.manager, gid, true);
     boost::json::object o;
-    o["branches"] = found ? branches_of(*found) : boost::json::array();
+    o["branches"] = found ? branches_of(*found, at.options.utc_offset) : boost::json::array();
     o["transaction"].emplace_null();
     if (found)
-        o["transaction"] = json_of(*found);
+        o["transaction"] = json_of(*found, at.options.utc_offset);
     co_return well(std::move(o));
 }
 
@@ -171,7 +171,7 @@ asio::awaitable<answer> all(surroundings at, routed r)
     o["next_position"] = next;
     auto& list = o["transactions"].emplace_array();
     for (auto const& t : rows)
-        list.push_back(json_of(t));
+        list.push_back(json_of(t, at.options.utc_offset));
     co_return well(std::move(o));
 }
 
@@ -243,7 +243,7 @@ asio::awaitable<answer> scan_kv(surroundings at, routed r)
     auto                rows = co_await rows_of(at.manager, r.text("cat"), std::string(), r.number("position", 0, 0), limit + 1);
     boost::json::object o;
     o["next_position"] = next_position(rows, limit);
-    o["kv"] = json_of(rows);
+    o["kv"] = json_of(rows, at.options.utc_offset);
     co_return well(std::move(o));
 }
 
@@ -251,7 +251,7 @@ asio::awaitable<answer> query_kv(surroundings at, routed r)
 {
     auto const          rows = co_await rows_of(at.manager, r.text("cat"), r.text("key"), 0, page_limit);
     boost::json::object o;
-    o["kv"] = json_of(rows);
+    o["kv"] = json_of(rows, at.options.utc_offset);
     co_return well(std::move(o));
 }
 

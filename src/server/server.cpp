@@ -56,6 +56,8 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         detail::check_option("server_options::connections", options.connections, 1);
         detail::check_option("server_options::request_timeout", options.request_timeout, 1);
         detail::check_option("server_options::idle_timeout", options.idle_timeout, 1);
+        if (options.utc_offset <= -std::chrono::hours(24) || options.utc_offset >= std::chrono::hours(24))
+            wrong("utc_offset: is less than a day");
         detail::check_option("server_options::requests_per_second", options.requests_per_second, 0.0, 1e9);
         return {address, options.port};
     }

@@ -23,7 +23,7 @@ public:
     session_host(transaction_manager& m, server_options o)
         : options(std::move(o))
         , manager(m)
-        , speaks(m)
+        , speaks(m, options.utc_offset)
         , limit(options.requests_per_second)
     { }
     virtual ~session_host() = default;

@@ -1,6 +1,7 @@
 #include "src/server/transaction_json.hpp"
 
 #include <weft/detail/codec.hpp>
+#include <weft/detail/utc_offset.hpp>
 
 #include <boost/json/parse.hpp>
 
@@ -16,28 +17,29 @@ namespace {
 using time_point = std::chrono::system_clock::time_point;
 
 // RFC 3339 with milliseconds.
-std::string text_of(time_point t)
+std::string text_of(time_point t, std::chrono::minutes utc_offset)
 {
     using namespace std::chrono;
+    t += utc_offset;
     auto const day = floor<days>(t);
     auto const date = year_month_day(day);
     auto const time = hh_mm_ss(floor<milliseconds>(t - day));
     char       room[64];
-    std::snprintf(room, sizeof room, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+    std::snprintf(room, sizeof room, "%04d-%02u-%02uT%02d:%02d:%02d.%03d", static_cast<int>(date.year()),
                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
                   static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
                   static_cast<int>(time.subseconds().count()));
-    return room;
+    return room + (utc_offset.count() == 0 ? "Z" : detail::utc_offset_text(utc_offset));
 }
 
 class row
 {
 public:
-    row(std::int64_t id, time_point created, time_point updated)
+    row(std::int64_t id, time_point created, time_point updated, std::chrono::minutes utc_offset) : utc_offset_(utc_offset)
     {
         o["id"] = id;
-        o["create_time"] = text_of(created);
-        o["update_time"] = text_of(updated);
+        o["create_time"] = text_of(created, utc_offset);
+        o["update_time"] = text_of(updated, utc_offset);
     }
     void text(char const* name, std::string_view value)
     {
@@ -47,7 +49,7 @@ public:
     void time(char const* name, time_point t)
     {
         if (t != time_point{})
-            o[name] = text_of(t);
+            o[name] = text_of(t, utc_offset_);
     }
     void number(char const* name, std::int64_t n)
     {
@@ -56,6 +58,9 @@ public:
     }
 
     boost::json::object o;
+
+private:
+    std::chrono::minutes utc_offset_;
 };
 
 std::string base64(std::string const& text)
@@ -77,9 +82,9 @@ bool is_concurrent(std::string const& options)
 
 }  // namespace
 
-boost::json::object json_of(transaction const& t)
+boost::json::object json_of(transaction const& t, std::chrono::minutes utc_offset)
 {
-    row        r(t.id, t.created, t.updated);
+    row        r(t.id, t.created, t.updated, utc_offset);
     bool const pattern = t.workflow.empty();
     r.text("gid", t.gid);
     r.text("trans_type", t.trans_type);
@@ -105,13 +110,13 @@ boost::json::object json_of(transaction const& t)
     return std::move(r.o);
 }
 
-boost::json::array branches_of(transaction const& t)
+boost::json::array branches_of(transaction const& t, std::chrono::minutes utc_offset)
 {
     boost::json::array all;
     for (auto const& op : t.ops)
     {
         bool const ended = op.ended != time_point{};
-        row        r(static_cast<std::int64_t>(all.size()) + 1, op.created, ended ? op.ended : op.created);
+        row        r(static_cast<std::int64_t>(all.size()) + 1, op.created, ended ? op.ended : op.created, utc_offset);
         r.text("gid", t.gid);
         r.text("url", op.url);
         if (!op.data.empty())
@@ -125,12 +130,12 @@ boost::json::array branches_of(transaction const& t)
     return all;
 }
 
-boost::json::array json_of(std::vector<kv_row> const& rows)
+boost::json::array json_of(std::vector<kv_row> const& rows, std::chrono::minutes utc_offset)
 {
     boost::json::array all;
     for (auto const& kv : rows)
     {
-        row r(kv.id, kv.created, kv.updated);
+        row r(kv.id, kv.created, kv.updated, utc_offset);
         r.text("cat", kv.category);
         r.text("k", kv.key);
         r.text("v", kv.value);

@@ -1,4 +1,4 @@
-// Rows as clients see them: dtm's names.
+// Rows as clients see them: dtm's names. Times are shown `utc_offset` from UTC.
 #pragma once
 
 #include <weft/store.hpp>
@@ -6,15 +6,16 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include <chrono>
 #include <vector>
 
 namespace weft {
 inline namespace v0 {
 namespace server_detail {
 
-boost::json::object json_of(transaction const& t);
-boost::json::array  branches_of(transaction const& t);
-boost::json::array  json_of(std::vector<kv_row> const& rows);
+boost::json::object json_of(transaction const& t, std::chrono::minutes utc_offset);
+boost::json::array  branches_of(transaction const& t, std::chrono::minutes utc_offset);
+boost::json::array  json_of(std::vector<kv_row> const& rows, std::chrono::minutes utc_offset);
 
 }  // namespace server_detail
 }  // namespace v0

@@ -33,8 +33,8 @@ asio::awaitable<boost::json::object> verbs::prepare_workflow(transaction_request
         throw malformed("trans_type is \"" + r.t.trans_type + "\" and has to be workflow");
     auto const          now = co_await manager_.prepare_workflow(r.t);
     boost::json::object reply;
-    reply["transaction"] = json_of(now);
-    reply["progresses"] = branches_of(now);
+    reply["transaction"] = json_of(now, utc_offset_);
+    reply["progresses"] = branches_of(now, utc_offset_);
     co_return reply;
 }
 

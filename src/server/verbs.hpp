@@ -8,6 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/json/object.hpp>
 
+#include <chrono>
 #include <string>
 
 namespace weft {
@@ -17,7 +18,8 @@ namespace server_detail {
 class verbs
 {
 public:
-    explicit verbs(transaction_manager& manager) : manager_(manager) { }
+    // Times are shown `utc_offset` from UTC.
+    verbs(transaction_manager& manager, std::chrono::minutes utc_offset) : manager_(manager), utc_offset_(utc_offset) { }
 
     boost::asio::awaitable<void>                prepare(transaction_request r);
     boost::asio::awaitable<void>                submit(transaction_request r);
@@ -30,6 +32,7 @@ private:
     boost::asio::awaitable<void>               finish_workflow(transaction_request r);
 
     transaction_manager& manager_;
+    std::chrono::minutes utc_offset_;
 };
 
 }  // namespace server_detail

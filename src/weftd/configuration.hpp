@@ -40,6 +40,9 @@ struct configuration
     std::chrono::seconds retention{}, barrier_retention{}, retention_interval{};
     std::int64_t         retention_batch{};
 
+    // What is shown
+    std::optional<std::chrono::minutes> time_zone_offset;
+
     // The log
     std::string              log_level;
     std::vector<std::string> log_outputs;

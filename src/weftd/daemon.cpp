@@ -209,6 +209,7 @@ weft::server_options daemon::server_options() const
     options.key = values_.certificate_key;
     options.client_ca = values_.client_ca;
     options.insecure = values_.insecure;
+    options.utc_offset = values_.time_zone_offset.value_or(std::chrono::minutes(0));
     options.metrics = metrics_;
     return options;
 }

@@ -1,5 +1,7 @@
 #include "src/weftd/keys.hpp"
 
+#include <weft/detail/utc_offset.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -25,12 +27,12 @@ constexpr key table[] = {
     {.name = "Store.Db", .to = &c::store_database, .default_text = "dtm", .help = "mysql, postgres: the database; it must exist, its tables are made"},
     {.name = "Store.Schema", .to = &c::store_schema, .default_text = "public", .help = "postgres: the schema; it must exist"},
     {.name = "Store.Url", .to = &c::store_url, .default_text = "", .help = "all of that in one, with more options: [databases.md](databases.md#urls)", .shown = url},
-    {.name = "Store.MaxOpenConns", .to = ignored::number, .default_text = "500", .help = "no effect: one connection writes for all transactions together"},
-    {.name = "Store.MaxIdleConns", .to = ignored::number, .default_text = "500", .help = "no effect"},
-    {.name = "Store.ConnMaxLifeTime", .to = ignored::number, .default_text = "5", .help = "no effect"},
-    {.name = "Store.DataExpire", .to = ignored::number, .default_text = "604800", .help = "no effect: unfinished transactions never expire"},
-    {.name = "Store.FinishedDataExpire", .to = ignored::number, .default_text = "86400", .help = "no effect: see Weft.Retention"},
-    {.name = "Store.RedisPrefix", .to = ignored::text, .default_text = "{a}", .help = "no effect: there is no Redis store yet"},
+    {.name = "Store.MaxOpenConns", .to = ignored{}, .default_text = "500", .help = "no effect: one connection writes for all transactions together"},
+    {.name = "Store.MaxIdleConns", .to = ignored{}, .default_text = "500", .help = "no effect"},
+    {.name = "Store.ConnMaxLifeTime", .to = ignored{}, .default_text = "5", .help = "no effect"},
+    {.name = "Store.DataExpire", .to = ignored{}, .default_text = "604800", .help = "no effect: unfinished transactions never expire"},
+    {.name = "Store.FinishedDataExpire", .to = ignored{}, .default_text = "86400", .help = "no effect: see Weft.Retention"},
+    {.name = "Store.RedisPrefix", .to = ignored{}, .default_text = "{a}", .help = "no effect: there is no Redis store yet"},
 
     {.name = "RetryInterval", .to = &c::retry_interval, .default_text = "10", .help = "before what is not done yet is tried again; after errors twice as long each time, up to 10 minutes", .least = 10},
     {.name = "TimeoutToFail", .to = &c::timeout_to_fail, .default_text = "35", .help = "how long a tcc, xa or msg may be prepared before it is rolled back, or its sender asked; not less than RetryInterval", .least = 1},
@@ -38,30 +40,30 @@ constexpr key table[] = {
     {.name = "TransCronInterval", .to = &c::trans_cron_interval, .default_text = "0", .help = "how often to look for what other processes have made due; 0: every 250 ms", .most = 3'600},
     {.name = "AlertRetryLimit", .to = &c::alert_retry_limit, .default_text = "3", .help = "from which failure of a branch in a row on there is an alert", .least = 1},
     {.name = "AlertWebHook", .to = &c::alert_web_hook, .default_text = "", .help = "where alerts are posted; empty: nowhere", .shown = url},
-    {.name = "UpdateBranchSync", .to = ignored::number, .default_text = "1", .help = "no effect: what a branch answered is always durable before anything follows from it"},
-    {.name = "UpdateBranchAsyncGoroutineNum", .to = ignored::number, .default_text = "1", .help = "no effect"},
-    {.name = "ConfigUpdateInterval", .to = ignored::number, .default_text = "3", .help = "no effect: topics are read when they are needed"},
+    {.name = "UpdateBranchSync", .to = ignored{}, .default_text = "1", .help = "no effect: what a branch answered is always durable before anything follows from it"},
+    {.name = "UpdateBranchAsyncGoroutineNum", .to = ignored{}, .default_text = "1", .help = "no effect"},
+    {.name = "ConfigUpdateInterval", .to = ignored{}, .default_text = "3", .help = "no effect: topics are read when they are needed"},
 
     {.name = "HttpPort", .to = &c::http_port, .default_text = "36789", .help = "HTTP and JSON-RPC; 0: any free one, which the log names", .most = 65'535},
-    {.name = "JsonRpcPort", .to = ignored::number, .default_text = "36791", .help = "no effect: JSON-RPC is on HttpPort"},
-    {.name = "GrpcPort", .to = ignored::number, .default_text = "36790", .help = "no effect yet: there is no gRPC"},
-    {.name = "GrpcServiceConfig", .to = ignored::text, .default_text = "", .help = "no effect yet"},
-    {.name = "AdminBasePath", .to = ignored::text, .default_text = "", .help = "no effect yet: there are no admin pages"},
-    {.name = "MicroService.Driver", .to = ignored::text, .default_text = "default", .help = "no effect yet: branches are addresses"},
-    {.name = "MicroService.Target", .to = ignored::text, .default_text = "", .help = "no effect yet"},
-    {.name = "MicroService.EndPoint", .to = ignored::text, .default_text = "", .help = "no effect yet"},
-    {.name = "HttpMicroService.Driver", .to = ignored::text, .default_text = "default", .help = "no effect, as in dtm"},
-    {.name = "HttpMicroService.RegistryType", .to = ignored::text, .default_text = "", .help = "no effect, as in dtm"},
-    {.name = "HttpMicroService.RegistryAddress", .to = ignored::text, .default_text = "", .help = "no effect, as in dtm"},
-    {.name = "HttpMicroService.RegistryOptions", .to = ignored::anything, .default_text = "{}", .help = "no effect, as in dtm"},
-    {.name = "HttpMicroService.Target", .to = ignored::text, .default_text = "", .help = "no effect, as in dtm"},
-    {.name = "HttpMicroService.EndPoint", .to = ignored::text, .default_text = "", .help = "no effect, as in dtm"},
+    {.name = "JsonRpcPort", .to = ignored{}, .default_text = "36791", .help = "no effect: JSON-RPC is on HttpPort"},
+    {.name = "GrpcPort", .to = ignored{}, .default_text = "36790", .help = "no effect yet: there is no gRPC"},
+    {.name = "GrpcServiceConfig", .to = ignored{}, .default_text = "", .help = "no effect yet"},
+    {.name = "AdminBasePath", .to = ignored{}, .default_text = "", .help = "no effect yet: there are no admin pages"},
+    {.name = "MicroService.Driver", .to = ignored{}, .default_text = "default", .help = "no effect yet: branches are addresses"},
+    {.name = "MicroService.Target", .to = ignored{}, .default_text = "", .help = "no effect yet"},
+    {.name = "MicroService.EndPoint", .to = ignored{}, .default_text = "", .help = "no effect yet"},
+    {.name = "HttpMicroService.Driver", .to = ignored{}, .default_text = "default", .help = "no effect, as in dtm"},
+    {.name = "HttpMicroService.RegistryType", .to = ignored{}, .default_text = "", .help = "no effect, as in dtm"},
+    {.name = "HttpMicroService.RegistryAddress", .to = ignored{}, .default_text = "", .help = "no effect, as in dtm"},
+    {.name = "HttpMicroService.RegistryOptions", .to = ignored{}, .default_text = "{}", .help = "no effect, as in dtm"},
+    {.name = "HttpMicroService.Target", .to = ignored{}, .default_text = "", .help = "no effect, as in dtm"},
+    {.name = "HttpMicroService.EndPoint", .to = ignored{}, .default_text = "", .help = "no effect, as in dtm"},
 
     {.name = "LogLevel", .to = &c::log_level, .default_text = "info", .help = "what is logged, at least; debug has a line for each request", .words = "debug, info, warn, error"},
     {.name = "Log.Outputs", .to = &c::log_outputs, .default_text = "stderr", .help = "stderr, stdout, and files"},
     {.name = "Log.RotationEnable", .to = &c::log_rotation, .default_text = "0", .help = "begin a new file when one is full"},
     {.name = "Log.RotationConfigJSON", .to = &c::log_rotation_config, .default_text = "{}", .help = "maxsize (MB, 100) and maxbackups (files, 100)"},
-    {.name = "TimeZoneOffset", .to = ignored::text, .default_text = "", .help = "refused, unless 0: times are UTC, in the store and in the log", .words = ", 0", .refusal = "times are UTC, in the store and in the log; leave it out"},
+    {.name = "TimeZoneOffset", .to = &c::time_zone_offset, .default_text = "", .help = "how far from UTC times are shown, in the log and in answers, and are understood in the rows that dtm left in MySQL; in the store they are UTC. Empty: UTC, and dtm's rows are in the server's local time"},
 
     {.name = "Weft.Listen", .to = &c::listen, .default_text = "127.0.0.1", .help = "the address to listen at; beyond loopback it takes tokens, client certificates, or Weft.Insecure"},
     {.name = "Weft.BearerTokens", .to = &c::bearer_tokens, .default_text = "", .help = "one of them must come with each request; of at least 16 characters", .shown = secret},
@@ -165,6 +167,29 @@ std::int64_t seconds(key const& k, std::string_view text)
     return number(k, text);
 }
 
+// Hours, as dtm has it; or hours and minutes.
+std::optional<std::chrono::minutes> offset(key const& k, std::string_view text)
+{
+    if (text.empty())
+        return std::nullopt;
+    bool const behind = text.starts_with('-');
+    if (behind || text.starts_with('+'))
+        text.remove_prefix(1);
+    auto const two_digits = [&](std::string_view digits, int most) {
+        int n = 0;
+        auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+        if (digits.empty() || digits.size() > 2 || error != std::errc() || end != digits.data() + digits.size() || n < 0 || n > most)
+            refuse(k);
+        return n;
+    };
+    auto const                 colon = std::min(text.find(':'), text.size());
+    std::chrono::minutes const distance = std::chrono::hours(two_digits(text.substr(0, colon), 14)) +
+                                          std::chrono::minutes(colon == text.size() ? 0 : two_digits(text.substr(colon + 1), 59));
+    if (distance > std::chrono::hours(14))
+        refuse(k);
+    return behind ? -distance : distance;
+}
+
 bool flag(key const& k, std::string const& text)
 {
     auto const word = lower(text);
@@ -251,7 +276,7 @@ std::string allowed(key const& k)
         {
             if (!k.refusal.empty())
                 return "0";
-            return what == ignored::number ? range() : what == ignored::text ? "text" : "anything";
+            return what == ignored{} ? range() : what == ignored{} ? "text" : "anything";
         }
     } const words{range, k};
     return std::visit(words, k.to);
@@ -277,13 +302,8 @@ void set(configuration& values, key const& k, std::string const& text)
         void operator()(std::chrono::seconds configuration::*to) const { values.*to = std::chrono::seconds(seconds(k, text)); }
         void operator()(bool configuration::*to) const { values.*to = flag(k, text); }
         void operator()(std::vector<std::string> configuration::*to) const { values.*to = split(text); }
-        void operator()(ignored what) const
-        {
-            if (!k.refusal.empty() && !is_word_of(k.words, text))
-                throw std::invalid_argument(std::string(k.refusal));
-            if (what == ignored::number)
-                number(k, text);
-        }
+        void operator()(std::optional<std::chrono::minutes> configuration::*to) const { values.*to = offset(k, text); }
+        void operator()(ignored) const { }
     } const put{values, k, text};
     std::visit(put, k.to);
 }
@@ -312,6 +332,10 @@ std::string text_of(configuration const& values, key const& k)
         std::string operator()(std::chrono::seconds configuration::*from) const { return std::to_string((values.*from).count()); }
         std::string operator()(bool configuration::*from) const { return values.*from ? "true" : "false"; }
         std::string operator()(std::vector<std::string> configuration::*from) const { return joined(values.*from); }
+        std::string operator()(std::optional<std::chrono::minutes> configuration::*from) const
+        {
+            return values.*from ? weft::detail::utc_offset_text(*(values.*from)) : "";
+        }
         std::string operator()(ignored) const { return std::string(k.default_text); }
     } const get{values, k};
     return std::visit(get, k.to);

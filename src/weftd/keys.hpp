@@ -9,18 +9,15 @@
 
 namespace weftd {
 
-// Of a key without effect: what it must look like all the same.
-enum class ignored
-{
-    text,
-    number,
-    anything
-};
+// A key without effect, whatever its value is.
+struct ignored
+{ };
 
 struct key
 {
     using target = std::variant<std::string configuration::*, std::int64_t configuration::*, std::chrono::seconds configuration::*,
-                                bool configuration::*, std::vector<std::string> configuration::*, ignored>;
+                                bool configuration::*, std::vector<std::string> configuration::*,
+                                std::optional<std::chrono::minutes> configuration::*, ignored>;
 
     enum class secrecy
     {
@@ -40,7 +37,6 @@ struct key
     bool         or_zero = false;  // 0 is allowed besides
 
     secrecy          shown = secrecy::open;
-    std::string_view refusal{};  // why no value but the default is taken
 };
 
 std::span<key const> keys();

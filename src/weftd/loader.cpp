@@ -160,10 +160,9 @@ private:
 
     void value(key const& k, YAML::Node const& node, std::string const& where)
     {
-        auto const* const what = std::get_if<ignored>(&k.to);
         if (node.IsNull())  // "Host:" and nothing more: as if it were not there
             return;
-        if (what && *what == ignored::anything)
+        if (std::holds_alternative<ignored>(k.to))
             return without_effect(k, where);
         if (node.IsScalar())
             return take(k, node.Scalar(), where);
@@ -201,8 +200,7 @@ private:
 
     void without_effect(key const& k, std::string const& where)
     {
-        if (k.refusal.empty())
-            out_.warnings.push_back(where + ": " + std::string(k.name) + " has " + std::string(k.help));
+        out_.warnings.push_back(where + ": " + std::string(k.name) + " has " + std::string(k.help));
     }
 
     std::string              file_;

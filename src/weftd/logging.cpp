@@ -1,5 +1,7 @@
 #include "src/weftd/logging.hpp"
 
+#include <weft/detail/utc_offset.hpp>
+
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/rotating_file_sink.h>
@@ -21,6 +23,29 @@ spdlog::sink_ptr sink_for(std::string const& output, configuration const& values
     return std::make_shared<spdlog::sinks::rotating_file_sink_mt>(output, r.megabytes << 20, r.files);
 }
 
+// Lines with the time so far from UTC.
+class at_offset final : public spdlog::formatter
+{
+public:
+    explicit at_offset(std::chrono::minutes offset)
+        : offset_(offset)
+        , lines_("%Y-%m-%dT%H:%M:%S.%e" + (offset.count() == 0 ? "Z" : weft::detail::utc_offset_text(offset)) + " %l %v",
+                 spdlog::pattern_time_type::utc)
+    { }
+
+    void format(spdlog::details::log_msg const& line, spdlog::memory_buf_t& to) override
+    {
+        auto moved = line;
+        moved.time += offset_;
+        lines_.format(moved, to);
+    }
+    std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<at_offset>(offset_); }
+
+private:
+    std::chrono::minutes      offset_;
+    spdlog::pattern_formatter lines_;
+};
+
 }  // namespace
 
 std::shared_ptr<spdlog::logger> make_logger(configuration const& values, bool debug)
@@ -30,7 +55,7 @@ try
     for (auto const& output : values.log_outputs)
         sinks.push_back(sink_for(output, values));
     auto logger = std::make_shared<spdlog::logger>("weftd", sinks.begin(), sinks.end());
-    logger->set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
+    logger->set_formatter(std::make_unique<at_offset>(values.time_zone_offset.value_or(std::chrono::minutes(0))));
     logger->set_level(debug ? spdlog::level::debug : spdlog::level::from_str(values.log_level));
     logger->flush_on(spdlog::level::info);
     return logger;

@@ -1,4 +1,4 @@
-// The log: to stderr, stdout and files, in UTC.
+// The log: to stderr, stdout and files, in UTC or so far from it as TimeZoneOffset says.
 #pragma once
 
 #include "src/weftd/configuration.hpp"

@@ -8,6 +8,7 @@ std::unique_ptr<weft::store> open_store(configuration const& values, weft::store
 {
     if (!values.relocated.empty())
         options.relocated = values.relocated == "moved" ? weft::relocation::moved : weft::relocation::cloned;
+    options.dtm_utc_offset = values.time_zone_offset;
     try
     {
         return weft::open_store(store_url(values), std::move(options));

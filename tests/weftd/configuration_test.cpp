@@ -131,7 +131,6 @@ TEST(Configuration, RefusesWhatIsWrongWithFileLineAndWhatIsAllowed)
          "conf.yml:1: RetryInterval: \"9999999999999999d\" is not allowed: 10 or more, in seconds (or 5m, 12h, 30d)"},
         {"HttpPort: 65536", "conf.yml:1: HttpPort: \"65536\" is not allowed: 0 to 65535"},
         {"HttpPort: 80 80", "conf.yml:1: HttpPort: \"80 80\" is not allowed: 0 to 65535"},
-        {"GrpcPort: x", "conf.yml:1: GrpcPort: \"x\" is not allowed: 0 or more"},
         {"LogLevel: verbose", "conf.yml:1: LogLevel: \"verbose\" is not allowed: debug, info, warn, error"},
         {"LogLevel: 'debug, info'", "conf.yml:1: LogLevel: \"debug, info\" is not allowed: debug, info, warn, error"},
         {"LogLevel: [info]", "conf.yml:1: LogLevel: is a list; allowed: debug, info, warn, error"},
@@ -140,7 +139,10 @@ TEST(Configuration, RefusesWhatIsWrongWithFileLineAndWhatIsAllowed)
         {"Weft:\n  Insecure: perhaps", "conf.yml:2: Weft.Insecure: \"perhaps\" is not allowed: true, false, 1 or 0"},
         {"Weft:\n  Retention: 5", "conf.yml:2: Weft.Retention: \"5\" is not allowed: 0, or 60 or more, in seconds (or 5m, 12h, 30d)"},
         {"Weft:\n  BranchUrls: [[a]]", "conf.yml:2: Weft.BranchUrls: its elements are texts without commas"},
-        {"TimeZoneOffset: 8", "conf.yml:1: TimeZoneOffset: \"8\" is not allowed: times are UTC, in the store and in the log; leave it out"},
+        {"TimeZoneOffset: 15", "conf.yml:1: TimeZoneOffset: \"15\" is not allowed: hours from -14 to +14, such as +8, or +5:30"},
+        {"TimeZoneOffset: '+14:01'", "conf.yml:1: TimeZoneOffset: \"+14:01\" is not allowed: hours from -14 to +14, such as +8, or +5:30"},
+        {"TimeZoneOffset: Asia/Shanghai",
+         "conf.yml:1: TimeZoneOffset: \"Asia/Shanghai\" is not allowed: hours from -14 to +14, such as +8, or +5:30"},
         // keys
         {"RetryIntervall: 10", "conf.yml:1: RetryIntervall: there is no such key; did you mean RetryInterval?"},
         {"retryinterval: 10", "conf.yml:1: retryinterval: there is no such key; did you mean RetryInterval?"},
@@ -268,11 +270,36 @@ TEST(Configuration, WarnsOfWhatHasNoEffect)
                             "conf.yml:3: MicroService.Driver has no effect yet: branches are addresses",
                             "conf.yml:4: HttpMicroService.RegistryOptions has no effect, as in dtm",
                             "conf.yml:5: Store.Driver: boltdb is taken for sqlite: the file is weft.db, and a file of dtm's is not read"));
-    EXPECT_THAT(weftd::load("TimeZoneOffset: 0\n", "conf.yml", world().get()).warnings, IsEmpty());
     EXPECT_THAT(
         weftd::load("Weft: {Listen: 0.0.0.0, Insecure: true}\n", "conf.yml", world().get()).warnings,
         ElementsAre("conf.yml:1: Weft.Insecure: whoever reaches 0.0.0.0 may do everything",
                     "conf.yml:1: Weft.Listen: without Weft.BranchUrls clients can have any address called that this machine reaches"));
+}
+
+TEST(Configuration, WarnsOfWhatHasNoEffectWhateverItsValueIs)
+{
+    auto const warnings =
+        weftd::load("GrpcPort: x\nUpdateBranchSync: true\nMicroService: {Target: [a, b]}\n", "conf.yml", world().get()).warnings;
+    EXPECT_THAT(warnings, ElementsAre(StartsWith("conf.yml:1: GrpcPort has no effect"), StartsWith("conf.yml:2: UpdateBranchSync has no effect"),
+                                      StartsWith("conf.yml:3: MicroService.Target has no effect")));
+}
+
+TEST(Configuration, ReadsHowFarTimesAreFromUtc)
+{
+    auto const offset = [](std::string const& text) {
+        auto const all = weftd::load("TimeZoneOffset: " + text + "\n", "conf.yml", world().get());
+        EXPECT_THAT(all.warnings, IsEmpty()) << text;
+        return all.values.time_zone_offset;
+    };
+    EXPECT_EQ(offset("'+8'"), 8h);
+    EXPECT_EQ(offset("8"), 8h);
+    EXPECT_EQ(offset("0"), 0h);
+    EXPECT_EQ(offset("-3"), -3h);
+    EXPECT_EQ(offset("'+5:30'"), 330min);
+    EXPECT_EQ(offset("'-03:30'"), -210min);
+    EXPECT_EQ(offset("''"), std::nullopt);
+    EXPECT_THAT(weftd::print(weftd::load("TimeZoneOffset: '+8'\n", "conf.yml", world().get())),
+                HasSubstr("TimeZoneOffset: \"+08:00\"  # conf.yml:1\n"));
 }
 
 TEST(Configuration, ReadsTokensFromAFile)

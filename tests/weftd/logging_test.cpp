@@ -46,6 +46,24 @@ TEST(Logging, WritesLinesInUtcFromTheLevelOn)
     EXPECT_THAT(content(dir.file("a.log")), HasSubstr("debug everything"));
 }
 
+TEST(Logging, ShowsTimesAtTheirOffset)
+{
+    temporary_directory dir;
+    auto                values = to(dir.file("a.log"));
+    auto const          hour_at = [&](std::optional<std::chrono::minutes> offset, char const* file) {
+        values.log_outputs = {dir.file(file)};
+        values.time_zone_offset = offset;
+        weftd::make_logger(values, true)->warn("now");
+        auto const line = content(dir.file(file));
+        return std::make_pair(std::stoi(line.substr(11, 2)), line.substr(23));
+    };
+    auto const [here, utc] = hour_at(std::nullopt, "utc.log");
+    auto const [there, ahead] = hour_at(std::chrono::hours(8), "ahead.log");
+    EXPECT_EQ(utc, "Z warning now\n");
+    EXPECT_EQ(ahead, "+08:00 warning now\n");
+    EXPECT_THAT((there - here + 24) % 24, AnyOf(8, 9));  // or the hour has just ended
+}
+
 TEST(Logging, BeginsANewFileWhenOneIsFull)
 {
     temporary_directory dir;

@@ -1,5 +1,6 @@
 #include "src/store/sql/dtm_tables.hpp"
 
+#include <weft/detail/utc_offset.hpp>
 #include <weft/errors.hpp>
 
 #include <algorithm>
@@ -172,13 +173,17 @@ void present_tables::refuse_strangers(std::string const& name) const
 
 namespace {
 
-// dtm writes the local time of the server, since it compares it with the server's NOW(); weft's sessions are UTC.
-void turn_times_to_utc(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name)
+// dtm writes its own local time, which is that of the server unless its TimeZoneOffset says another one; weft's sessions are UTC.
+void turn_times_to_utc(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name,
+                       std::optional<std::chrono::minutes> utc_offset)
 {
     std::string     zone;
     int             january = 0, july = 0;
     soci::indicator known = soci::i_null;
-    session.sql() << "SELECT @@global.time_zone", soci::into(zone);
+    if (utc_offset)
+        zone = detail::utc_offset_text(*utc_offset);
+    else
+        session.sql() << "SELECT @@global.time_zone", soci::into(zone);
     auto const in_utc = [zone = d.literal(zone)](std::string const& time) { return "CONVERT_TZ(" + time + ", " + zone + ", '+00:00')"; };
     auto const seconds = [&](std::string const& time) { return "TIMESTAMPDIFF(SECOND, " + time + ", " + in_utc(time) + ")"; };
     session.sql() << "SELECT " + seconds("TIMESTAMP'2020-01-01 12:00:00'") + ", COALESCE(" + seconds("TIMESTAMP'2020-07-01 12:00:00'") +
@@ -203,10 +208,11 @@ void turn_times_to_utc(detail::server_session& session, dialect const& d, table_
 
 }  // namespace
 
-void take_over_rows(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name)
+void take_over_rows(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name,
+                    std::optional<std::chrono::minutes> utc_offset)
 {
     if (session.kind() == detail::server_kind::mysql)
-        turn_times_to_utc(session, d, tables, name);
+        turn_times_to_utc(session, d, tables, name, utc_offset);
     auto const open = std::string(" AND ") + unfinished;
     change(session.sql(), "UPDATE " + tables.global + " SET owner = '' WHERE owner <> ''" + open);
     change(session.sql(), "UPDATE " + tables.global + " SET next_cron_time = " + d.now() + " WHERE next_cron_time IS NULL" + open);

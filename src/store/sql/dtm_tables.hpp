@@ -3,7 +3,9 @@
 
 #include "src/store/sql/dialect.hpp"
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace weft {
@@ -34,8 +36,9 @@ private:
 };
 
 // Rows of tables that dtm wrote to until now: nobody owns what is unfinished, all of it is due at some time, and times are UTC. Once, in the
-// local transaction that says so.
-void take_over_rows(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name);
+// local transaction that says so. `utc_offset`: how far from UTC the times are; null: the server's local time.
+void take_over_rows(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name,
+                    std::optional<std::chrono::minutes> utc_offset);
 
 }  // namespace sql_store
 }  // namespace v0

@@ -27,6 +27,7 @@ std::unique_ptr<store> open_on_server(std::string const& url, store_options opti
     server.session.take(server.url);
     server.clock = std::move(options.clock);
     server.relocated = options.relocated;
+    server.dtm_utc_offset = options.dtm_utc_offset;
     std::erase_if(server.url.options, [&](auto const& option) {
         if (option.first == "table_prefix")
             server.table_prefix = option.second;

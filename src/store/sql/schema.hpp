@@ -8,6 +8,8 @@
 
 #include <soci/soci.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 
 namespace weft {
@@ -21,8 +23,9 @@ inline constexpr int schema_version = 1;
 // Errors: store_error if the database asks for a newer reader, or refuses.
 void migrate_sqlite(soci::session& sql, std::string const& name);
 
-// The same on a server, where each name has a prefix.
-void migrate_server(detail::server_session& session, dialect const& dialect, std::string const& prefix, std::string const& name);
+// The same on a server, where each name has a prefix. `dtm_utc_offset` is that of `store_options`.
+void migrate_server(detail::server_session& session, dialect const& dialect, std::string const& prefix, std::string const& name,
+                    std::optional<std::chrono::minutes> dtm_utc_offset);
 
 // Whether the tables are there and need nothing. Errors: as of `migrate_server`.
 bool is_migrated(detail::server_session& session, dialect const& dialect, std::string const& prefix, std::string const& name);

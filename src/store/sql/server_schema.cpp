@@ -52,13 +52,15 @@ std::string without_comments(std::string_view script)
 class schema
 {
 public:
-    schema(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
+    schema(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name,
+           std::optional<std::chrono::minutes> dtm_utc_offset = {})
         : session_(session)
         , dialect_(d)
         , prefix_(prefix)
         , tables_(prefix)
         , name_(name)
         , postgres_(session.kind() == detail::server_kind::postgres)
+        , dtm_utc_offset_(dtm_utc_offset)
     { }
 
     // 0: there is none.
@@ -124,7 +126,7 @@ private:
             run(postgres_ ? postgres_dtm : mysql_dtm);
         else if (!postgres_)
             run(mysql_001);
-        take_over_rows(session_, dialect_, tables_, name_);
+        take_over_rows(session_, dialect_, tables_, name_, dtm_utc_offset_);
         return true;
     }
 
@@ -169,6 +171,8 @@ private:
     table_names             tables_;
     std::string const&      name_;
     bool                    postgres_;
+
+    std::optional<std::chrono::minutes> dtm_utc_offset_;
 };
 
 int checked_version(schema& s, std::string const& name)
@@ -189,9 +193,10 @@ bool is_migrated(detail::server_session& session, dialect const& d, std::string 
     return version >= schema_version;
 }
 
-void migrate_server(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name)
+void migrate_server(detail::server_session& session, dialect const& d, std::string const& prefix, std::string const& name,
+                    std::optional<std::chrono::minutes> dtm_utc_offset)
 {
-    schema s(session, d, prefix, name);
+    schema s(session, d, prefix, name, dtm_utc_offset);
     s.lock();
     int const version = checked_version(s, name);  // another process may have been quicker
     for (auto const& m : server_migrations())

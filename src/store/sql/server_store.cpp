@@ -321,7 +321,7 @@ private:
         auto patient = options_.session;
         patient.statement_timeout = std::chrono::milliseconds(0);
         session = std::make_unique<detail::server_session>(options_.url, patient, detail::server_session::purpose::store);
-        migrate_server(*session, dialect_, options_.table_prefix, options_.url.describe());
+        migrate_server(*session, dialect_, options_.table_prefix, options_.url.describe(), options_.dtm_utc_offset);
         session.reset();
         return connection::session_for(options_);
     }

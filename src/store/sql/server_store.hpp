@@ -16,6 +16,8 @@ struct server_store_options
     std::string                  table_prefix;
     std::shared_ptr<weft::clock> clock;  // null: the server's own
     relocation                   relocated = relocation::unsaid;
+
+    std::optional<std::chrono::minutes> dtm_utc_offset;  // store_options::dtm_utc_offset
 };
 
 // Connects, and creates or upgrades the tables. Errors: store_error naming the server and what is wrong.

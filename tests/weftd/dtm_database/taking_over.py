@@ -156,8 +156,8 @@ class Mysql:
         self.command("DROP DATABASE dtm; DROP DATABASE dtm_barrier; SET GLOBAL time_zone = 'SYSTEM'", "mysql")
 
 
-class TakingOver:
-    """Of one kind of server."""
+class Served:
+    """weftd on a database that `made` makes, and participants."""
 
     def setUp(self):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="taking-over-"))
@@ -178,7 +178,7 @@ class TakingOver:
         self.database.run(re.sub(r"\{(-?\d+)s\}", written, (HERE / "rows.sql").read_text()).replace("{url}", self.participants.url))
 
     def start(self, wait=True, **variables):
-        (self.home / "conf.yml").write_text(self.database.configuration() + "HttpPort: 0\n")
+        (self.home / "conf.yml").write_text(self.database.configuration() + "\nHttpPort: 0\n")
         self.log = self.home / "log"
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
         with open(self.log, "wb") as log:
@@ -228,7 +228,9 @@ class TakingOver:
         return (self.database.rows(f"SELECT {GLOBAL}, {times(TIMES)} FROM trans_global WHERE gid LIKE '{like}' ORDER BY id"),
                 self.database.rows(f"SELECT {BRANCH}, bin_data, {times(TIMES[:4])} FROM trans_branch_op WHERE gid LIKE '{like}' ORDER BY id"))
 
-    # --- the tests -------------------------------------------------------------------------------------------------
+
+class TakingOver(Served):
+    """Of one kind of server."""
 
     def test_what_was_unfinished_ends_as_it_should(self):
         self.participants.answers["/msg/not-meant"] = 409
@@ -476,6 +478,62 @@ class OnMysqlInShanghai(OnAnyMysql, unittest.TestCase):
 
     def made(self):
         return Mysql("+08:00", 8)
+
+
+class MysqlOfTheUser(Mysql):
+    """A server with the tables of the user's own scripts, as his conf.yml wants it; its address apart."""
+    SCRIPTS = HERE / "users_own"
+
+    def __init__(self):
+        super().__init__("+00:00", 8)
+        for script in ("dtmsvr.sql", "dtm_barrier.sql", "dtm_busi.sql"):
+            self.command((self.SCRIPTS / script).read_text(), "mysql")
+        self.command("CREATE USER root@'127.0.0.1' IDENTIFIED BY '123456'; GRANT ALL ON *.* TO root@'127.0.0.1'", "mysql")
+
+    def configuration(self):
+        text = (self.SCRIPTS / "conf.yml").read_text()
+        for line, instead in (("  Port: 3306\n", f"  Port: {urllib.parse.urlsplit(self.url).port}\n"), ("HttpPort: 36789\n", "")):
+            assert line in text
+            text = text.replace(line, instead, 1)
+        return text
+
+    def remove(self):
+        self.command("DROP USER root@'127.0.0.1'; DROP DATABASE dtm_busi", "mysql")
+        super().remove()
+
+
+class AsTheUserHasIt(Served, unittest.TestCase):
+    """His conf.yml and his scripts as they stand: TimeZoneOffset +8 on a server whose own zone is UTC, a registry that is not there, debug."""
+    made = MysqlOfTheUser
+
+    def test_it_starts_and_shows_his_times(self):
+        process = self.start()
+        log = self.log.read_text()
+        for key in ("MicroService.Driver", "MicroService.Target", "GrpcPort", "JsonRpcPort", "Store.MaxOpenConns", "UpdateBranchAsyncGoroutineNum"):
+            self.assertRegex(log, rf"warning conf\.yml:\d+: {re.escape(key)} has no effect")
+        self.assertRegex(log, r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+08:00 info listening on ")
+        self.assertNotRegex(log, r"(?m)^\S+Z ")
+        self.post("submit", gid="new", trans_type="saga", steps=[{"action": self.participants.url + "/new", "compensate": ""}], payloads=["{}"],
+                  wait_result=True)
+        times = [self.query("new")["transaction"][t] for t in ("create_time", "finish_time")]
+        times += [self.query("new")["branches"][1]["finish_time"], self.ask("GET", "all?limit=1")[1]["transactions"][0]["create_time"]]
+        for shown in times:
+            self.assertRegex(shown, r"\+08:00$")
+            self.assertLess(abs(datetime.datetime.fromisoformat(shown).timestamp() - time.time()), 30)
+        [[kept]] = self.database.rows(f"SELECT {self.database.epoch('create_time')} FROM trans_global WHERE gid = 'new'")
+        self.assertLess(abs(int(kept) - time.time()), 30)
+        self.stop(process)
+
+    def test_what_his_dtm_wrote_is_read_at_his_offset(self):
+        self.fill()
+        before = self.snapshot("done-%", 8 * 3600)
+        process = self.start()
+        self.ends("msg-delayed", "succeed")
+        [delayed] = [c for c in self.participants.calls if c["gid"] == "msg-delayed"]
+        self.assertGreaterEqual(delayed["time"], int(self.filled) + 3)
+        self.assertEqual((self.status("tcc-young"), self.status("saga-later")), ("prepared", "submitted"))
+        self.stop(process)
+        self.assertEqual(self.snapshot("done-%"), before)
 
 
 if __name__ == "__main__":
