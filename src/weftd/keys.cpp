@@ -272,12 +272,11 @@ std::string allowed(key const& k)
         std::string operator()(std::chrono::seconds configuration::*) const { return range() + ", in seconds (or 5m, 12h, 30d)"; }
         std::string operator()(bool configuration::*) const { return "true, false, 1 or 0"; }
         std::string operator()(std::vector<std::string> configuration::*) const { return "a list, or text with commas"; }
-        std::string operator()(ignored what) const
+        std::string operator()(std::optional<std::chrono::minutes> configuration::*) const
         {
-            if (!k.refusal.empty())
-                return "0";
-            return what == ignored{} ? range() : what == ignored{} ? "text" : "anything";
+            return "hours from -14 to +14, such as +8, or +5:30";
         }
+        std::string operator()(ignored) const { return "anything"; }
     } const words{range, k};
     return std::visit(words, k.to);
 }
