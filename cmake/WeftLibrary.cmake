@@ -176,6 +176,7 @@ function(weft_install_package)
         ${PROJECT_BINARY_DIR}/package/weft-config.cmake
         ${PROJECT_BINARY_DIR}/package/weft-config-version.cmake
         ${PROJECT_SOURCE_DIR}/cmake/FindSOCI.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/weft-lint.cmake
         DESTINATION ${WEFT_CMAKE_DIR})
     install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/lint-coroutines
         DESTINATION ${CMAKE_INSTALL_DATADIR}/weft)     # users write coroutines, too

@@ -263,14 +263,21 @@ bool workflow_attempt::read_answer(branch_call& call)
     }
 }
 
-void workflow_attempt::forgotten(branch_call const& call) noexcept
+void workflow_attempt::forgotten(branch_call const& call) noexcept { made_and_dropped("a branch \"" + call.name + '"', call.where); }
+
+void workflow_attempt::forgotten(std::source_location const& where) noexcept
+{
+    made_and_dropped(std::string("a part of itself, ") + where.function_name() + ',', where);
+}
+
+void workflow_attempt::made_and_dropped(std::string const& what, std::source_location const& where)
 {
     // A frame that is destroyed drops what is in it.
     if (!body_runs_ || collecting_ || stop_body_)
         return;
     stop_body_ = true;
-    pause_reason_ = "the body made a branch \"" + call.name + "\" and did not await it (" + file_name(call.where.file_name()) + ':' +
-                    std::to_string(call.where.line()) + "): it would not happen";
+    pause_reason_ = "the body made " + what + " and did not await it (" + file_name(where.file_name()) + ':' +
+                    std::to_string(where.line()) + "): it would not happen";
 }
 
 void workflow_attempt::mismatch(branch_call const* asked, recorded_branch const* recorded)

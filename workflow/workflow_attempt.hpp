@@ -90,6 +90,7 @@ private:
     bool                                  ask(branch_call& call) override;
     void                                  wait(std::coroutine_handle<> body) noexcept override { suspended_ = body; }
     void                                  forgotten(branch_call const& call) noexcept override;
+    void                                  forgotten(std::source_location const& where) noexcept override;
     std::chrono::system_clock::time_point now() const noexcept override;
     std::string                           uuid() override;
     std::uint64_t                         random() override;
@@ -105,6 +106,7 @@ private:
 
     bool                replay(branch_call& call, recorded_branch const& recorded);
     bool                read_answer(branch_call& call);
+    void                made_and_dropped(std::string const& what, std::source_location const& where);
     void                mismatch(branch_call const* asked, recorded_branch const* recorded);
     void                drive(std::coroutine_handle<> body);
     void                body_ended();

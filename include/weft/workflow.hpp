@@ -34,17 +34,18 @@ inline namespace v0 {
 /// The return type of a workflow body, and of coroutines that a body is made of.
 ///
 /// A body takes `weft::context&`, then the services bound by `engine::add` by reference, then at most one input by value. It may
-/// await another `workflow<U>` as a part of itself: same transaction, same branch numbers.
+/// await another `workflow<U>` as a part of itself: same transaction, same branch numbers. A part, or a branch, that a body makes and does
+/// not await pauses the transaction: it would not happen.
 /// Lifetimes: owns the coroutine's frame. Thread safety: one strand at a time.
 template <class T>
-class [[nodiscard]] workflow
+class [[nodiscard("co_await it: a part of a workflow that is not awaited does not happen")]] [[gnu::warn_unused]] workflow
 {
 public:
     using promise_type = detail::workflow_promise<T>;
     using handle_type = std::coroutine_handle<promise_type>;
 
     explicit workflow(handle_type h) noexcept : coroutine_(h) { }
-    workflow(workflow&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) { }
+    workflow(workflow && other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) { }
     workflow& operator=(workflow&& other) noexcept
     {
         std::swap(coroutine_, other.coroutine_);
@@ -52,8 +53,10 @@ public:
     }
     ~workflow()
     {
-        if (coroutine_)
-            coroutine_.destroy();
+        if (!coroutine_)
+            return;
+        coroutine_.promise().dropped();
+        coroutine_.destroy();
     }
 
     bool await_ready() const noexcept { return false; }
@@ -65,6 +68,7 @@ public:
         if (!coroutine_)
             detail::throw_awaited_twice();
         auto& p = coroutine_.promise();
+        p.awaited_ = true;
         p.parent_ = parent;
         p.parent_promise_ = &parent.promise();
         coroutine_.resume();
@@ -172,6 +176,8 @@ public:
     std::uint64_t random() { return core_.random(); }
 
 private:
+    friend class detail::workflow_promise_base;
+
     template <class First, class... Ops, class... Args>
     auto make(detail::verb v, named name, std::tuple<Ops...> ops, Args&&... args)
     {
@@ -242,17 +248,21 @@ private:
     F        f_;
 };
 
+inline void workflow_promise_base::keep(context& c) noexcept { core_ = &c.core_; }
+
 template <class T>
-workflow<T> workflow_promise<T>::get_return_object() noexcept
+workflow<T> workflow_promise<T>::get_return_object(std::source_location where) noexcept
 {
     auto const handle = std::coroutine_handle<workflow_promise>::from_promise(*this);
     frame_ = handle.address();
+    where_ = where;
     return workflow<T>(handle);
 }
-inline workflow<void> workflow_promise<void>::get_return_object() noexcept
+inline workflow<void> workflow_promise<void>::get_return_object(std::source_location where) noexcept
 {
     auto const handle = std::coroutine_handle<workflow_promise>::from_promise(*this);
     frame_ = handle.address();
+    where_ = where;
     return workflow<void>(handle);
 }
 

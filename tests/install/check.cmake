@@ -43,6 +43,13 @@ run("configure the consumer" ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consu
 run("build the consumer" ${CMAKE_COMMAND} --build ${WORK}/consumer --parallel 1)
 run("run the consumer" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib ${WORK}/consumer/consumer)
 
+# The linter, as a part of the build.
+execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK}/consumer --parallel 1 --target forgetful RESULT_VARIABLE status
+    OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(status EQUAL 0 OR NOT output MATCHES "forgetful.cpp:9: forgotten: asked")
+    message(FATAL_ERROR "weft_lint_coroutines let a forgotten co_await pass (${status}):\n${output}")
+endif()
+
 # Examples, as their READMEs say: copied out, against the installed package.
 foreach(example stock shop)
     file(REMOVE_RECURSE ${WORK}/${example})

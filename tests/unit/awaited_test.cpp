@@ -114,6 +114,7 @@ struct service
     int n = 0;
 };
 int  use(service& s) { return ++s.n; }
+void refuses() { throw weft::failure("no"); }
 int  keep(service& s, int n) { return s.n = n; }
 void drop(service&, int) { }
 
@@ -199,6 +200,132 @@ TEST(Awaited, ThatAwaitsSomethingTwicePauses)
     env.finish();
     EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("was awaited a second time"));
     EXPECT_THAT(env.query("g2")->paused_reason, HasSubstr("was awaited a second time"));
+}
+
+// What each of these makes is never awaited: it would not happen, and nobody would hear of it.
+struct forgetful
+{
+    int version = 1;
+};
+
+weft::workflow<int> forgets(weft::context& wf, service& s, forgetful& f)
+{
+    if (f.version == 1)
+    {
+        // weft-lint: ok it is to be forgotten
+        [[maybe_unused]] auto money = wf.saga("keep", weft::with(s, &keep), weft::with(s, &drop), 4);
+        co_await wf.step("use", weft::with(s, &use));
+        co_return 1;
+    }
+    if (f.version == 2)
+    {
+        [[maybe_unused]] auto part = a_part(wf, s);  // weft-lint: ok it is to be forgotten
+        co_await wf.step("use", weft::with(s, &use));
+        co_return 2;
+    }
+    if (f.version == 3)
+        static_cast<void>(a_part(wf, s));
+    else if (f.version == 4)
+        static_cast<void>(weft::as_outcome(wf.step("use", weft::with(s, &use))));
+    else if (f.version == 5)
+    {
+        std::vector<weft::workflow<int>> parts;
+        parts.push_back(a_part(wf, s));
+        parts.push_back(a_part(wf, s));
+        auto first = std::move(parts.front());
+        co_await std::move(first);
+    }
+    co_await wf.step("use", weft::with(s, &use));
+    co_return 0;
+}
+
+class Forgotten : public ::testing::Test
+{
+protected:
+    Forgotten() { env.add("forgets", &forgets, std::ref(outside), std::ref(code)); }
+
+    std::string pause_of(int version)
+    {
+        code.version = version;
+        auto const gid = "g" + std::to_string(version);
+        env.submit("forgets", gid);
+        env.finish();
+        EXPECT_EQ(env.query(gid)->status, weft::status::prepared) << "it must not commit";
+        return env.query(gid)->paused_reason;
+    }
+
+    service     outside;
+    forgetful   code;
+    environment env;
+};
+
+TEST_F(Forgotten, BranchPausesAtTheEndOfTheBody)
+{
+    EXPECT_THAT(pause_of(1), ::testing::StartsWith("the body made a branch \"keep\" and did not await it (awaited_test.cpp:"));
+    EXPECT_EQ(outside.n, 1);
+    EXPECT_THAT(pause_of(4), ::testing::StartsWith("the body made a branch \"use\" and did not await it (awaited_test.cpp:"));
+}
+
+TEST_F(Forgotten, PartPausesAndIsNamed)
+{
+    for (int version : {2, 3, 5})
+    {
+        auto const reason = pause_of(version);
+        EXPECT_THAT(reason, ::testing::StartsWith("the body made a part of itself, ")) << version;
+        EXPECT_THAT(reason, HasSubstr("a_part(")) << version;
+        EXPECT_THAT(reason, HasSubstr("and did not await it (awaited_test.cpp:")) << version;
+    }
+}
+
+TEST_F(Forgotten, IsSaidAgainOnReplayAndMendedByNewCode)
+{
+    auto const reason = pause_of(2);
+    env.crash();
+    env.resume("g2");
+    env.finish();
+    EXPECT_EQ(env.query("g2")->paused_reason, reason);
+    EXPECT_THAT(calls_of(env, "use"), ::testing::SizeIs(1));
+    code.version = 0;
+    env.resume("g2");
+    EXPECT_EQ(env.execute<int>("forgets", "g2").value(), 0);
+}
+
+weft::workflow<int> is_passed(weft::context& wf, service& s, forgetful& f)
+{
+    try
+    {
+        auto part = a_part(wf, s);
+        if (f.version == 1)
+            throw std::runtime_error("a failure of no branch");
+        co_await wf.step("no", &refuses);
+        co_return co_await std::move(part);
+    }
+    catch (std::runtime_error const&)
+    { }
+    co_return 7;
+}
+
+// A frame that ends for another reason drops what is in it, and says nothing.
+TEST(Part, ThatAnExceptionOrTheEndOfAnAttemptPassesIsNotForgotten)
+{
+    service     outside;
+    forgetful   code;
+    environment env;
+    env.add("is-passed", &is_passed, std::ref(outside), std::ref(code));
+    EXPECT_EQ(env.execute<int>("is-passed", "g1").value(), 7);
+    code.version = 2;
+    EXPECT_EQ(env.execute<int>("is-passed", "g2").value(), 7);
+    env.on("no").hangs().is_ongoing().times(2).throws("down").times(9).fails("no");
+    env.submit("is-passed", "g3");
+    env.settle();
+    env.crash();
+    env.finish();
+    EXPECT_EQ(env.query("g3")->status, weft::status::succeed) << env.query("g3")->paused_reason;
+    env.on("no").hangs();
+    env.submit("is-passed", "g4");
+    env.settle();
+    env.stop(0ms);
+    EXPECT_THAT(env.query("g4")->paused_reason, IsEmpty());
 }
 
 }  // namespace

@@ -271,7 +271,7 @@ weft::workflow<int> catches_all(weft::context& wf, deployed& d)
             co_await wf.step("read", &takes_text, latin1());
         else if (d.version == 6)
         {
-            auto forgotten = wf.step("read", &a_number);
+            [[maybe_unused]] auto forgotten = wf.step("read", &a_number);  // weft-lint: ok it is to be forgotten
             x = 6;
         }
         else if (d.version == 7)

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 
 namespace weft {
@@ -20,6 +21,7 @@ inline namespace v0 {
 
 template <class T>
 class workflow;
+class context;
 
 namespace detail {
 
@@ -34,6 +36,9 @@ public:
 
     /// The body has made a branch and dropped it without awaiting it.
     virtual void forgotten(branch_call const& call) noexcept = 0;
+
+    /// The same with a part of itself. `where` names the part: where its coroutine is written.
+    virtual void forgotten(std::source_location const& where) noexcept = 0;
 
     virtual std::string const&                    gid() const noexcept = 0;
     virtual std::chrono::system_clock::time_point now() const noexcept = 0;
@@ -71,9 +76,9 @@ public:
     void expected_by(branch_call&) noexcept { }
 };
 
-/// What a verb returns. Awaiting it performs the branch, or reads it from the journal.
+/// What a verb returns. Awaiting it performs the branch, or reads it from the journal. (warn_unused: so does a variable that nobody awaits.)
 template <class T>
-class [[nodiscard("co_await it: a branch that is not awaited does not happen")]] branch_awaitable
+class [[nodiscard("co_await it: a branch that is not awaited does not happen")]] [[gnu::warn_unused]] branch_awaitable
 {
 public:
     branch_awaitable(attempt_core & core, boost::intrusive_ptr<branch_call> call) noexcept
@@ -129,10 +134,10 @@ private:
 
 /// The same with the failure as a value.
 template <class T>
-class [[nodiscard]] outcome_awaitable
+class [[nodiscard("co_await it: a branch that is not awaited does not happen")]] [[gnu::warn_unused]] outcome_awaitable
 {
 public:
-    explicit outcome_awaitable(branch_awaitable<T>&& b) noexcept : branch_(std::move(b)) { }
+    explicit outcome_awaitable(branch_awaitable<T> && b) noexcept : branch_(std::move(b)) { }
 
     boost::intrusive_ptr<branch_call> const& call() const noexcept { return branch_.call(); }
 
@@ -221,14 +226,32 @@ public:
 
     std::exception_ptr const& error() const noexcept { return error_; }
 
+    /// Its owner lets go of it. A part that nobody has awaited would not happen; an exception that passes drops what it passes.
+    void dropped() const noexcept
+    {
+        if (core_ && !awaited_ && std::uncaught_exceptions() <= exceptions_)
+            core_->forgotten(where_);
+    }
+
+    bool                         awaited_ = false;
     std::coroutine_handle<>      parent_;
     workflow_promise_base const* parent_promise_ = nullptr;
     bool                         parent_waits_ = false;
 
 protected:
-    void const* frame_ = nullptr;
+    void const*          frame_ = nullptr;
+    std::source_location where_;  // the coroutine
+
+    // Among a coroutine's parameters: what its promise needs.
+    void keep(context& c) noexcept;
+    template <class Parameter>
+    void keep(Parameter const&) noexcept
+    { }
 
 private:
+    attempt_core* core_ = nullptr;  // null: it has no context, and so no branches
+    int           exceptions_ = std::uncaught_exceptions();
+
     /// A service that is a variable of the body: its frame is gone when phase 2 runs.
     void refuse_what_dies_first(branch_call* call) const noexcept
     {
@@ -248,7 +271,13 @@ template <class T>
 class workflow_promise : public workflow_promise_base
 {
 public:
-    workflow<T> get_return_object() noexcept;
+    template <class... Parameters>
+    explicit workflow_promise(Parameters&&... parameters) noexcept
+    {
+        (keep(parameters), ...);
+    }
+
+    workflow<T> get_return_object(std::source_location where = std::source_location::current()) noexcept;
     template <class U>
     void return_value(U&& v)
     {
@@ -264,7 +293,13 @@ template <>
 class workflow_promise<void> : public workflow_promise_base
 {
 public:
-    workflow<void> get_return_object() noexcept;
+    template <class... Parameters>
+    explicit workflow_promise(Parameters&&... parameters) noexcept
+    {
+        (keep(parameters), ...);
+    }
+
+    workflow<void> get_return_object(std::source_location where = std::source_location::current()) noexcept;
     void           return_void() const noexcept { }
 };
 
