@@ -5,6 +5,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serializer.hpp>
 #include <boost/json/value_stack.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -259,6 +260,17 @@ void append_json_string(std::string& out, std::string_view s)
     out += '"';
 }
 
+namespace {
+
+// What a conversion says, for whoever sent the value: nothing of where in a library that was found.
+std::string said_by(std::exception const& e)
+{
+    auto const* const s = dynamic_cast<boost::system::system_error const*>(&e);
+    return s ? s->code().message() : std::string(e.what());
+}
+
+}  // namespace
+
 void throw_not_convertible(char const* type)
 {
     std::string what;
@@ -268,7 +280,7 @@ void throw_not_convertible(char const* type)
     }
     catch (std::exception const& e)
     {
-        what = e.what();
+        what = said_by(e);
     }
     catch (...)
     {
@@ -289,7 +301,7 @@ void throw_not_recordable()
     }
     catch (std::exception const& e)
     {
-        throw misuse(misuse::code::bad_value, std::string("its conversion threw: ") + e.what());
+        throw misuse(misuse::code::bad_value, "its conversion threw: " + said_by(e));
     }
     catch (...)
     {
@@ -310,7 +322,7 @@ void throw_in_member(char const* member)
     }
     catch (std::exception const& e)
     {
-        throw misuse(misuse::code::bad_value, of_member + e.what());
+        throw misuse(misuse::code::bad_value, of_member + said_by(e));
     }
     catch (...)
     {

@@ -447,6 +447,16 @@ T committed_result(std::string_view text, std::string const& gid)
 template <class T, class Signature>
 concept token_for = !is_execute_options<T> && boost::asio::completion_token_for<std::remove_cvref_t<T>, Signature>;
 
+/// What may come after the input.
+template <class Signature, class... More>
+inline constexpr bool after_input = false;
+template <class Signature>
+inline constexpr bool after_input<Signature> = true;
+template <class Signature, class A>
+inline constexpr bool after_input<Signature, A> = is_execute_options<A> || token_for<A, Signature>;
+template <class Signature, class A, class B>
+inline constexpr bool after_input<Signature, A, B> = is_execute_options<A>&& token_for<B, Signature>;
+
 }  // namespace detail
 
 template <class T, class... Rest>
@@ -468,8 +478,10 @@ auto engine::launch(bool wait_for_end, std::string name, std::string gid, Rest&&
                                              o);
     };
     auto const with_options = [&]<class... More>(std::string input, More&&... more) {
-        static_assert(sizeof...(More) <= 2, "weft: after the input come its options and a completion token, and nothing else");
-        if constexpr (sizeof...(More) == 0)
+        constexpr bool fits = detail::after_input<signature, More...>;
+        static_assert(fits, "weft: after name and gid come at most one input, then until(...) or within(...), then a completion token, "
+                            "and nothing else");
+        if constexpr (sizeof...(More) == 0 || !fits)
             return go(std::move(input), execute_options(), boost::asio::use_awaitable_t<>());
         else if constexpr (sizeof...(More) == 2)
             return go(std::move(input), std::forward<More>(more)...);

@@ -33,7 +33,7 @@ inline namespace v0 {
 /// writes the journal, and past 100 ms there is a warning; if it ends that transaction, the workflow pauses.
 ///
 /// Thread safety: `f` runs on a thread of the database, one operation at a time. Lifetimes: `db` outlives the engine.
-template <class F>
+template <class D = void, class F = typename detail::unclear<D>::type>
 auto sql(database& db, F f)
 {
     detail::check_sql_function<F>();

@@ -112,7 +112,7 @@ public:
 
     /// Does `f(args...)` once and records it. Nothing undoes it. After a crash at the wrong moment it may be sent again, unless it is
     /// an operation in the store's own database or behind a barrier.
-    template <class F, class... Args>
+    template <class D = void, class F = typename detail::unclear<D>::type, class... Args>
     auto step(named name, F f, Args&&... args)
     {
         return make<F>(detail::verb::step, std::move(name), std::tuple<F>(std::move(f)), std::forward<Args>(args)...);
@@ -121,7 +121,7 @@ public:
     /// Does `action(args...)` now; `compensate(args...)` undoes it if the workflow rolls back.
     /// The compensation also runs if nobody knows whether the action happened: it must cope with an action that did not
     /// (a barrier does that for it).
-    template <class F, class G, class... Args>
+    template <class D = void, class F = typename detail::unclear<D>::type, class G = typename detail::unclear<D>::type, class... Args>
     auto saga(named name, F action, G compensate, Args&&... args)
     {
         return make<F>(detail::verb::saga, std::move(name), std::tuple<F, G>(std::move(action), std::move(compensate)),
@@ -130,7 +130,8 @@ public:
 
     /// Reserves with `try_(args...)` now; `confirm(args...)` keeps it when the whole workflow commits, `cancel(args...)` releases it
     /// when it rolls back.
-    template <class F, class G, class H, class... Args>
+    template <class D = void, class F = typename detail::unclear<D>::type, class G = typename detail::unclear<D>::type,
+              class H = typename detail::unclear<D>::type, class... Args>
     auto tcc(named name, F try_, G confirm, H cancel, Args&&... args)
     {
         return make<F>(detail::verb::tcc, std::move(name), std::tuple<F, H, G>(std::move(try_), std::move(cancel), std::move(confirm)),
@@ -140,7 +141,7 @@ public:
     /// Does `f(args...)` in a prepared transaction of `resource`, committed or rolled back with the workflow.
     /// A resource gives the three operations: `resource.action(f)`, `resource.rollback()`, `resource.commit()`, each an adapter.
     /// Every send has a number of its own in the journal before it starts (`branch::send`), so that a lost one can be found.
-    template <class Resource, class F, class... Args>
+    template <class Resource, class F = typename detail::unclear<Resource>::type, class... Args>
     auto xa(named name, Resource& resource, F f, Args&&... args)
     {
         detail::check_operation<F>();
@@ -271,7 +272,7 @@ inline workflow<void> workflow_promise<void>::get_return_object(std::source_loca
 /// The operation `f(service, args...)`, or `f(branch, service, args...)`: the service is not payload, so it is neither copied nor compared.
 /// Lifetimes: `service` outlives the engine. One that is a variable of the body, or of a part of it, pauses the transaction before anything is
 /// sent: the body's frame is gone when the undo runs. `f` runs on the engine's strand, so it must not block; it may be awaitable.
-template <class Service, class F>
+template <class Service, class F = typename detail::unclear<Service>::type>
 auto with(Service& service, F f)
 {
     detail::check_operation<F>();

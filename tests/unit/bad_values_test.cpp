@@ -143,4 +143,48 @@ TEST_F(BadValue, AWrongSubmissionIsThrownByFinish)
     EXPECT_THROW(env.finish(), weft::misuse);
 }
 
+// A conversion that a user wrote, with what Boost.JSON throws: that says in which of its files it was thrown.
+struct strict
+{
+    int value = 0;
+};
+strict tag_invoke(boost::json::value_to_tag<strict>, boost::json::value const& v)
+{
+    return {boost::json::value_to<int>(v.as_object().at("value"))};
+}
+void tag_invoke(boost::json::value_from_tag, boost::json::value& to, strict const& from) { to = {{"value", from.value}}; }
+
+struct holds_one
+{
+    strict inner;
+};
+BOOST_DESCRIBE_STRUCT(holds_one, (), (inner))
+
+template <class T>
+std::string said_of(std::string_view text)
+{
+    try
+    {
+        (void)weft::detail::decode<T>(text);
+        return "none";
+    }
+    catch (weft::misuse const& e)
+    {
+        return e.what();
+    }
+}
+
+TEST(Conversion, SaysWhatIsWrongAndNotWhereALibraryFoundIt)
+{
+    for (auto const& said : {said_of<strict>(R"({"valu":1})"), said_of<strict>("[]"), said_of<strict>(R"({"value":"x"})"),
+                             said_of<holds_one>(R"({"inner":5})")})
+    {
+        EXPECT_THAT(said, HasSubstr("expected "));
+        EXPECT_THAT(said, ::testing::Not(HasSubstr("/"))) << "no path";
+        EXPECT_THAT(said, ::testing::Not(HasSubstr(".hpp")));
+        EXPECT_THAT(said, ::testing::Not(HasSubstr("boost")));
+    }
+    EXPECT_THAT(said_of<holds_one>(R"({"inner":5})"), HasSubstr("member \"inner\": "));
+}
+
 }  // namespace

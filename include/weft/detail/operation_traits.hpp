@@ -65,6 +65,15 @@ constexpr void check_argument()
                   "`order wanted{...};` as a statement of its own and pass `wanted`");
 }
 
+/// What an operation's type is where it cannot be told. `D` makes it depend on something, so that it is looked at only there.
+template <class D>
+struct unclear
+{
+    static_assert(!std::is_same_v<D, D>, "weft: an overloaded function or a function template: say which one is meant, with "
+                                         "static_cast<int (*)(std::string)>(&function) or a captureless lambda that calls it");
+    using type = void (*)();
+};
+
 /// What may be an operation.
 template <class F>
 constexpr void check_operation()

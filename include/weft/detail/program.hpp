@@ -74,6 +74,17 @@ public:
     virtual bool same_input(std::string_view a, std::string_view b) const noexcept = 0;
 };
 
+template <class S>
+S& kept_service(std::reference_wrapper<S> const& s) noexcept
+{
+    return s.get();
+}
+template <class S>
+S const& kept_service(S const& s) noexcept
+{
+    return s;
+}
+
 /// A body that takes the context, `Services` and then `Input` (or nothing, `Input` = void).
 template <class T, class Params, class... Services>
 class program_of;
@@ -83,29 +94,60 @@ class program_of<T, std::tuple<Params...>, Services...> final : public program
 {
 public:
     using function = workflow<T> (*)(context&, Params...);
-    static_assert(sizeof...(Params) == sizeof...(Services) || sizeof...(Params) == sizeof...(Services) + 1,
-                  "weft: a body takes weft::context&, then the services given to add, then at most one input");
+    static constexpr bool as_many = sizeof...(Params) == sizeof...(Services) || sizeof...(Params) == sizeof...(Services) + 1;
     static constexpr bool has_input = sizeof...(Params) > sizeof...(Services);
     using input_type =
         typename std::conditional_t<has_input, std::tuple_element<sizeof...(Params) - has_input, std::tuple<Params..., void>>,
                                     std::type_identity<void>>::type;
 
+    /// Each service, as it is kept, for the parameter in its place.
+    static constexpr auto services_fit = []<std::size_t... I>(std::index_sequence<I...>)
+    {
+        using params = std::tuple<Params..., void>;
+        using given = std::tuple<Services...>;
+        struct
+        {
+            bool kept, all;
+        } fit{true, true};
+        if constexpr (as_many)
+        {
+            // A copy that is to be changed.
+            fit.kept = ((!std::is_lvalue_reference_v<std::tuple_element_t<I, params>> ||
+                         std::is_const_v<std::remove_reference_t<std::tuple_element_t<I, params>>> ||
+                         !std::is_same_v<std::remove_cvref_t<std::tuple_element_t<I, params>>, std::tuple_element_t<I, given>>)&&...);
+            fit.all = (std::is_convertible_v<decltype(detail::kept_service(std::declval<std::tuple_element_t<I, given> const&>())),
+                                             std::tuple_element_t<I, params>> &&
+                       ...);
+        }
+        return fit;
+    }
+    (std::index_sequence_for<Services...>());
+    static constexpr bool input_fits = !has_input || !std::is_reference_v<input_type>;
+    static constexpr bool fits = as_many && services_fit.all && input_fits;
+
+    static_assert(as_many, "weft: a body takes weft::context&, then the services given to add, then at most one input");
+    static_assert(services_fit.kept,
+                  "weft: this body takes a service by reference, and add was given the service itself, which it would copy: give it "
+                  "std::ref(service)");
+    static_assert(services_fit.all || !services_fit.kept,
+                  "weft: a body takes the services in the order in which add is given them, and one of them is of another type");
+    static_assert(input_fits, "weft: a body takes its input by value: it must live in the coroutine's frame");
+
     explicit program_of(function f, Services... s) : function_(f), services_(std::move(s)...) { }
 
     body start(context& wf, std::string_view input) const override
     {
-        return std::apply(
-            [&](auto const&... s) {
-                if constexpr (has_input)
-                {
-                    static_assert(!std::is_reference_v<input_type>,
-                                  "weft: a body takes its input by value: it must live in the coroutine's frame");
-                    return body(function_(wf, service(s)..., decode<input_type>(input)));
-                }
-                else
-                    return body(function_(wf, service(s)...));
-            },
-            services_);
+        if constexpr (fits)
+            return std::apply(
+                [&](auto const&... s) {
+                    if constexpr (has_input)
+                        return body(function_(wf, detail::kept_service(s)..., decode<input_type>(input)));
+                    else
+                        return body(function_(wf, detail::kept_service(s)...));
+                },
+                services_);
+        else
+            return {};
     }
 
     bool takes_input() const noexcept override { return has_input; }
@@ -114,7 +156,7 @@ public:
     {
         if (a == b)
             return true;
-        if constexpr (has_input)
+        if constexpr (has_input && fits)
             try
             {
                 return same_value<input_type>(a, b);
@@ -125,17 +167,6 @@ public:
     }
 
 private:
-    template <class S>
-    static S& service(std::reference_wrapper<S> const& s) noexcept
-    {
-        return s.get();
-    }
-    template <class S>
-    static S const& service(S const& s) noexcept
-    {
-        return s;
-    }
-
     function                function_;
     std::tuple<Services...> services_;
 };
@@ -144,6 +175,15 @@ template <class T, class... Params, class... Services>
 std::unique_ptr<program> make_program(workflow<T> (*f)(context&, Params...), Services&&... services)
 {
     return std::make_unique<program_of<T, std::tuple<Params...>, std::decay_t<Services>...>>(f, std::forward<Services>(services)...);
+}
+
+/// What is no body.
+template <class F, class... Services>
+std::unique_ptr<program> make_program(F, Services&&...)
+{
+    static_assert(!std::is_same_v<F, F>,
+                  "weft: a body is a function that takes weft::context& as its first parameter and returns weft::workflow<T>");
+    return nullptr;
 }
 
 }  // namespace detail
