@@ -170,6 +170,31 @@ void engine_core::tell(std::function<void(transaction const&)> const& callback, 
     }
 }
 
+void engine_core::report(trouble const& t)
+{
+    bool const threw = t.what == trouble::kind::body_threw;
+    count(threw ? counters::event::body_exceptions : counters::event::unanswered);
+    if (auto* l = log())
+    {
+        if (threw)
+            l->warn("gid={} workflow={} the body threw, in attempt {}: {}", t.gid, t.workflow, t.times, t.text);
+        else
+            l->warn("gid={} branch={} no answer {} times in a row: {}", t.gid, t.branch_id.empty() ? t.branch : t.branch_id, t.times,
+                    t.text);
+    }
+    if (!options_.on_trouble)
+        return;
+    try
+    {
+        options_.on_trouble(t);
+    }
+    catch (...)
+    {
+        if (auto* l = log())
+            l->error("gid={}: a callback of the engine threw: {}", t.gid, outcome_of_current_exception().text);
+    }
+}
+
 void engine_core::ended(attempt& a, ended_as how)
 {
     boost::intrusive_ptr<attempt> const keep(&a);

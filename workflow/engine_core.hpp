@@ -18,6 +18,7 @@
 #include <boost/asio/strand.hpp>
 
 #include <atomic>
+#include <bit>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -179,6 +180,16 @@ public:
     pattern_settings const& pattern_defaults() const noexcept { return pattern_defaults_; }
     void                    find(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>)> then);
     void                    branch_error(transaction const& t, std::string const& url, std::string const& error, unsigned times);
+
+    // Says it to whoever should hear: the log, the counters, the user's callback.
+    void report(trouble const& t);
+
+    // Whether so many sends without an answer are reported: `trouble_after` of them, and each time that these have doubled.
+    bool is_trouble(std::uint32_t times) const noexcept
+    {
+        auto const n = times / options_.trouble_after;
+        return times % options_.trouble_after == 0 && std::has_single_bit(n);
+    }
 
     // Replays from the store (engine_options::replay_always).
     void reload(attempt& a);

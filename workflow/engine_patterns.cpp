@@ -73,18 +73,28 @@ void engine_core::add_manager(manager_options const& options)
     names_.emplace_back();  // they have no workflow's name
 }
 
-void engine_core::branch_error(transaction const& t, std::string const& url, std::string const& error, unsigned times)
+void engine_core::branch_error(transaction const& row, std::string const& url, std::string const& error, unsigned times)
 {
+    if (is_trouble(times))
+    {
+        trouble t;
+        t.what = trouble::kind::no_answer;
+        t.gid = row.gid;
+        t.branch = url;
+        t.text = error;
+        t.times = times;
+        report(t);
+    }
     if (!on_branch_error_)
         return;
     try
     {
-        on_branch_error_(t, url, error, times);
+        on_branch_error_(row, url, error, times);
     }
     catch (...)
     {
         if (auto* l = log())
-            l->error("gid={}: on_branch_error threw: {}", t.gid, outcome_of_current_exception().text);
+            l->error("gid={}: on_branch_error threw: {}", row.gid, outcome_of_current_exception().text);
     }
 }
 

@@ -25,6 +25,7 @@ void check(retry_policy const& p, std::string const& name)
 
 engine_options checked(engine_options o)
 {
+    check_option("engine_options::trouble_after", o.trouble_after, 1);
     check_option("engine_options::beat", o.beat, 1, longest_expiry);
     check_option("engine_options::expiry", o.expiry, 1, longest_expiry);
     if (o.expiry <= o.beat)

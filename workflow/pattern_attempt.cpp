@@ -190,6 +190,9 @@ void pattern_attempt::decide(next_step& step)
     record_.to = step.to;
     if (!step.reason.empty())
         row_->reason = record_.reason = short_reason(std::move(step.reason));
+    if (auto* log = engine_.log();
+        log && (*step.to == status::aborting || *step.to == status::failed) && undecided_->first != status::aborting)
+        log->info("gid={} rolls back: {}", gid_, row_->reason);
     forget_what_was_before();
 }
 

@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::size_t name_limit = 128;
 
+// So often a body is run that throws a std::logic_error.
+constexpr std::uint32_t attempts_with_a_mistake = 3;
+
 std::string file_name(char const* path)
 {
     auto const* slash = std::strrchr(path, '/');
@@ -354,12 +357,29 @@ void workflow_attempt::body_ended()
     {
         pause(std::string("the body used weft wrongly: ") + e.what());
     }
+    catch (std::logic_error const&)
+    {
+        body_threw(true);
+    }
     catch (...)
     {
-        // Nobody can say what the body meant by it: not a decision. Again later, until the limit of attempts.
-        auto const what = readable(outcome_of_current_exception().text);
-        park(engine_.options().retry.interval(row_->attempts), true, "the body threw: " + what);
+        body_threw(false);
     }
+}
+
+// Nobody can say what the body meant by it: not a decision. Again later, until the limit of attempts.
+void workflow_attempt::body_threw(bool mistake)
+{
+    trouble t;
+    t.gid = gid_;
+    t.workflow = row_->workflow;
+    t.text = readable(outcome_of_current_exception().text);
+    t.times = row_->attempts + (entries_total_ > 0 ? 1 : 0);  // the last entry began the count anew, after its attempt
+    engine_.report(t);
+    auto why = "the body threw: " + t.text;
+    if (mistake && t.times >= attempts_with_a_mistake)
+        return pause(why + " (a std::logic_error, in " + std::to_string(t.times) + " attempts: more of them do not mend the code)");
+    park(engine_.options().retry.interval(row_->attempts), true, std::move(why));
 }
 
 }  // namespace detail

@@ -110,6 +110,7 @@ private:
     void                mismatch(branch_call const* asked, recorded_branch const* recorded);
     void                drive(std::coroutine_handle<> body);
     void                body_ended();
+    void                body_threw(bool mistake);
     void                prepare_send();
     bool                taken_by_store();
     void                prepare_local();
@@ -122,6 +123,7 @@ private:
     void                no_answer(outcome const& o, bool permanent);
     void                retry();
     void                decide(extend_write::decision d, std::string text, std::string details = {});
+    void                log_rollback() const;
     void                collected();
     void                begin_phase2();
     void                next_in_phase2();

@@ -4,6 +4,8 @@
 
 #include <weft/detail/fault.hpp>
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 namespace weft {
@@ -53,6 +55,7 @@ void workflow_attempt::decide(extend_write::decision d, std::string text, std::s
     {
         row_->reason = std::move(text);
         row_->result = std::move(details);
+        log_rollback();
     }
     begin_phase2();
     bool const nothing_left = std::none_of(undoables_.begin(), undoables_.end(), [&](auto const& u) { return needs_phase2(u); });
@@ -62,6 +65,12 @@ void workflow_attempt::decide(extend_write::decision d, std::string text, std::s
         return next_in_phase2();
     }
     write_entries(nothing_left ? after_write::finished : after_write::phase2, d, nothing_left);
+}
+
+void workflow_attempt::log_rollback() const
+{
+    if (auto* log = engine_.log())
+        log->info("gid={} workflow={} rolls back: {}", gid_, row_->workflow, row_->reason);
 }
 
 // The body has been run for its phase-2 operations only.

@@ -320,6 +320,18 @@ void workflow_attempt::no_answer(outcome const& o, bool permanent)
     row_->last_error = why;
     if (permanent)
         return pause(std::move(why));
+    if (o.what == outcome::kind::error && engine_.is_trouble(row_->sends))
+    {
+        trouble t;
+        t.what = trouble::kind::no_answer;
+        t.gid = gid_;
+        t.workflow = row_->workflow;
+        t.branch_id = current_id_;
+        t.branch = current_->name;
+        t.text = why;
+        t.times = row_->sends;
+        engine_.report(t);
+    }
     if (cancelled_ && !in_phase2_)
         return cancel_rollback();
     auto const& p = policy();

@@ -104,6 +104,7 @@ void workflow_attempt::on_written(write_result const& r, write& w)
         cancelled_ = row_->cancel_requested = true;
         row_->result.clear();
         row_->reason = e.text = cancelled_reason;
+        log_rollback();
         e.commits = false;
         e.finish = std::none_of(undoables_.begin(), undoables_.end(), [&](auto const& u) { return needs_phase2(u); });
         then_ = e.finish ? after_write::finished : after_write::phase2;

@@ -27,9 +27,11 @@ public:
         batches,           ///< database transactions of the committer
         writes,            ///< writes in them
         fenced,            ///< writes refused because somebody else goes on
-        store_errors       ///< times the store could not be reached
+        store_errors,      ///< times the store could not be reached
+        body_exceptions,   ///< attempts that ended because the body threw something that is no failure
+        unanswered         ///< times that one operation had no answer so often in a row that somebody should hear of it
     };
-    static constexpr std::size_t event_count = 14;
+    static constexpr std::size_t event_count = 16;
 
     virtual ~counters() = default;
     virtual void count(event, std::uint64_t how_many) noexcept = 0;

@@ -47,6 +47,24 @@ public:
 };
 }  // namespace detail
 
+/// What goes wrong with a transaction that still goes on by itself: for whoever should hear of it before it pauses, if it does.
+struct trouble
+{
+    enum class kind : std::uint8_t
+    {
+        body_threw,  ///< something that is no failure: the body is run again, later
+        no_answer    ///< one operation has had no answer so often in a row: engine_options::trouble_after
+    };
+
+    kind          what = kind::body_threw;
+    std::string   gid;
+    std::string   workflow;   ///< empty for a pattern
+    std::string   branch_id;  ///< of no_answer; empty for a pattern
+    std::string   branch;     ///< its name; of a pattern, its URL
+    std::string   text;       ///< what the exception, or the last answer, said
+    std::uint32_t times = 0;  ///< so often in a row, this time included
+};
+
 /// Each number has a range, which the engine's constructor names when it refuses one. A time of `milliseconds::max()` means for ever.
 struct engine_options
 {
@@ -68,6 +86,14 @@ struct engine_options
     /// Called on the engine's strand when a transaction has ended here; its final row is durable.
     std::function<void(transaction const&)> on_finished;
 
+    /// Called on the engine's strand when a body threw, or an operation had no answer several times in a row. The log has it as a warning,
+    /// and `counters` counts it, too. What ends with a pause is told to `on_paused` besides.
+    std::function<void(trouble const&)> on_trouble;
+
+    /// After how many sends of one operation without an answer (`ongoing` is one) in a row that is trouble; again after twice as many, four
+    /// times as many, and so on.
+    std::uint32_t trouble_after = 5;
+
     // How long things take
 
     std::chrono::milliseconds beat{1'000};    ///< between two heartbeats
@@ -79,8 +105,10 @@ struct engine_options
 
     // How much at once
 
-    std::uint32_t attempt_limit = 10;  ///< attempts that end in disorder, without one journal entry, before a pause (of a pattern: a wait)
-    std::size_t   claim_batch = 256;   ///< transactions claimed in one go
+    /// Attempts that end in disorder, without one journal entry, before a pause (of a pattern: a wait). A body that throws a `std::logic_error`
+    /// pauses after three: that is a mistake in the code.
+    std::uint32_t attempt_limit = 10;
+    std::size_t   claim_batch = 256;          ///< transactions claimed in one go
     std::size_t   max_in_flight = 1'000'000;  ///< transactions held in memory; further ones wait in the store
     std::size_t   batch_limit = 4'096;        ///< writes in one database transaction
     std::size_t   payload_limit = 16u << 20;  ///< bytes of one input, one branch's arguments, or one result, as JSON

@@ -42,7 +42,9 @@ constexpr named_event events[] = {
     {counters::event::batches, "weft_commits_total", "Database transactions of the committer"},
     {counters::event::writes, "weft_writes_total", "Writes in them"},
     {counters::event::fenced, "weft_fenced_total", "Writes refused because somebody else goes on"},
-    {counters::event::store_errors, "weft_store_errors_total", "Times that the store could not be reached"}};
+    {counters::event::store_errors, "weft_store_errors_total", "Times that the store could not be reached"},
+    {counters::event::body_exceptions, "weft_body_exceptions_total", "Attempts that ended because the body threw"},
+    {counters::event::unanswered, "weft_unanswered_total", "Times that one operation had no answer several times in a row"}};
 static_assert(std::size(events) == counters::event_count);
 
 // One of these, or "other".
