@@ -20,6 +20,7 @@ void check(retry_policy const& p, std::string const& name)
     check_option(name + ".initial", p.initial, 1);
     check_option(name + ".factor", p.factor, 1.0, 1'000.0);
     check_option(name + ".cap", p.cap, 1);
+    check_option(name + ".max_elapsed", p.max_elapsed, 0);
     check_option(name + ".jitter", p.jitter, 0.0, 1.0);
 }
 

@@ -174,6 +174,7 @@ bool workflow_attempt::ask(branch_call& call)
     if (recorded_ && next_recorded_ == recorded_->branches.size())
         recorded_.reset();  // all of it has been read
     ++asked_;
+    asked_at_ = last_at_;
     current_ = &call;
     current_id_ = asked_ < 10 ? '0' + std::to_string(asked_) : std::to_string(asked_);
     current_intent_ = resent_ = false;

@@ -146,6 +146,9 @@ private:
     void                register_undo(recorded_branch::state s);
     retry_policy const& policy() const noexcept;
 
+    // How long the branch under way may still be sent; nothing: for ever.
+    std::optional<std::chrono::milliseconds> time_left() const;
+
     bool has_decision() const noexcept { return row_->status != status::prepared; }
 
     std::unique_ptr<context> context_;
@@ -188,6 +191,7 @@ private:
     std::size_t   open_bytes_ = 0;
     std::uint32_t parts_ = 0;
     std::int64_t  last_at_ = 0;
+    std::int64_t  asked_at_ = 0;  // of the branch under way: the time of the entry before it
 
     extend_write::decision    decision_ = extend_write::decision::none;  // being written
     park_write                parking_;

@@ -142,6 +142,7 @@ bool workflow_attempt::run(record_writer& writer)
     where.name = current_->name;
     where.op = op_;
     where.send = row_->sends + 1;
+    where.sent_at = engine_.time().now();
     auto const from = engine_.time().since_boot();
     l.permanent = false;
     l.said = current_->run_local(op_, where, writer, l.permanent);
@@ -192,6 +193,7 @@ void workflow_attempt::send_now()
         where.op = op_;
         auto const* u = in_phase2_ ? second_ : undo_of_current();
         where.send = current_->what == verb::xa && u ? u->send : row_->sends;
+        where.sent_at = engine_.time().now();
     }
     bool const scripted = participants && participants->wants(where);
     if (!scripted)
@@ -214,7 +216,8 @@ void workflow_attempt::send_now()
     send_ = sent;
     send_->where = std::move(where);
     if (!named_where)
-        send_->where = branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends};
+        send_->where =
+            branch{.gid = gid_, .id = current_id_, .name = current_->name, .op = op_, .send = row_->sends, .sent_at = engine_.time().now()};
     send_->waiting = this;
     send_->permit = std::move(permit_);
     doing_ = doing::performing;
@@ -336,11 +339,16 @@ void workflow_attempt::no_answer(outcome const& o, bool permanent)
         return cancel_rollback();
     auto const& p = policy();
     auto        delay = p.initial;
-    if (o.what == outcome::kind::ongoing)
+    auto const  left = time_left();
+    bool const  too_late = left && left->count() <= 0;
+    if (o.what == outcome::kind::ongoing && !too_late)
         --row_->sends;
-    else if (p.attempts > 0 && row_->sends >= p.attempts)
+    else if (too_late || (p.attempts > 0 && row_->sends >= p.attempts))
     {
-        why += row_->sends == 1 ? " (sent once)" : " (sent " + std::to_string(row_->sends) + " times)";
+        if (too_late)
+            why += " (not within " + std::to_string(p.max_elapsed.count()) + " ms)";
+        else
+            why += row_->sends == 1 ? " (sent once)" : " (sent " + std::to_string(row_->sends) + " times)";
         if (!in_phase2_ && p.then == retry_policy::exhausted::roll_back)
             return decide(extend_write::decision::roll_back, std::move(why));
         row_->sends = 0;
@@ -349,6 +357,8 @@ void workflow_attempt::no_answer(outcome const& o, bool permanent)
     else
         delay = std::chrono::milliseconds(
             static_cast<std::int64_t>(static_cast<double>(p.interval(row_->sends).count()) * (1.0 - p.jitter * engine_.jitter())));
+    if (left)
+        delay = std::min(delay, *left);
     resent_ = true;
     if (stopping_ || orphaned_ || delay >= retry_within_attempt)
         return park(delay, false, std::move(why));
@@ -428,6 +438,14 @@ void workflow_attempt::stop()
     }
     else if (doing_ == doing::held)
         go_on();
+}
+
+std::optional<std::chrono::milliseconds> workflow_attempt::time_left() const
+{
+    auto const limit = policy().max_elapsed;
+    if (in_phase2_ || limit.count() == 0 || limit == std::chrono::milliseconds::max())
+        return std::nullopt;
+    return bounded_as(limit) - std::chrono::milliseconds(engine_.now_ms() - asked_at_);
 }
 
 retry_policy const& workflow_attempt::policy() const noexcept { return current_->retry ? *current_->retry : engine_.options().retry; }

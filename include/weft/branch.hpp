@@ -2,6 +2,7 @@
 /// One participant's part in a transaction, as an operation sees it: what a participant's barrier needs.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ struct branch
     std::string     name;  ///< what the workflow calls it: "deduct-stock"
     weft::operation op = weft::operation::action;
     unsigned        send = 1;  ///< the how-manieth send of this operation, as far as the journal knows
+
+    /// When this was sent, by the engine's clock: in tests the virtual one. Not known where the engine is in another process.
+    std::chrono::system_clock::time_point sent_at{};
 };
 
 }  // namespace v0

@@ -58,6 +58,8 @@ TEST(Options, OfAnEngineAreRefusedWithASentence)
     EXPECT_THAT(refusal([](o& x) { x.retry.factor = 0.5; }), HasSubstr("retry.factor is 0.5"));
     EXPECT_THAT(refusal([](o& x) { x.retry.factor = std::numeric_limits<double>::quiet_NaN(); }), HasSubstr("retry.factor is nan"));
     EXPECT_THAT(refusal([](o& x) { x.retry.cap = 0ms; }), HasSubstr("retry.cap is 0 ms"));
+    EXPECT_THAT(refusal([](o& x) { x.retry.max_elapsed = -1ms; }), HasSubstr("retry.max_elapsed is -1 ms: it has to be at least 0 ms"));
+    EXPECT_THAT(refusal([](o& x) { x.trouble_after = 0; }), HasSubstr("trouble_after is 0"));
     EXPECT_THAT(refusal([](o& x) { x.retry.jitter = 1.5; }), HasSubstr("retry.jitter is 1.5"));
     EXPECT_EQ(refusal([](o& x) { x.poll = x.sweep = x.operation_timeout = x.retry.initial = x.retry.cap = for_ever; }), "none")
         << "for ever is a time";

@@ -50,6 +50,74 @@ protected:
     participant p;
 };
 
+TEST_F(Retry, EndsAfterTheLongestTimeAndNotBefore)
+{
+    p.errors = 1'000;
+    p.policy = {.initial = 2s, .factor = 1.0, .max_elapsed = 9s, .jitter = 0.0};
+    env.submit("asks", "g1");
+    env.finish();
+    EXPECT_EQ(env.query("g1")->paused_reason, "branch 01 \"ask\", action: down (not within 9000 ms)");
+    EXPECT_THAT(p.gaps(), ElementsAre(2'000, 2'000, 2'000, 2'000, 1'000)) << "the last one when the time is over";
+    p.errors = 0;
+    env.resume("g1");
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << "whoever resumes it has one more send";
+}
+
+TEST_F(Retry, TakesTheTimeOfDeadProcessesIntoAccount)
+{
+    p.errors = 1'000;
+    p.policy = {.initial = 2s, .factor = 1.0, .max_elapsed = 1h, .then = retry_policy::exhausted::roll_back, .jitter = 0.0};
+    env.submit("undoable", "g1");
+    env.advance(3s);
+    env.crash();
+    env.clock().advance(2h);
+    auto const before = p.at_ms.size();
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1")->reason, "branch 02 \"ask\", try: down (not within 3600000 ms)");
+    EXPECT_EQ(p.at_ms.size(), before + 1) << "it is sent before it is given up";
+}
+
+TEST_F(Retry, EndsAfterTheLongestTimeAlsoWhatIsOngoing)
+{
+    p.policy = {.initial = 5min, .max_elapsed = 12min, .then = retry_policy::exhausted::roll_back};
+    env.on("ask").is_ongoing();
+    EXPECT_EQ(env.execute<int>("undoable", "g1").error().reason(), "branch 02 \"ask\", try: ongoing (not within 720000 ms)");
+}
+
+// What is decided has to be done, however late it is.
+TEST_F(Retry, KnowsNoLongestTimeForAnUndo)
+{
+    p.errors = 2;
+    p.policy = {.initial = 2s, .factor = 1.0, .max_elapsed = 1s, .then = retry_policy::exhausted::roll_back, .jitter = 0.0};
+    env.on("ask", weft::operation::cancel).throws("down").times(20).succeeds();
+    EXPECT_FALSE(env.execute<int>("undoable", "g1").has_value());
+    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+std::int64_t when(weft::branch const& where)
+{
+    return std::chrono::duration_cast<std::chrono::milliseconds>(where.sent_at.time_since_epoch()).count();
+}
+boost::asio::awaitable<std::int64_t> when_awaited(weft::branch const& where) { co_return when(where); }
+weft::workflow<std::int64_t>         tells_the_time(weft::context& wf)
+{
+    auto const first = co_await wf.step("when", &when);
+    auto const later = co_await wf.step("when-awaited", &when_awaited);
+    co_return later - first;
+}
+
+TEST(Sent, IsByTheTestsClock)
+{
+    environment env;
+    env.add("tells", &tells_the_time);
+    env.on("when-awaited").throws("down").runs();
+    env.submit("tells", "g1");
+    env.finish();
+    EXPECT_THAT(env.query("g1")->result, ::testing::AnyOf("200", ::testing::MatchesRegex("1[6-9][0-9]"))) << "the retry's interval";
+}
+
 TEST(RetryPolicy, GrowsByItsFactorUpToItsCap)
 {
     retry_policy const p{.initial = 100ms, .factor = 3.0, .cap = 1s};
