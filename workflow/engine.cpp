@@ -90,6 +90,13 @@ void engine::start_resume(std::string gid, done<std::monostate> answer)
     });
 }
 
+void engine::start_resume_all(list_filter filter, done<std::size_t> answer)
+{
+    boost::asio::dispatch(core_->strand(), [core = core_, filter = std::move(filter), answer = std::move(answer)]() mutable {
+        core->resume_all(std::move(filter), std::move(answer));
+    });
+}
+
 void engine::start_run(done<std::monostate> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, answer = std::move(answer)]() mutable { core->run(std::move(answer)); });

@@ -590,6 +590,65 @@ void engine_core::resume(std::string gid, done<std::monostate> answer)
         std::move(then));
 }
 
+// Page by page, from the newest on: what comes meanwhile, or pauses again, is not met a second time.
+struct engine_core::resuming
+{
+    list_filter        filter;
+    std::size_t        left = 0;
+    std::size_t        open = 0;  // requests of this page under way
+    std::size_t        resumed = 0;
+    std::exception_ptr error{};  // the first
+    done<std::size_t>  answer;
+};
+
+void engine_core::resume_all(list_filter filter, done<std::size_t> answer)
+{
+    auto r = std::make_shared<resuming>();
+    r->left = filter.limit;
+    r->filter = std::move(filter);
+    r->filter.paused = true;
+    r->filter.after.clear();
+    if (!r->filter.before)
+        r->filter.before = 0;
+    r->answer = std::move(answer);
+    resume_page(std::move(r));
+}
+
+void engine_core::resume_page(std::shared_ptr<resuming> r)
+{
+    constexpr std::size_t page = 256;
+    if (r->error || r->left == 0)
+        return r->answer->complete(r->error, std::move(r->resumed));
+    r->filter.limit = std::min(r->left, page);
+    auto then = [this, r](std::exception_ptr error, std::vector<transaction> rows) {
+        if (error || rows.empty())
+            return r->answer->complete(error, std::move(r->resumed));
+        r->filter.before = rows.back().id;
+        r->left = rows.size() < r->filter.limit ? 0 : r->left - rows.size();
+        r->open = rows.size();
+        for (auto const& row : rows)
+            ask(
+                row.gid, row.gid.size(),
+                [gid = row.gid] {
+                    return write(request_write{gid, request_write::kind::resume});
+                },
+                [this, r](std::exception_ptr failed, write_result const& w) {
+                    if (!failed && w.what == written::refused)
+                        failed = refused_by_store(w);
+                    if (!failed && w.what == written::done)
+                        ++r->resumed;  // else it is gone: purged meanwhile
+                    if (failed && !r->error)
+                        r->error = failed;
+                    if (--r->open > 0)
+                        return;
+                    claim();
+                    resume_page(r);
+                });
+    };
+    on_store(
+        lane::questions, [this, filter = r->filter] { return store_.list(filter); }, std::move(then));
+}
+
 void engine_core::run(done<std::monostate> answer)
 {
     if (stopped_)

@@ -70,6 +70,7 @@ public:
     void purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t>);
     void cancel(std::string gid, done<cancel_answer>);
     void resume(std::string gid, done<std::monostate>);
+    void resume_all(list_filter, done<std::size_t>);
     void run(done<std::monostate>);
 
     // Of patterns (engine_patterns.cpp)
@@ -240,6 +241,8 @@ public:
 
 private:
     class submission;
+    struct resuming;
+    void resume_page(std::shared_ptr<resuming> r);
 
     template <class Job, class Then>
     void call(boost::asio::any_io_executor where, Job job, Then then);

@@ -337,6 +337,21 @@ public:
             std::move(gid));
     }
 
+    /// Lets all paused transactions go on that `filter` names, the newest first, and answers how many. `filter.limit` is how many at most; each
+    /// is looked at once, so what pauses again at once is not resumed again by this. After a deployment that mends a workflow:
+    ///     weft::list_filter broken{.workflow = "transfer", .limit = 100'000};
+    ///     auto n = co_await engine.resume(broken);
+    /// Errors: unfinished(stopped), store_error: some may have been resumed.
+    template <class Filter, class Token = boost::asio::use_awaitable_t<>>
+    requires std::is_same_v<std::remove_cvref_t<Filter>, list_filter>
+    auto resume(Filter&& filter, Token&& token = {})
+    {
+        detail::check_awaited_argument<Filter, Token, std::size_t>();
+        return initiate<std::size_t, std::size_t>(
+            std::forward<Token>(token), [](engine& e, list_filter f, auto done) { e.start_resume_all(std::move(f), std::move(done)); },
+            list_filter(std::forward<Filter>(filter)));
+    }
+
     /// Takes part until `stop`: leases, retries, recovers. (`execute` and `submit` start this too; `run` is how to wait for its end.)
     template <class Token = boost::asio::use_awaitable_t<>>
     auto run(Token&& token = {})
@@ -406,6 +421,7 @@ private:
     void start_purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t> answer);
     void start_cancel(std::string gid, done<cancel_answer> answer);
     void start_resume(std::string gid, done<std::monostate> answer);
+    void start_resume_all(list_filter filter, done<std::size_t> answer);
     void start_alive(done<bool> answer);
     void start_run(done<std::monostate> answer);
     void start_stop(std::chrono::milliseconds deadline, done<std::monostate> answer);

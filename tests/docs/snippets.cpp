@@ -2,6 +2,7 @@
 #include <weft/testing/environment.hpp>
 #include <weft/weft.hpp>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/describe.hpp>
@@ -213,6 +214,78 @@ weft::workflow<std::int64_t> patient(weft::context& wf, order o)
 }
 //]
 
+//[approval
+using decisions = std::map<std::string, std::string>;  // order → who has said yes: a table of yours
+
+std::string look_for_a_decision(decisions& made, std::string const& order)
+{
+    auto const found = made.find(order);
+    if (found == made.end())
+        throw weft::ongoing("nobody has decided on " + order);  // not done yet: ask again
+    return found->second;
+}
+
+weft::workflow<std::string> wait_for_approval(weft::context& wf, decisions& made, order o)
+{
+    co_await wf.saga("reserve", &take_less, &give_back, o);
+    weft::retry_policy const for_three_days{.initial = 24h, .max_elapsed = 72h, .then = weft::retry_policy::exhausted::roll_back};
+    auto const               name = weft::named("decision").retry(for_three_days);
+    co_return co_await wf.step(name, weft::with(made, &look_for_a_decision), o.id);
+}
+//]
+
+//[decide
+boost::asio::awaitable<void> approve(weft::engine& engine, decisions& made, std::string order, std::string by)
+{
+    made[order] = by;                                // first where the workflow looks,
+    co_await engine.resume("approval-of-" + order);  // then: look now, and not only tomorrow
+}
+//]
+
+//[sleep
+void not_before(weft::branch const& where, std::int64_t seconds)
+{
+    if (where.sent_at.time_since_epoch() < std::chrono::seconds(seconds))
+        throw weft::ongoing("it is not time yet");
+}
+
+weft::workflow<void> remind_in_two_days(weft::context& wf, order o)
+{
+    auto const               when = wf.now() + 48h;  // the same in every attempt
+    std::int64_t const       seconds = std::chrono::ceil<std::chrono::seconds>(when.time_since_epoch()).count();
+    weft::retry_policy const hourly{.initial = 1h};  // so exact it is
+    auto const               name = weft::named("sleep").retry(hourly);
+    co_await wf.step(name, &not_before, seconds);
+    co_await wf.step("notify", &notify, o);
+}
+//]
+
+//[old_body
+// As it was deployed; for what was begun with it. Goes when `list` finds nothing unfinished of this name.
+weft::workflow<std::int64_t> ship(weft::context& wf, order o) { co_return co_await wf.saga("charge", &charge, &pay_back, o); }
+
+// The same with what is new, under a name of its own.
+weft::workflow<std::int64_t> ship_2(weft::context& wf, order o)
+{
+    co_await wf.step("notify", &notify, o);
+    co_return co_await wf.saga("charge", &charge, &pay_back, o);
+}
+
+void add_both(weft::engine& engine)
+{
+    engine.add("ship", &ship);
+    engine.add("ship-2", &ship_2);  // what is submitted from now on
+}
+//]
+
+//[resume_many
+boost::asio::awaitable<std::size_t> go_on(weft::engine& engine)
+{
+    weft::list_filter const mended{.workflow = "ship", .limit = 100'000};
+    co_return co_await engine.resume(mended);
+}
+//]
+
 order with_ribbon(order o)
 {
     o.id += "/ribbon";
@@ -302,6 +375,80 @@ TEST(DocumentedCoroutines, SeeTheSameTimeAndNumbersInEveryAttempt)
     EXPECT_TRUE(env.execute("plain", "g2", wanted));
     env.on("charge").throws("no connection");
     EXPECT_FALSE(env.execute<std::int64_t>("patient", "g3", wanted));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// docs/deploying.md
+
+TEST(DocumentedDeployment, CarriesOnWithBothBodiesAndResumesWhatWasPaused)
+{
+    weft::testing::environment env;
+    env.on_start(&add_both);
+    env.on("charge").throws("down").times(2).succeeds(std::int64_t{1});
+    order const wanted{"o1", "tea", 1, 500};
+    env.submit("ship", "g1", wanted);
+    env.submit("ship-2", "g2", wanted);
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+
+    std::optional<std::size_t> resumed;
+    boost::asio::co_spawn(env.get_executor(), go_on(env.engine()), [&](std::exception_ptr, std::size_t n) { resumed = n; });
+    env.run_until([&] { return resumed.has_value(); });
+    EXPECT_EQ(*resumed, 0u) << "nothing is paused";
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// docs/waiting.md
+
+TEST(DocumentedWaiting, ForAPersonEndsWhenThatPersonHasDecided)
+{
+    weft::testing::environment env;
+    decisions                  made;
+    env.add("wait-for-approval", &wait_for_approval, std::ref(made));
+    order const wanted{"o1", "tea", 1, 500};
+    env.submit("wait-for-approval", "approval-of-o1", wanted);
+    env.settle();
+    env.crash();  // whoever waits needs no process
+    env.advance(30h);
+    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::prepared);
+    bool told = false;
+    boost::asio::co_spawn(env.get_executor(), approve(env.engine(), made, "o1", "alice"), [&](std::exception_ptr e) { told = !e; });
+    env.run_until([&] { return told; });
+    env.settle();
+    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::succeed) << "at once, not after 24 h";
+    EXPECT_EQ(env.query("approval-of-o1")->result, "\"alice\"");
+}
+
+TEST(DocumentedWaiting, ForAPersonIsGivenUpAfterItsTime)
+{
+    weft::testing::environment env;
+    decisions                  made;
+    env.add("wait-for-approval", &wait_for_approval, std::ref(made));
+    order const wanted{"o1", "tea", 1, 500};
+    env.submit("wait-for-approval", "approval-of-o1", wanted);
+    env.settle();
+    env.advance(71h);
+    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::prepared);
+    env.advance(2h);
+    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("approval-of-o1")->reason, "branch 02 \"decision\", action: nobody has decided on o1 (not within 259200000 ms)");
+    EXPECT_EQ(env.calls().back(), "reserve/compensate");
+}
+
+TEST(DocumentedWaiting, ForATimeSeesTheTestsClock)
+{
+    weft::testing::environment env;
+    env.add("remind", &remind_in_two_days);
+    order const wanted{"o1", "tea", 1, 500};
+    env.submit("remind", "g1", wanted);
+    env.settle();
+    env.advance(47h);
+    env.crash();
+    env.settle();
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    env.advance(2h + 1min);
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------

@@ -719,6 +719,68 @@ TEST(Counters, CountWhatHappens)
     EXPECT_THAT(paused, ElementsAre("g3 branch 01 \"work\", action: down (sent 2 times)"));
 }
 
+weft::workflow<int> needs_mending(weft::context& wf, deployed& d)
+{
+    co_await wf.saga("before", &nothing, &nothing);
+    if (d.version == 1)
+        throw std::logic_error("a bug");
+    co_return 1;
+}
+
+class ResumeAll : public ::testing::Test
+{
+protected:
+    std::size_t resume(weft::list_filter const& filter)
+    {
+        std::optional<std::size_t> n;
+        env.engine().resume(filter, [&](std::exception_ptr e, std::size_t many) {
+            EXPECT_FALSE(e);
+            n = many;
+        });
+        env.run_until([&] { return n.has_value(); });
+        return *n;
+    }
+    std::size_t paused() { return env.list({.paused = true, .limit = 10'000}).size(); }
+
+    deployed    d;
+    environment env;
+};
+
+TEST_F(ResumeAll, LetsAllThatItNamesGoOnOnce)
+{
+    env.add("needs-mending", &needs_mending, std::ref(d));
+    env.add("needs-it-too", &needs_mending, std::ref(d));
+    for (int i = 0; i < 600; ++i)
+        env.submit(i % 6 == 0 ? "needs-it-too" : "needs-mending", "g" + std::to_string(i));
+    env.finish();
+    EXPECT_EQ(paused(), 600u);
+    weft::list_filter mended{.workflow = "needs-mending", .limit = 100'000};
+    EXPECT_EQ(resume(mended), 500u) << "they pause again, and are not resumed again";
+    env.finish();
+    EXPECT_EQ(paused(), 600u);
+    d.version = 2;
+    EXPECT_EQ(resume(mended), 500u);
+    env.finish();
+    EXPECT_EQ(paused(), 100u);
+    weft::list_filter const a_few{.limit = 7};
+    EXPECT_EQ(resume(a_few), 7u);
+    env.finish();
+    EXPECT_EQ(paused(), 93u);
+    EXPECT_EQ(resume({.limit = 1'000}), 93u);
+    EXPECT_EQ(resume({.limit = 1'000}), 0u);
+    env.finish();
+    EXPECT_EQ(env.list({.status = weft::status::succeed, .limit = 10'000}).size(), 600u);
+}
+
+TEST_F(ResumeAll, ResumesOnlyWhatIsPaused)
+{
+    env.add("needs-mending", &needs_mending, std::ref(d));
+    env.on("before").throws("down");
+    env.submit("needs-mending", "g1");
+    env.settle();
+    EXPECT_EQ(resume({}), 0u);
+}
+
 TEST(Options, HoldNoMoreTransactionsInMemoryThanAsked)
 {
     environment_options options;
