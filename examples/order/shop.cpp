@@ -137,6 +137,8 @@ shop::shop(shop_place const& where)
     orders.run(&set_up_orders);
     stock.run(&set_up_stock);
     accounts.run(&set_up_accounts);
+    if (bank)
+        bank->connect();  // a server that prepares no transactions is worth a sentence now
 }
 
 std::unique_ptr<weft::store> open_transactions(shop_place const& where, if_missing what)

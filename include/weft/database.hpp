@@ -69,20 +69,24 @@ public:
     ///
     ///     ?busy_timeout=2500ms&foreign_keys=on         see database_options
     ///
-    /// Or connects to `postgres://user:password@host:5432/database` or `mysql://user:password@host:3306/database` (MariaDB, too), and
-    /// creates the barrier's table there.
+    /// Or stands for `postgres://user:password@host:5432/database` or `mysql://user:password@host:3306/database` (MariaDB, too): the first
+    /// operation connects, and creates the barrier's table there, so a process may start while a participant is down. See `connect`.
     ///
     ///     ?connections=16&lock_timeout=2s&statement_timeout=10s&connect_timeout=3s&same_database=off
     ///     &schema=shop&sslmode=verify-full&sslrootcert=/etc/ca.pem      PostgreSQL: and libpq's other ssl…, host=/socket/directory,
     ///                                                                   target_session_attrs=…, pooler=session
     ///     &sslca=/etc/ca.pem&unix_socket=/run/mysqld/mysqld.sock        MySQL: and sslcert, sslkey, sslmode=require
     ///
-    /// Errors: misuse if the URL is none of these; std::runtime_error naming the file or server and why it cannot be used. Passwords
-    /// appear in none of them.
+    /// Errors: misuse if the URL is none of these; std::runtime_error naming the file and why it cannot be used. Passwords appear in none of
+    /// them.
     explicit database(std::string_view url, database_options = {});
     ~database() override;
     database(database const&) = delete;
     database& operator=(database const&) = delete;
+
+    /// Connects now, for those who want to hear at once what is wrong; does nothing where that has been done. Waits.
+    /// Errors: std::runtime_error naming the server and why it cannot be used.
+    void connect();
 
     /// Runs `f(soci::session&)` in a local transaction of its own and returns its result: for set-up code and repairs. Waits.
     /// Errors: what `f` throws, after a rollback; std::runtime_error if the transaction could not begin or commit. (MySQL commits by itself

@@ -58,18 +58,23 @@ class xa_finish;
 /// that says nothing for 30 s between two statements of a branch is ended by the server, which undoes it.
 ///
 /// PostgreSQL: needs `max_prepared_transactions` above 0, as many as branches may be prepared at once. MySQL 8: the user needs
-/// XA_RECOVER_ADMIN. The barrier's table is made there if it is missing.
+/// XA_RECOVER_ADMIN. The barrier's table is made there if it is missing, by the first operation: until then nothing is connected, so a
+/// process may start while the server is down, and a body that takes an `xa_resource&` can be tested without one. See `connect`.
 ///
 /// Thread safety: any thread. Lifetimes: outlives every engine that it was added to. Durability: what is prepared survives the server.
 class xa_resource final : public xa_participant
 {
 public:
     /// The URLs of weft::database, but for sqlite://, which has no prepared transactions.
-    /// Errors: misuse; std::runtime_error naming the server and what is wrong, with the setting to change.
+    /// Errors: misuse.
     explicit xa_resource(std::string_view url, xa_options = {});
     ~xa_resource() override;
     xa_resource(xa_resource const&) = delete;
     xa_resource& operator=(xa_resource const&) = delete;
+
+    /// Connects now, for those who want to hear at once what is wrong; does nothing where that has been done. Waits.
+    /// Errors: std::runtime_error naming the server and what is wrong, with the setting to change.
+    void connect();
 
     // What wf.xa asks for.
     template <class F>

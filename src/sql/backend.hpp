@@ -24,6 +24,9 @@ struct database::backend
     // Likewise, where nothing can be changed and nobody has to wait for a writer.
     virtual std::unique_ptr<detail::sql_job> read(std::unique_ptr<detail::sql_job>) = 0;
 
+    // Connects, if that has not been done, and makes the barrier's table. Errors: std::runtime_error that says where and why not.
+    virtual void connect() = 0;
+
     // True on one of the threads that do the jobs.
     virtual bool on_own_thread() const noexcept = 0;
 
@@ -34,7 +37,7 @@ struct database::backend
     database_options options;
 };
 
-// Each opens what it needs here, where errors can be thrown. Errors: as the constructor of weft::database.
+// A file is opened here, a server is left for the first job. Errors: as the constructor of weft::database.
 std::unique_ptr<database::backend> open_sqlite_database(std::string_view url, database_options);
 std::unique_ptr<database::backend> open_server_database(std::string_view url, database_options);
 

@@ -76,6 +76,8 @@ database::database(std::string_view url, database_options options)
 { }
 database::~database() = default;
 
+void database::connect() { backend_->connect(); }
+
 std::string const& database::describe() const noexcept { return backend_->name; }
 
 weft::barrier_options const& database::barrier() const noexcept { return backend_->options.barrier; }

@@ -8,7 +8,9 @@
 #include <weft/soci_connection.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
+#include <mutex>
 #include <thread>
 
 namespace weft {
@@ -165,10 +167,10 @@ public:
         });
         detail::check_option("database_options::connections", options.connections, 1, 1'000);
         detail::check_option("database_options::readers", options.readers, 1, 1'000);
+        detail::check_url(url_, session_, detail::server_session::purpose::participant);
         name = url_.describe();
         for (std::size_t i = 0; i < options.connections + options.readers; ++i)
             workers_.push_back(std::make_unique<worker>(sessions_, i >= options.connections));
-        prepare(*workers_.front());
         try
         {
             for (std::size_t i = 0; i < workers_.size(); ++i)
@@ -188,6 +190,21 @@ public:
     bool on_own_thread() const noexcept override
     {
         return std::any_of(threads_.begin(), threads_.end(), [](auto const& t) { return t.get_id() == std::this_thread::get_id(); });
+    }
+
+    void connect() override
+    {
+        worker mine(sessions_, false);
+        try
+        {
+            prepare(mine);
+        }
+        catch (...)
+        {
+            mine.close();
+            throw;
+        }
+        mine.rest();
     }
 
     // The same database, user and schema: then the store's connection can do there whatever ours can.
@@ -217,10 +234,16 @@ public:
     }
 
 private:
-    // What a wrong URL, a server that is down or a missing privilege comes to is said here, once, to whoever makes the database.
+    // Before anything else is done there, by whoever comes first. What a wrong URL, a server that is down or a missing privilege comes to is
+    // said here. Leaves the session open.
     void prepare(worker& first)
     {
+        if (prepared_.load(std::memory_order_acquire))
+            return;
         first.open();
+        std::lock_guard lock(preparing_);
+        if (prepared_.load(std::memory_order_relaxed))
+            return;
         try
         {
             barrier::create_table(first.connection(), options.barrier);
@@ -236,7 +259,7 @@ private:
         }
         options.barrier.table = first.session().qualified(options.barrier.table);
         first.session().roll_back();
-        first.rest();
+        prepared_.store(true, std::memory_order_release);
     }
 
     bool exists(worker& first)
@@ -260,9 +283,23 @@ private:
             auto const next = queue.take(1);
             if (next.empty())
                 return;
-            w.apply(*next.front());
+            do_job(w, *next.front());
             w.rest();
         }
+    }
+
+    void do_job(worker& w, detail::sql_job& job) noexcept
+    {
+        try
+        {
+            prepare(w);
+        }
+        catch (std::exception const& e)
+        {
+            w.close();
+            return job.lost(detail::server_message(e));
+        }
+        w.apply(job);
     }
 
     void close() noexcept
@@ -280,6 +317,8 @@ private:
     std::vector<std::unique_ptr<worker>> workers_;
     detail::job_queue                    writes_, reads_;
     std::vector<std::thread>             threads_;
+    std::atomic<bool>                    prepared_{false};
+    std::mutex                           preparing_;
 };
 
 }  // namespace

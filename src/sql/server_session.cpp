@@ -284,6 +284,8 @@ bool says_read_only(unsigned code, std::string_view message)
 
 }  // namespace
 
+void check_url(server_url const& url, server_options const& options, server_session::purpose why) { parameters(url, options, why); }
+
 void server_options::take(server_url& url)
 {
     std::erase_if(url.options, [&](auto const& option) {

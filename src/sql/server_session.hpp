@@ -138,6 +138,9 @@ private:
     silence_watch::watched watched_;  // goes before the socket does
 };
 
+// What can be said of a URL before anybody connects. Errors: misuse.
+void check_url(server_url const&, server_options const&, server_session::purpose);
+
 // The savepoint that somebody else's statements run under, in one message with what begins and ends their transaction on PostgreSQL.
 inline constexpr char const* postgres_begin = "BEGIN; SAVEPOINT weft_operation";
 inline constexpr char const* postgres_before_end = "RELEASE SAVEPOINT weft_operation; ";

@@ -79,6 +79,8 @@ public:
     std::unique_ptr<detail::sql_job> write(std::unique_ptr<detail::sql_job> job) override { return writes.add(std::move(job)); }
     std::unique_ptr<detail::sql_job> read(std::unique_ptr<detail::sql_job> job) override { return reads.add(std::move(job)); }
 
+    void connect() override { }  // the file is open
+
     bool on_own_thread() const noexcept override
     {
         return std::any_of(threads.begin(), threads.end(), [](auto const& t) { return t.get_id() == std::this_thread::get_id(); });

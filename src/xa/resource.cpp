@@ -8,6 +8,7 @@
 #include <weft/xa.hpp>
 
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <mutex>
 #include <optional>
@@ -304,12 +305,12 @@ struct xa_resource::impl
         });
         if (options.connections == 0 || options.connections > 1'000)
             throw misuse(misuse::code::wrong_call, "an xa_resource has 1 to 1000 connections");
+        detail::check_url(url, session, server_session::purpose::xa);
         auto const finishing = std::max<std::size_t>(2, options.connections / 2);
         // What ends a branch comes first where the server has not enough sessions for all: it frees rows that actions wait for.
         for (std::size_t i = 0; i <= options.connections + finishing; ++i)
             workers.push_back(std::make_unique<worker>(url, sessions, options.barrier,
                                                        i < options.connections ? worker::rank::usual : worker::rank::first));
-        prepare(*workers.back());
         try
         {
             for (std::size_t i = 0; i < options.connections + finishing; ++i)
@@ -323,23 +324,33 @@ struct xa_resource::impl
     }
     ~impl() { close(); }
 
+    // Before anything else is done there, by whoever comes first. Leaves the session open.
     void prepare(worker& first)
     {
+        if (ready.load(std::memory_order_acquire))
+            return;
         first.open();
+        std::lock_guard lock(preparing);
+        if (ready.load(std::memory_order_relaxed))
+            return;
         try
         {
             detail::check_xa(first.session());
             if (!barrier::has_table(first.connection(), options.barrier))
                 barrier::create_table(first.connection(), options.barrier);
+            std::string found;
             first.session().sql() << (url.kind == detail::server_kind::postgres ? "SELECT current_database()" : "SELECT DATABASE()"),
-                soci::into(database);
+                soci::into(found);
             options.barrier.table = first.session().qualified(options.barrier.table);
+            database = std::move(found);
         }
         catch (std::exception const& e)
         {
-            throw std::runtime_error(url.describe() + ": " + detail::server_message(e));
+            auto const why = url.describe() + ": " + detail::server_message(e);
+            first.close();
+            throw std::runtime_error(why);
         }
-        first.rest();
+        ready.store(true, std::memory_order_release);
     }
 
     void close() noexcept
@@ -372,12 +383,13 @@ struct xa_resource::impl
         outcome     said;
         try
         {
-            auto const gtrid = ours();
-            if (gtrid.empty())
+            if (!attached())
             {
                 permanent = true;
                 throw std::runtime_error("the xa_resource " + url.describe() + " is not known to the engine: engine.add(resource)");
             }
+            prepare(w);
+            auto const gtrid = ours();
             said = outcome::success({});
             if (where.op == operation::commit)
                 w.commit(where, gtrid);
@@ -406,6 +418,12 @@ struct xa_resource::impl
             std::move(job.call).answer(std::move(said));
     }
 
+    bool attached()
+    {
+        std::lock_guard lock(mutex);
+        return !store.empty();
+    }
+
     // What the names of its transactions begin with. Empty: it works for no store yet.
     std::string ours()
     {
@@ -425,10 +443,19 @@ struct xa_resource::impl
     std::string              store;     // its id
     std::string              database;  // as the server calls it
     std::mutex               sweeping;  // the last worker
+    std::atomic<bool>        ready{false};
+    std::mutex               preparing;
 };
 
 xa_resource::xa_resource(std::string_view url, xa_options options) : impl_(std::make_unique<impl>(url, std::move(options))) { }
 xa_resource::~xa_resource() = default;
+
+void xa_resource::connect()
+{
+    std::lock_guard lock(impl_->sweeping);
+    impl_->prepare(*impl_->workers.back());
+    impl_->workers.back()->rest();
+}
 
 void xa_resource::interrupt() noexcept { impl_->session.watch->cut(std::chrono::milliseconds(500)); }
 
@@ -451,8 +478,9 @@ void xa_resource::submit(operation_call call, std::unique_ptr<detail::xa_busines
 
 std::vector<prepared_branch> xa_resource::prepared()
 {
-    std::lock_guard              lock(impl_->sweeping);
-    auto&                        w = *impl_->workers.back();
+    std::lock_guard lock(impl_->sweeping);
+    auto&           w = *impl_->workers.back();
+    impl_->prepare(w);
     auto const                   gtrid = impl_->ours();
     std::vector<prepared_branch> ours;
     try
@@ -480,6 +508,7 @@ void xa_resource::roll_back(prepared_branch const& b)
 {
     std::lock_guard lock(impl_->sweeping);
     auto&           w = *impl_->workers.back();
+    impl_->prepare(w);
     try
     {
         branch where;

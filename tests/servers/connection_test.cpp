@@ -26,6 +26,7 @@ std::string refusal(std::string const& url)
     try
     {
         weft::database db(url);
+        db.connect();
         return "none";
     }
     catch (std::exception const& e)

@@ -82,6 +82,10 @@ public:
         our.hotels = std::make_unique<weft::database>(maria_.url("?connections=1"));
         our.purse = std::make_unique<weft::xa_resource>(bank_.url("?connections=1"));
         our.insurance = std::make_unique<weft::xa_resource>(insurer_.url("?connections=1"));
+        our.flights->connect();
+        our.hotels->connect();
+        our.purse->connect();
+        our.insurance->connect();
         our.diary = std::make_unique<weft::database>(simulation::server_url(kind_) + "?connections=1");
         our.diary->run([](soci::session& sql) { sql << "DROP TABLE IF EXISTS ledger"; });
         our.diary->run([](soci::session& sql) { sql << "CREATE TABLE ledger (what varchar(100))"; });

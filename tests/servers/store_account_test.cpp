@@ -161,8 +161,8 @@ TEST_P(ServerAccount, IsToldThatItHasNoConnectionLeft)
     auto const taken = take_a_connection();
     auto const full = tells(postgres() ? "too many connections" : "max_user_connections");
     EXPECT_THAT(refusal(account.url()), full);
-    EXPECT_THAT(refusal_of([&] { weft::database(account.url()); }), full);
-    EXPECT_THAT(refusal_of([&] { weft::xa_resource(account.url()); }), full);
+    EXPECT_THAT(refusal_of([&] { weft::database(account.url()).connect(); }), full);
+    EXPECT_THAT(refusal_of([&] { weft::xa_resource(account.url()).connect(); }), full);
 }
 
 TEST_P(ServerAccount, LosesNothingWhenOthersTakeItsConnections)

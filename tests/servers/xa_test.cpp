@@ -131,6 +131,8 @@ private:
 class Xa : public testing::TestWithParam<std::string>
 {
 protected:
+    Xa() { resource.connect(); }  // the barrier's table is there
+
     bool postgres() const { return GetParam() == "postgres"; }
 
     // Tries until it holds: XA RECOVER forgets a moment after the commit has returned.
@@ -258,7 +260,8 @@ TEST_P(Xa, SurvivesACutAtEveryMessage)
     cutting_proxy     proxy(port_of(here.database.url()));
     auto const        url = through(proxy, here.database.url("?connections=1"));
     weft::xa_resource cuttable(url);
-    unsigned          cases = 0;
+    cuttable.connect();
+    unsigned cases = 0;
     for (auto const* name : {"pays", "pays-in-vain"})
     {
         unsigned messages = 0;
@@ -572,6 +575,7 @@ std::string refusal(std::string const& url)
     try
     {
         weft::xa_resource r(url);
+        r.connect();
         return "none";
     }
     catch (std::exception const& e)

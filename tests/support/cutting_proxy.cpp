@@ -79,7 +79,9 @@ private:
     bool                    cut_at_answer_ = false, deaf_ = false;
 };
 
-cutting_proxy::cutting_proxy(unsigned short server_port) : server_port_(server_port)
+cutting_proxy::cutting_proxy(unsigned short server_port, unsigned short at_port)
+    : acceptor_(io_, {boost::asio::ip::address_v4::loopback(), at_port})
+    , server_port_(server_port)
 {
     accept();
     thread_ = std::thread([this] { io_.run(); });
@@ -131,8 +133,10 @@ unsigned short port_of(std::string const& url)
     return static_cast<unsigned short>(std::stoi(url.substr(colon + 1)));
 }
 
-std::string through(cutting_proxy const& proxy, std::string url)
+std::string through(cutting_proxy const& proxy, std::string url) { return at_port(proxy.port(), std::move(url)); }
+
+std::string at_port(unsigned short port, std::string url)
 {
     auto const at = url.rfind('@'), colon = url.find(':', at), slash = url.find('/', colon);
-    return url.replace(colon + 1, slash - colon - 1, std::to_string(proxy.port()));
+    return url.replace(colon + 1, slash - colon - 1, std::to_string(port));
 }

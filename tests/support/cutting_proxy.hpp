@@ -23,8 +23,8 @@ public:
         silence       // from then on nobody hears anything: see swallow()
     };
 
-    // Forwards to a server on 127.0.0.1.
-    explicit cutting_proxy(unsigned short server_port);
+    // Forwards to a server on 127.0.0.1; at a port of its own choice, or at that one.
+    explicit cutting_proxy(unsigned short server_port, unsigned short at_port = 0);
     ~cutting_proxy();
 
     unsigned short port() const { return port_; }
@@ -58,7 +58,7 @@ private:
     void hear(unsigned connection, std::string_view bytes);
 
     boost::asio::io_context                 io_{1};
-    boost::asio::ip::tcp::acceptor          acceptor_{io_, {boost::asio::ip::address_v4::loopback(), 0}};
+    boost::asio::ip::tcp::acceptor          acceptor_;
     unsigned short                          port_ = acceptor_.local_endpoint().port();
     unsigned short                          server_port_;
     std::atomic<unsigned>                   seen_{0}, at_{0};
@@ -71,6 +71,7 @@ private:
     std::thread                             thread_;
 };
 
-// The URL with the proxy's port instead of the server's.
+// The URL with the proxy's port instead of the server's, or with another one.
 std::string    through(cutting_proxy const& proxy, std::string url);
+std::string    at_port(unsigned short port, std::string url);
 unsigned short port_of(std::string const& url);

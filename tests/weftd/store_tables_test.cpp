@@ -76,7 +76,8 @@ TEST_P(StoreTables, ResetSaysWhatItWouldRemoveAndRemovesNoMore)
     auto const store = weft::open_store(url);
     auto const id = store->id();
     fill(*store);
-    weft::database mine(url);  // makes a table of its own, barrier
+    weft::database mine(url);
+    mine.connect();  // makes a table of its own, barrier
     pass_barrier(mine, "a");
 
     std::ostringstream out;
