@@ -40,7 +40,7 @@ weftd_process::~weftd_process() = default;
 void weftd_process::start()
 {
     log_ = directory_.file("log-" + std::to_string(++starts_));
-    process_.emplace(std::vector<std::string>{"/usr/bin/env", "LOG_OUTPUTS=" + log_, WEFTD, "-c", directory_.file("conf.yml")});
+    process_.emplace(std::vector<std::string>{"/usr/bin/env", "LD_PRELOAD=" WEFT_TEST_NAMES, "LOG_OUTPUTS=" + log_, WEFTD, "-c", directory_.file("conf.yml")});
     constexpr std::string_view listening = "listening on ";
     auto const                 listens = [&] {
         auto const all = log();

@@ -127,14 +127,14 @@ struct http_server::session_of final : http_server::session
     std::size_t                                            left = 0;
 };
 
-http_server::http_server(identity const& tls) : secure_(!tls.certificate.empty()), acceptor_(io_)
+http_server::http_server(identity const& tls, std::string const& address) : secure_(!tls.certificate.empty()), acceptor_(io_)
 {
     if (secure_)
     {
         tls_.use_certificate_chain(asio::buffer(tls.certificate));
         tls_.use_private_key(asio::buffer(tls.key), asio::ssl::context::pem);
     }
-    tcp::endpoint const here(asio::ip::address_v4::loopback(), 0);
+    tcp::endpoint const here(asio::ip::make_address(address), 0);
     acceptor_.open(here.protocol());
     acceptor_.bind(here);
     acceptor_.listen(16'384);
@@ -157,7 +157,12 @@ void http_server::on(std::string path, handler h)
 
 std::string http_server::url(std::string const& path) const
 {
-    return (secure_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_) + path;
+    return url_at(secure_ ? "127.0.0.1" : "service.test", path);
+}
+
+std::string http_server::url_at(std::string const& host, std::string const& path) const
+{
+    return (secure_ ? "https://" : "http://") + host + ':' + std::to_string(port_) + path;
 }
 
 http_server::answer http_server::find(request const& r)

@@ -4,6 +4,7 @@
     processes.py WEFTD [unittest arguments]
 
 WEFT_SERVERS names the directory of the run's database servers (tests/servers/servers.py); without it the tests that need one are skipped.
+WEFT_TEST_NAMES is the resolver of the tests (tests/support/names.cpp), preloaded into weftd, so that branches are called by name.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ import unittest
 
 PROGRAM = None
 LONGEST_S = 60
+NAMES = os.environ.get("WEFT_TEST_NAMES", "")
 
 
 def eventually(what, seconds=LONGEST_S):
@@ -66,8 +68,11 @@ class Branches:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = self.url_at("branches.test" if NAMES else "127.0.0.1")
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url_at(self, host):
+        return f"http://{host}:{self.server.server_port}"
 
     def paths(self):
         return [path for path, _ in self.came]
@@ -89,7 +94,7 @@ class Weftd(unittest.TestCase):
 
     def environment(self, variables):
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
-        return {**kept, "HTTP_PORT": "0", "no_proxy": "127.0.0.1", **variables}
+        return {**kept, "HTTP_PORT": "0", "no_proxy": "*", **({"LD_PRELOAD": NAMES} if NAMES else {}), **variables}
 
     def start(self, conf=None, ready=True, arguments=(), **variables):
         arguments = [PROGRAM, *arguments]
@@ -256,6 +261,35 @@ class Weftd(unittest.TestCase):
         self.stop(weftd)
         self.assertLess(time.monotonic() - began, 20)
         go_on.set()
+
+    @unittest.skipUnless(NAMES, "there is no WEFT_TEST_NAMES")
+    def test_sigterm_under_load_ends_well(self):
+        """Branches that answer, that never do, and whose name nobody looks up; within the deadline, whatever it is."""
+        for end in range(int(os.environ.get("WEFT_ENDS", 24))):
+            go_on, over = threading.Event(), threading.Event()
+            self.branches.answers["/never"] = lambda go_on=go_on: (go_on.wait(LONGEST_S), 200)[1]
+            urls = (self.branches.url + "/well", self.branches.url + "/never", self.branches.url_at("slow.test") + "/well")
+            deadline = end % 3
+            weftd = self.start(REQUEST_TIMEOUT="30", WEFT_DRAIN_DEADLINE=str(deadline))
+
+            def load(client, end=end, over=over, urls=urls):
+                for i in range(10_000):
+                    if over.is_set():
+                        return
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        self.submit(f"{end}-{client}-{i}", urls[i % 3])
+
+            clients = [threading.Thread(target=load, args=(c,)) for c in range(3)]
+            for c in clients:
+                c.start()
+            time.sleep(0.02 * (end % 12))
+            began = time.monotonic()
+            self.stop(weftd)
+            self.assertLess(time.monotonic() - began, deadline + 5)
+            go_on.set()
+            over.set()
+            for c in clients:
+                c.join(LONGEST_S)
 
     def test_what_is_wrong_is_said_with_file_and_line(self):
         (self.home / "conf.yml").write_text("HttpPort: 1\nRetryIntervall: 10\nLog:\n  Outputs: [stderr]\n  Colour: red\n")
