@@ -10,7 +10,7 @@
 
 #include <mutex>
 
-namespace {
+namespace caller_test {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -181,4 +181,4 @@ TEST_F(HttpCaller, AsksTheSenderOfAMessage)
     EXPECT_EQ(seen[2], "POST /in?gid=g1&trans_type=msg&branch_id=01&op=action {}");
 }
 
-}  // namespace
+}  // namespace caller_test

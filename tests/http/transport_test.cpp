@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace {
+namespace transport_test {
 
 using namespace std::chrono_literals;
 using testing::AllOf;
@@ -494,4 +494,4 @@ TEST(HttpTransportOptions, AreCheckedAtOnce)
     EXPECT_THROW(weft::make_http_transport({.headers = {{"a b", "c"}}}), weft::misuse);
 }
 
-}  // namespace
+}  // namespace transport_test

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 namespace protocol {
-namespace {
+namespace bad_input_test {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
@@ -336,5 +336,5 @@ TEST(ManyConnections, TenThousandThatSayNothing)
     clients.wait();
 }
 
-}  // namespace
+}  // namespace bad_input_test
 }  // namespace protocol

@@ -7,7 +7,7 @@
 #include <boost/asio/write.hpp>
 
 namespace protocol {
-namespace {
+namespace ready_test {
 
 using boost::asio::ip::tcp;
 
@@ -79,5 +79,5 @@ TEST(Stopping, ItIsNotReady)
     EXPECT_THAT(all, HasSubstr(R"({"message":"stopping"})"));
 }
 
-}  // namespace
+}  // namespace ready_test
 }  // namespace protocol

@@ -2,7 +2,7 @@
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
-namespace {
+namespace routes_test {
 
 constexpr char const* success = R"({"dtm_result":"SUCCESS"})";
 
@@ -320,5 +320,5 @@ TEST_P(Protocol, R2_Branches)
     EXPECT_EQ(text(first.at("params").at("op")), "\"action\"");
 }
 
-}  // namespace
+}  // namespace routes_test
 }  // namespace protocol

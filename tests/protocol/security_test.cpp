@@ -14,7 +14,7 @@
 #include <future>
 
 namespace protocol {
-namespace {
+namespace security_test {
 
 constexpr char const* with_tokens = "Weft: {BearerTokens: [the-first-secret, the-second-secret]}\n";
 
@@ -311,5 +311,5 @@ TEST(Stopping, WaitsNoLongerThanItsDeadline)
     waiting.get();
 }
 
-}  // namespace
+}  // namespace security_test
 }  // namespace protocol

@@ -19,7 +19,7 @@
 #include <future>
 #include <map>
 
-namespace {
+namespace remote_engine_test {
 
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
@@ -665,4 +665,4 @@ TEST_F(RemoteEngine, ListsWhatTheCoordinatorHas)
     EXPECT_THROW(p.engine().list(f, weft::blocking), weft::misuse);
 }
 
-}  // namespace
+}  // namespace remote_engine_test

@@ -15,7 +15,7 @@
 #include <atomic>
 #include <thread>
 
-namespace {
+namespace idle_engine_test {
 
 using namespace std::chrono_literals;
 
@@ -144,4 +144,4 @@ TEST(BusyEngine, LooksAtNothingThatItHoldsWhenItWrites)
     host.stop(0ms);
 }
 
-}  // namespace
+}  // namespace idle_engine_test

@@ -3,7 +3,7 @@
 
 #include <weft/clock.hpp>
 
-namespace {
+namespace store_faults_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -264,4 +264,4 @@ TEST_P(ServerCrash, LosesNothing)
         *store);
 }
 
-}  // namespace
+}  // namespace store_faults_test

@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace submit_test {
 
 using testing::HasSubstr;
 
@@ -204,4 +204,4 @@ TEST_P(SubmitWithin, RefusesWhatSubmitRefuses)
     shop.run([&](soci::session& sql) { EXPECT_THROW(forgetful.engine().submit(sql, "ship", "g1", what), weft::misuse); });
 }
 
-}  // namespace
+}  // namespace submit_test

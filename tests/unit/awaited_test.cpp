@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace awaited_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -201,4 +201,4 @@ TEST(Awaited, ThatAwaitsSomethingTwicePauses)
     EXPECT_THAT(env.query("g2")->paused_reason, HasSubstr("was awaited a second time"));
 }
 
-}  // namespace
+}  // namespace awaited_test

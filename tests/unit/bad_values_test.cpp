@@ -6,7 +6,7 @@
 
 #include <limits>
 
-namespace {
+namespace bad_values_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -143,4 +143,4 @@ TEST_F(BadValue, AWrongSubmissionIsThrownByFinish)
     EXPECT_THROW(env.finish(), weft::misuse);
 }
 
-}  // namespace
+}  // namespace bad_values_test

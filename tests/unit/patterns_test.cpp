@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace patterns_test {
 
 using namespace std::chrono_literals;
 using namespace workshop;
@@ -759,4 +759,4 @@ TEST(PatternsCancelled, AtTheMomentAtWhichTheLastActionIsRecorded)
     EXPECT_THAT(world.at.seen(), ElementsAre("01 action a", "02 action b", "02 compensate b", "01 compensate a"));
 }
 
-}  // namespace
+}  // namespace patterns_test

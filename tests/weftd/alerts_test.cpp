@@ -12,7 +12,7 @@
 
 using namespace testing;
 
-namespace {
+namespace alerts_test {
 
 // Answers each request as the script says, and at last with 200; 0: never.
 class scripted_transport final : public weft::transport
@@ -64,7 +64,7 @@ struct Alerts : Test
     weft::transaction                   failing;
 };
 
-}  // namespace
+}  // namespace alerts_test
 
 TEST_F(Alerts, BeginWithTheThirdFailureInARow)
 {

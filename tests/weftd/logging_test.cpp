@@ -9,7 +9,7 @@
 
 using namespace testing;
 
-namespace {
+namespace logging_test {
 
 std::string content(std::string const& path)
 {
@@ -28,7 +28,7 @@ weftd::configuration to(std::string const& file)
     return c;
 }
 
-}  // namespace
+}  // namespace logging_test
 
 TEST(Logging, WritesLinesInUtcFromTheLevelOn)
 {

@@ -19,7 +19,7 @@
 using namespace testing;
 using namespace std::chrono_literals;
 
-namespace {
+namespace store_tables_test {
 
 // As an operation did, years ago.
 void pass_barrier(weft::database& mine, std::string const& gid)
@@ -67,7 +67,7 @@ struct StoreTables : TestWithParam<char const*>
     weftd::configuration           values;
 };
 
-}  // namespace
+}  // namespace store_tables_test
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTables, Values("sqlite", "postgres", "mysql"));
 
