@@ -43,10 +43,10 @@ private:
     configuration const                      values_;
     std::shared_ptr<spdlog::logger>          logger_;
     std::shared_ptr<weft::clock>             clock_ = weft::system_clock();
-    std::shared_ptr<weft::server_metrics>    metrics_;
     boost::asio::io_context                  io_{1};
     boost::asio::thread_pool                 blocking_{1};
     std::shared_ptr<weft::transport>         transport_;  // goes before `io_`: what is under way then posts its end there
+    std::shared_ptr<weft::server_metrics>    metrics_;
     boost::asio::signal_set                  signals_{io_, SIGINT, SIGTERM};
     boost::asio::steady_timer                asked_to_stop_{io_};  // waited for by `serve`, cancelled by `stop`
     bool                                     stopping_ = false;

@@ -16,7 +16,7 @@
 #include <map>
 #include <poll.h>
 
-namespace processes_test {
+namespace {
 
 using namespace std::chrono_literals;
 using processes::process;
@@ -340,4 +340,4 @@ TEST_P(Processes, RefuseALateWriteAlsoWhileTheSuccessorIsNoFurther)
     }
 }
 
-}  // namespace processes_test
+}  // namespace

@@ -18,7 +18,7 @@
 #include <random>
 #include <thread>
 
-namespace remote_test {
+namespace {
 
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
@@ -182,6 +182,6 @@ TEST_F(RemoteProcesses, LoseNothingWhenTheCoordinatorIsKilledAgainAndAgain)
     EXPECT_EQ(runs.wait(), 0);
 }
 
-}  // namespace remote_test
+}  // namespace
 
 #endif

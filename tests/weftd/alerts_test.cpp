@@ -12,7 +12,7 @@
 
 using namespace testing;
 
-namespace alerts_test {
+namespace {
 
 // Answers each request as the script says, and at last with 200; 0: never.
 class scripted_transport final : public weft::transport
@@ -64,7 +64,7 @@ struct Alerts : Test
     weft::transaction                   failing;
 };
 
-}  // namespace alerts_test
+}  // namespace
 
 TEST_F(Alerts, BeginWithTheThirdFailureInARow)
 {

@@ -12,7 +12,7 @@
 using namespace std::chrono_literals;
 using namespace testing;
 
-namespace configuration_test {
+namespace {
 
 struct world
 {
@@ -53,7 +53,7 @@ weftd::configuration values_of(std::string const& yaml, world const& w = {}) { r
 // As dtm ships it: everything is a comment.
 char const* const nothing = "# Store:\n#   Driver: 'mysql'\n";
 
-}  // namespace configuration_test
+}  // namespace
 
 TEST(Configuration, HasDtmsDefaults)
 {

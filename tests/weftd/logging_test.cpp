@@ -9,7 +9,7 @@
 
 using namespace testing;
 
-namespace logging_test {
+namespace {
 
 std::string content(std::string const& path)
 {
@@ -28,7 +28,7 @@ weftd::configuration to(std::string const& file)
     return c;
 }
 
-}  // namespace logging_test
+}  // namespace
 
 TEST(Logging, WritesLinesInUtcFromTheLevelOn)
 {

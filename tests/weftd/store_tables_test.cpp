@@ -19,7 +19,7 @@
 using namespace testing;
 using namespace std::chrono_literals;
 
-namespace store_tables_test {
+namespace {
 
 // As an operation did, years ago.
 void pass_barrier(weft::database& mine, std::string const& gid)
@@ -67,7 +67,7 @@ struct StoreTables : TestWithParam<char const*>
     weftd::configuration           values;
 };
 
-}  // namespace store_tables_test
+}  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreTables, Values("sqlite", "postgres", "mysql"));
 
