@@ -488,7 +488,7 @@ class MysqlOfTheUser(Mysql):
         super().__init__("+00:00", 8)
         for script in ("dtmsvr.sql", "dtm_barrier.sql", "dtm_busi.sql"):
             self.command((self.SCRIPTS / script).read_text(), "mysql")
-        self.command("CREATE USER root@'127.0.0.1' IDENTIFIED BY '123456'; GRANT ALL ON *.* TO root@'127.0.0.1'", "mysql")
+        self.command("CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '123456'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION", "mysql")
 
     def configuration(self):
         text = (self.SCRIPTS / "conf.yml").read_text()
@@ -498,7 +498,7 @@ class MysqlOfTheUser(Mysql):
         return text
 
     def remove(self):
-        self.command("DROP USER root@'127.0.0.1'; DROP DATABASE dtm_busi", "mysql")
+        self.command("DROP DATABASE dtm_busi", "mysql")
         super().remove()
 
 
