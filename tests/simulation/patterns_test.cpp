@@ -116,7 +116,7 @@ client::step registers(std::string type, std::string id, std::string undo, std::
 
 struct scenario
 {
-    using world = ::world;
+    using world = patterns_test::world;
 
     std::string               name;
     std::vector<client::step> steps;
