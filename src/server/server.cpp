@@ -124,12 +124,14 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         {
             {
                 std::scoped_lock lock(mutex);
-                auto const       of_it = by_address.find(who);
-                if (sessions.size() >= connections || (of_it != by_address.end() && of_it->second >= per_address))
+                if (sessions.size() >= connections)
                     return {};  // and it is closed
+                auto& of_it = by_address[who];
+                if (of_it >= per_address)
+                    return {};
                 s = server_detail::make_session(std::move(socket), tls ? &*tls : nullptr, shared_from_this());
                 sessions.emplace(s.get(), connected{s, who});
-                ++by_address[who];
+                ++of_it;
             }
             s->start();
         }

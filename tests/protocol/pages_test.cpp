@@ -57,6 +57,7 @@ TEST_P(Pages, OfAnotherNameGetNothing)
         EXPECT_EQ(ping({{"Host", with_port(w, host)}}), 200u) << host;
     }
     EXPECT_THAT(send_raw(w.port(), "GET /api/ping HTTP/1.0\r\n\r\n"), HasSubstr("pong")) << "no browser speaks it";
+    EXPECT_THAT(send_raw(w.port(), "GET /api/ping HTTP/1.0\r\nHost: evil.example\r\n\r\n"), ::testing::StartsWith("HTTP/1.0 403"));
 }
 
 TEST(PagesAndTokens, ATokenIsNoBrowsersToSend)
