@@ -1,12 +1,14 @@
 // One connection: reads requests, one after the other, and writes the answers.
 #pragma once
 
+#include "src/server/body_budget.hpp"
 #include "src/server/rate_limit.hpp"
 #include "src/server/route.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -25,6 +27,7 @@ public:
         , manager(m)
         , speaks(m, options.utc_offset)
         , limit(options.requests_per_second)
+        , bodies(std::max(options.bodies_limit, 2 * options.body_limit))
     { }
     virtual ~session_host() = default;
 
@@ -35,6 +38,7 @@ public:
     transaction_manager&   manager;
     verbs                  speaks;
     rate_limit             limit;
+    body_budget            bodies;
     std::shared_ptr<clock> time = system_clock();
     std::atomic<bool>      stopping{false};
 };

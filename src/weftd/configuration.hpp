@@ -33,7 +33,7 @@ struct configuration
     std::vector<std::string> bearer_tokens;  // those of the file, too, once it is loaded
     std::string              bearer_token_file, certificate, certificate_key, client_ca;
     bool                     insecure{};
-    std::int64_t             body_limit{}, header_limit{}, connections{}, requests_per_second{};
+    std::int64_t             body_limit{}, header_limit{}, bodies_limit{}, connections{}, connections_per_address{}, requests_per_second{};
     std::chrono::seconds     client_timeout{}, idle_timeout{}, drain_deadline{};
 
     // What is kept

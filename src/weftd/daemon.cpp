@@ -200,7 +200,9 @@ weft::server_options daemon::server_options() const
     options.logger = logger_;
     options.body_limit = static_cast<std::size_t>(values_.body_limit);
     options.header_limit = static_cast<std::size_t>(values_.header_limit);
+    options.bodies_limit = static_cast<std::size_t>(values_.bodies_limit);
     options.connections = static_cast<std::size_t>(values_.connections);
+    options.connections_per_address = static_cast<std::size_t>(values_.connections_per_address);
     options.requests_per_second = static_cast<double>(values_.requests_per_second);
     options.request_timeout = values_.client_timeout;
     options.idle_timeout = values_.idle_timeout;

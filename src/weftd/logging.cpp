@@ -1,11 +1,14 @@
 #include "src/weftd/logging.hpp"
 
+#include <weft/detail/json_text.hpp>
 #include <weft/detail/utc_offset.hpp>
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
+
+#include <cstdio>
 
 namespace weftd {
 
@@ -23,6 +26,47 @@ spdlog::sink_ptr sink_for(std::string const& output, configuration const& values
     return std::make_shared<spdlog::sinks::rotating_file_sink_mt>(output, r.megabytes << 20, r.files);
 }
 
+// The character that begins here, if it is one that ends lines or turns the direction of writing; else 0.
+unsigned layout_character(std::string_view text)
+{
+    if (text.size() < 3 || text[0] != '\xe2')
+        return 0;
+    auto const     bits = [&](std::size_t at) { return static_cast<unsigned char>(text[at]) & 0x3fu; };
+    unsigned const c = 0x2000u | bits(1) << 6 | bits(2);
+    return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+}
+
+// One line that shows all that it has: gids, reasons and addresses are what others sent.
+std::string printable(std::string_view text)
+{
+    std::string out;
+    auto const  add = [&](char const* format, unsigned what) {
+        char room[8];
+        std::snprintf(room, sizeof room, format, what);
+        out += room;
+    };
+    bool const is_text = weft::detail::is_utf8(text);
+    for (std::size_t i = 0; i < text.size(); ++i)
+    {
+        auto const byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0xffu; };
+        auto const c = byte(i);
+        if (c == '\n')
+            out += "\\n";
+        else if (c < ' ' || c == 0x7f || (c >= 0x80 && !is_text))
+            add("\\x%02x", c);
+        else if (c == 0xc2 && byte(i + 1) < 0xa0)  // of Latin-1
+            add("\\x%02x", byte(++i));
+        else if (auto const l = layout_character(text.substr(i)))
+        {
+            add("\\u%04x", l);
+            i += 2;
+        }
+        else
+            out += text[i];
+    }
+    return out;
+}
+
 // Lines with the time so far from UTC.
 class at_offset final : public spdlog::formatter
 {
@@ -37,6 +81,8 @@ public:
     {
         auto moved = line;
         moved.time += offset_;
+        auto const text = printable({line.payload.data(), line.payload.size()});
+        moved.payload = text;
         lines_.format(moved, to);
     }
     std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<at_offset>(offset_); }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 namespace {
@@ -19,9 +20,20 @@ enum exit_status
     wrong_call = 2
 };
 
+// As many as there may be: each connection takes one.
+void raise_limit_of_files()
+{
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int serve(weftd::loaded_configuration const& configuration, bool debug)
 {
     auto const logger = weftd::make_logger(configuration.values, debug);
+    raise_limit_of_files();
     std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more
     try
     {

@@ -218,9 +218,9 @@ void http_server::accept()
     });
 }
 
-http_server::identity http_server::make_identity(std::string const& host)
+http_server::identity http_server::make_identity(std::string const& host, bool with_rsa)
 {
-    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> const key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
+    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> const key(with_rsa ? EVP_RSA_gen(2'048) : EVP_EC_gen("P-256"), &EVP_PKEY_free);
     std::unique_ptr<X509, decltype(&X509_free)> const         certificate(X509_new(), &X509_free);
     auto* const                                               c = certificate.get();
     X509_set_version(c, 2);

@@ -65,7 +65,7 @@ public:
     void cut();
 
     // A certificate for itself, valid for this host name or address.
-    static identity make_identity(std::string const& host);
+    static identity make_identity(std::string const& host, bool with_rsa = false);
 
 private:
     struct session;

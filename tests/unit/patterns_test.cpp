@@ -173,6 +173,46 @@ TEST_F(Patterns, HeadersAndTimeOutsOfAClientGoWithEachCall)
     EXPECT_EQ(at.calls[0].operation.timeout, 6s);
 }
 
+// What decides where a request goes and where it ends is no client's to say.
+TEST_F(Patterns, HeadersOfAClientAreFewShortAndNoneOfTheConnections)
+{
+    auto const refused = [&](std::string const& headers) {
+        return refusal([&] { submit(saga("g1", 1, R"({"branch_headers":)" + headers + '}')); }, weft::misuse::code::bad_value);
+    };
+    auto const many = [](std::size_t n, std::size_t length) {
+        std::string all;
+        for (std::size_t i = 0; i < n; ++i)
+            all += (i == 0 ? "{\"h" : ",\"h") + std::to_string(i) + "\":\"" + std::string(length, 'v') + '"';
+        return all + '}';
+    };
+    for (std::string const name : {"Host", "hOST", "upgrade", "te", "trailer", "keep-alive", "transfer-encoding", "content-length",
+                                   "connection", "expect", "proxy-authorization", "Proxy-", "a b", "a:"})
+        EXPECT_THAT(refused("{\"" + name + "\":\"x\"}"), ::testing::StartsWith("branch_headers." + name)) << name;
+    EXPECT_THAT(refused(R"({"a":"b\r\nHost: c"})"), HasSubstr("branch_headers.a has a line break"));
+    EXPECT_THAT(refused(many(65, 1)), HasSubstr("branch_headers has 65 headers"));
+    EXPECT_THAT(refused(many(2, 9'000)), HasSubstr("branch_headers is longer than 16384 bytes"));
+    EXPECT_EQ(refused(many(64, 200)), "none");
+}
+
+// Of an older server's, which asked no such question: it would cost every server that claims it its time.
+TEST_F(Patterns, ARowWithTooManyHeadersWaitsForAPerson)
+{
+    weft::create_write w;
+    w.gid = "g1";
+    w.trans_type = "saga";
+    w.status = status::submitted;
+    w.options = "{\"branch_headers\":{";
+    for (int i = 0; i < 100'000; ++i)
+        w.options += (i == 0 ? "\"h" : ",\"h") + std::to_string(i) + "\":\"v\"";
+    w.options += "}}";
+    std::vector<weft::write> const writes{w};
+    env.store().apply(writes, false);
+    auto const began = std::chrono::steady_clock::now();
+    env.run_until([&] { return !row("g1").paused_reason.empty(); });
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
+    EXPECT_THAT(row("g1").paused_reason, HasSubstr("branch_headers has 100000 headers"));
+}
+
 TEST_F(Patterns, ReasonsAreCutWithinNoCharacter)
 {
     std::string reason;

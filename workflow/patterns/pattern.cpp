@@ -64,6 +64,33 @@ bool flag(boost::json::object const& o, std::string_view name, std::string const
     return v && v->as_bool();
 }
 
+constexpr std::size_t header_count_limit = 64, header_bytes_limit = 16u << 10;
+
+// What decides where a request goes, where it ends and what becomes of its connection.
+bool is_of_the_connection(std::string_view name)
+{
+    constexpr std::string_view these[] = {"host",    "connection", "keep-alive",        "upgrade",       "te",
+                                          "trailer", "expect",     "transfer-encoding", "content-length"};
+    constexpr std::string_view proxy = "proxy-";
+    return std::any_of(std::begin(these), std::end(these), [&](auto one) { return same_whatever_case(name, one); }) ||
+           same_whatever_case(name.substr(0, proxy.size()), proxy);
+}
+
+void check_header(std::string_view of, std::string_view name, std::string_view value, std::string const& gid)
+{
+    constexpr std::string_view more = "!#$%&'*+-.^_`|~";  // RFC 9110, 5.6.2
+    auto const                 is_letter = [&](char c) {
+        return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || more.find(c) != more.npos;
+    };
+    auto const which = std::string(of) + '.' + std::string(name);
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_letter))
+        wrong(which + " is no header's name: that is of letters, digits and hyphens", gid);
+    if (is_of_the_connection(name))
+        wrong(which + " is not for clients to set", gid);
+    if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 ? c != '\t' : c == 0x7f; }))
+        wrong(which + " has a line break or another control character", gid);
+}
+
 // A later one takes the place of an earlier one of the same name.
 void add_headers(http_headers& all, boost::json::object const& o, std::string_view name, std::string const& gid)
 {
@@ -73,10 +100,19 @@ void add_headers(http_headers& all, boost::json::object const& o, std::string_vi
     auto const refuse = [&] { wrong(std::string(name) + " is no object of texts", gid); };
     if (!headers->is_object())
         refuse();
+    if (headers->as_object().size() > header_count_limit)
+        wrong(std::string(name) + " has " + std::to_string(headers->as_object().size()) + " headers: there may be " +
+                  std::to_string(header_count_limit),
+              gid);
+    std::size_t bytes = 0;
     for (auto const& h : headers->as_object())
     {
         if (!h.value().is_string())
             refuse();
+        bytes += h.key().size() + h.value().as_string().size();
+        if (bytes > header_bytes_limit)
+            wrong(std::string(name) + " is longer than " + std::to_string(header_bytes_limit) + " bytes in all", gid);
+        check_header(name, std::string_view(h.key()), std::string_view(h.value().as_string()), gid);
         std::erase_if(all, [&](auto const& there) { return same_whatever_case(there.first, std::string_view(h.key())); });
         all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
     }
