@@ -400,7 +400,7 @@ TEST_F(HttpTransport, MayGoRightAfterASend)
     for (int i = 0; i < 300; ++i)
     {
         auto const a = send(server.url("/ok")), b = send(server.url_at("localhost", "/ok"));
-        std::this_thread::sleep_for(std::chrono::microseconds(i % 10 * 50));
+        std::this_thread::sleep_for(std::chrono::microseconds(i % 10 * 50));  // waits for nothing: it goes at other moments
         transport = weft::make_http_transport();
         for (auto const& r : {a, b})
             EXPECT_TRUE(r->wait() == 200 || r->why == "the transport was closed") << r->why;

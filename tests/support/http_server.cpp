@@ -155,10 +155,7 @@ void http_server::on(std::string path, handler h)
     handlers_[std::move(path)] = std::move(h);
 }
 
-std::string http_server::url(std::string const& path) const
-{
-    return url_at(secure_ ? "127.0.0.1" : "service.test", path);
-}
+std::string http_server::url(std::string const& path) const { return url_at(secure_ ? "127.0.0.1" : "service.test", path); }
 
 std::string http_server::url_at(std::string const& host, std::string const& path) const
 {

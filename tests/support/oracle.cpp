@@ -10,7 +10,7 @@ namespace {
 using weft::status;
 
 constexpr char const* verb_names[] = {"execute", "execute until decided", "submit",   "cancel", "resume", "query", "list",
-                                 "prepare", "submit of a pattern",   "register", "abort"};
+                                      "prepare", "submit of a pattern",   "register", "abort"};
 
 bool rolls_back(status s) { return s == status::aborting || s == status::failed; }
 
