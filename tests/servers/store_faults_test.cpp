@@ -20,6 +20,9 @@ TEST_P(ServerStore, SaysWhyItCannotBeOpened)
     EXPECT_THAT(refusal(url + "?color=red"), AllOf(HasSubstr("color"), Not(HasSubstr(password))));
     EXPECT_THAT(refusal(GetParam() + "://weft:" + password + "@127.0.0.1:1/x"),
                 AllOf(HasSubstr("127.0.0.1:1/x"), Not(HasSubstr(password))));
+    weft::store_options o;
+    o.dtm_utc_offset = std::chrono::hours(24);
+    EXPECT_THROW(weft::open_store(url, o), weft::misuse);
 }
 
 TEST_P(ServerStore, RefusesASchemaThatAsksForANewerWeft)
