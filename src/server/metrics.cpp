@@ -203,6 +203,7 @@ public:
         timed_call::connect(timed);
         base_->start(operation, operation_call(boost::intrusive_ptr<detail::performance>(timed)));
     }
+    void check(remote_operation const& operation) const override { base_->check(operation); }
 
 private:
     std::shared_ptr<remote_caller> base_;
