@@ -243,7 +243,7 @@ private:
     {
         if (!host_->limit.allows(client_))
             return message(429, "too many requests");
-        return refused_entry(host_->options, std::string_view(header.target()), std::string_view(header[http::field::authorization]));
+        return refused_entry(*host_->trusting(), std::string_view(header.target()), std::string_view(header[http::field::authorization]));
     }
 
     asio::awaitable<bool> refuse(answer a, request_parser const& parser, std::chrono::nanoseconds began)
