@@ -84,6 +84,11 @@ public:
 
     unsigned short port() const noexcept;
 
+    /// Tokens and certificates may change while it runs: `bearer_tokens`, `certificate`, `key` and `client_ca` of these options hold from now on,
+    /// and files are read again. Connections that are there stay, and each of their requests needs one of the new tokens.
+    /// Errors: misuse as of the constructor, or if tokens or TLS would begin or end to be asked for: then nothing has changed.
+    void renew(server_options const& options);
+
     /// Takes no more connections, answers what has arrived, and returns once all are closed, at the latest after `deadline`.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto stop(std::chrono::milliseconds deadline, Token&& token = {})

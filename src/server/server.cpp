@@ -41,6 +41,31 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         , deadline(strand)
     { }
 
+    // Tokens and certificates of these from now on. Sessions that are there have their own part of the context.
+    void renew(server_options const& fresh)
+    {
+        auto const wrong = [](std::string const& what) { throw misuse(misuse::code::wrong_call, "server_options::" + what); };
+        auto       next = *trusting();
+        next.bearer_tokens = fresh.bearer_tokens;
+        next.certificate = fresh.certificate;
+        next.key = fresh.key;
+        next.client_ca = fresh.client_ca;
+        for (auto const& t : next.bearer_tokens)
+            if (t.empty())
+                wrong("bearer_tokens: one of them is empty");
+        if (next.bearer_tokens.empty() != options.bearer_tokens.empty())
+            wrong("bearer_tokens: whether they are asked for does not change while it runs");
+        if (next.certificate.empty() != options.certificate.empty())
+            wrong("certificate: whether there is TLS does not change while it runs");
+        if (next.client_ca.empty() != options.client_ca.empty())
+            wrong("client_ca: whether clients need certificates does not change while it runs");
+        auto             context = server_detail::make_tls(next);
+        auto const       shared = std::make_shared<server_options const>(std::move(next));
+        std::scoped_lock lock(mutex, trust_mutex);
+        tls = std::move(context);
+        trust = shared;
+    }
+
     tcp::endpoint place() const
     {
         auto const wrong = [](std::string const& what) { throw misuse(misuse::code::wrong_call, "server_options::" + what); };
@@ -255,6 +280,8 @@ server::~server()
 }
 
 unsigned short server::port() const noexcept { return impl_->port; }
+
+void server::renew(server_options const& options) { impl_->renew(options); }
 
 void server::start_stop(std::chrono::milliseconds deadline, std::unique_ptr<detail::completion<std::monostate>> done)
 {

@@ -273,7 +273,7 @@ private:
     {
         if (!host_->limit.allows(client_))
             return message(429, "too many requests");
-        return refused_entry(host_->options, header);
+        return refused_entry(*host_->trusting(), header);
     }
 
     asio::awaitable<bool> refuse(answer a, request_parser const& parser, std::chrono::nanoseconds began, bool may_go_on)

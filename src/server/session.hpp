@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 namespace weft {
 inline namespace v0 {
@@ -34,6 +35,13 @@ public:
     // The last thing that a connection says.
     virtual void left(session& who) noexcept = 0;
 
+    // With the tokens that hold now: see `server::renew`.
+    std::shared_ptr<server_options const> trusting() const
+    {
+        std::scoped_lock lock(trust_mutex);
+        return trust;
+    }
+
     server_options const   options;
     transaction_manager&   manager;
     verbs                  speaks;
@@ -41,6 +49,9 @@ public:
     body_budget            bodies;
     std::shared_ptr<clock> time = system_clock();
     std::atomic<bool>      stopping{false};
+
+    mutable std::mutex                    trust_mutex;
+    std::shared_ptr<server_options const> trust = std::make_shared<server_options const>(options);
 };
 
 // Thread safety: any thread.

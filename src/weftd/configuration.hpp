@@ -26,6 +26,7 @@ struct configuration
     std::int64_t             alert_retry_limit{};
     std::string              alert_web_hook;
     std::vector<std::string> branch_urls;
+    bool                     in_container{};  // the environment's IS_DOCKER
 
     // The server
     std::string              listen;

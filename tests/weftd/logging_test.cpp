@@ -81,6 +81,25 @@ TEST(Logging, BeginsANewFileWhenOneIsFull)
     EXPECT_LE(std::filesystem::file_size(dir.file("a.1.log")), 1u << 20);
 }
 
+TEST(Logging, GoesOnInANewFileWhenTheOldOneWasMovedAway)
+{
+    temporary_directory dir;
+    for (bool const rotates : {false, true})
+    {
+        auto values = to(dir.file("a.log"));
+        values.log_rotation = rotates;
+        auto const logger = weftd::make_logger(values, false);
+        logger->warn("before");
+        std::filesystem::rename(dir.file("a.log"), dir.file("moved.log"));
+        logger->warn("meanwhile");
+        weftd::reopen(*logger);
+        logger->warn("after");
+        EXPECT_THAT(content(dir.file("moved.log")), AllOf(HasSubstr("before"), HasSubstr("meanwhile"), Not(HasSubstr("after"))));
+        EXPECT_THAT(content(dir.file("a.log")), MatchesRegex("[0-9T:.-]+Z warning after\n"));
+        std::filesystem::remove(dir.file("a.log"));
+    }
+}
+
 TEST(Logging, NamesAFileThatCannotBeWritten)
 {
     EXPECT_THAT([] { weftd::make_logger(to("/proc/nowhere/a.log"), false); },

@@ -8,12 +8,17 @@
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
+#include <set>
 
 namespace weft {
 inline namespace v0 {
 namespace detail {
 
 namespace {
+
+// What nobody can have meant is as good as these.
+constexpr std::chrono::hours longest_wait{24};
+constexpr std::int64_t       most_retries = 10'000;
 
 [[noreturn]] void wrong(std::string const& what, std::string const& gid) { throw misuse(misuse::code::bad_value, what, gid); }
 
@@ -50,10 +55,11 @@ std::optional<std::int64_t> number(boost::json::object const& o, std::string_vie
     return n;
 }
 
-void set_seconds(std::chrono::milliseconds& to, boost::json::object const& o, std::string_view name, std::string const& gid)
+void set_seconds(std::chrono::milliseconds& to, boost::json::object const& o, std::string_view name, std::string const& gid,
+                 std::chrono::seconds longest = std::chrono::seconds::max())
 {
     if (auto const n = number(o, name, gid); n && *n > 0)
-        to = std::chrono::seconds(*n);
+        to = std::min(std::chrono::seconds(*n), longest);
 }
 
 bool flag(boost::json::object const& o, std::string_view name, std::string const& gid)
@@ -131,14 +137,16 @@ std::map<std::size_t, std::vector<std::size_t>> orders_of(boost::json::object co
         std::string const key(m.key());
         if (key.empty() || key.size() > 4 || key.find_first_not_of("0123456789") != std::string::npos || !m.value().is_array())
             wrong("orders is no object of step numbers", gid);
-        auto& before = orders[std::stoul(key)];
+        std::set<std::size_t> before;
         for (auto const& b : m.value().as_array())
         {
             boost::system::error_code failed;
-            before.push_back(b.to_number<std::uint16_t>(failed));
+            before.insert(b.to_number<std::uint16_t>(failed));
             if (failed)
                 wrong("orders is no object of step numbers", gid);
         }
+        if (auto const k = std::stoul(key); k < most_steps)
+            orders[k].assign(before.begin(), before.lower_bound(most_steps));
     }
     return orders;
 }
@@ -167,15 +175,15 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
 {
     auto       s = defaults;
     auto const options = object_of(t.options, "options", t.gid);
-    set_seconds(s.retry_interval, options, "retry_interval", t.gid);
-    set_seconds(s.request_timeout, options, "request_timeout", t.gid);
+    set_seconds(s.retry_interval, options, "retry_interval", t.gid, longest_wait);
+    set_seconds(s.request_timeout, options, "request_timeout", t.gid, longest_wait);
     // A saga runs as long as it takes, unless its client says otherwise.
     if (t.trans_type == "saga")
         s.timeout_to_fail = std::chrono::milliseconds(0);
     set_seconds(s.timeout_to_fail, options, "timeout_to_fail", t.gid);
     s.wait_result = flag(options, "wait_result", t.gid);
     if (auto const limit = number(options, "retry_limit", t.gid))
-        s.retry_limit = static_cast<unsigned>(*limit);
+        s.retry_limit = static_cast<unsigned>(std::min<std::int64_t>(*limit, most_retries));
     http_headers headers;
     // Of the clients of an older dtm, in a row that it left behind.
     if (t.journal.find("\"headers\"") != std::string::npos)
@@ -183,6 +191,8 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
     add_headers(headers, options, "branch_headers", t.gid);
     if (!headers.empty())
         s.headers = std::make_shared<http_headers const>(std::move(headers));
+    if (t.trans_type == "workflow")
+        s.timeout_to_fail = std::chrono::milliseconds(0);
     if (t.trans_type == "msg")
     {
         s.concurrent = flag(options, "concurrent", t.gid);
