@@ -250,6 +250,7 @@ private:
     // Why this cannot be submitted.
     std::optional<misuse> refusal_of_gid(std::string const& gid) const;
     std::optional<misuse> refusal(global_transaction const& t) const;
+    void                  check_addresses(global_transaction const& t) const;
     std::optional<misuse> refusal(std::string const& name, std::string const& gid, std::string const& input) const;
 
     // A write of a caller's: refused at once if too much waits already.
@@ -321,7 +322,8 @@ private:
                                  std::function<void(std::exception_ptr, std::optional<transaction>, bool ours)> then);
     void          run_decided(transaction row, bool wait, done<transaction> answer);
     void          run_created(transaction row, bool wait, done<transaction> answer);
-    void          cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer, bool in_doubt = false);
+    void          cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer, bool in_doubt = false,
+                                 status from = status::prepared);
     void          answer_passes(transaction const& row);
     void          check_stopped();
     void          finish_stop();

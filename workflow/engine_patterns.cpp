@@ -38,6 +38,20 @@ std::exception_ptr refused(write_result const& r, std::string const& gid)
     return std::make_exception_ptr(misuse(misuse::code::bad_value, "the store refused the transaction: " + r.why, gid));
 }
 
+// What it throws of misuse names the key that it is about.
+template <class F>
+void checked(std::string const& key, std::string const& gid, F f)
+{
+    try
+    {
+        f();
+    }
+    catch (misuse const& e)
+    {
+        throw misuse(misuse::code::bad_value, key + ": " + e.what(), gid);
+    }
+}
+
 std::size_t size_of(global_transaction const& t)
 {
     std::size_t bytes = t.gid.size() + t.options.size() + t.custom_data.size() + t.query_prepared.size();
@@ -135,7 +149,7 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
     }
     if (t.query_prepared.size() > url_limit)
         return misuse(misuse::code::bad_value, "query_prepared is longer than 1,024 bytes", t.gid);
-    if (t.steps.size() > 99)
+    if (t.steps.size() > most_steps)
         return misuse(misuse::code::bad_value, "it has more than 99 steps", t.gid);
     try
     {
@@ -144,13 +158,43 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
         row.trans_type = t.trans_type;
         row.options = t.options;
         row.custom_data = t.custom_data;
-        settings_of(row, pattern_defaults_);
+        auto const settings = settings_of(row, pattern_defaults_);
+        if (auto const k = in_a_circle(settings, t.steps.size()))
+            return misuse(misuse::code::bad_value,
+                          "custom_data.orders: step " + std::to_string(*k) + " could never begin: they go in a circle", t.gid);
+        check_addresses(t);
     }
     catch (misuse const& wrong)
     {
         return wrong;
     }
     return std::nullopt;
+}
+
+// That those who perform its operations can. Throws misuse with the key's name.
+void engine_core::check_addresses(global_transaction const& t) const
+{
+    remote_operation o;
+    o.trans_type = t.trans_type;
+    o.protocol = t.protocol;
+    auto const check = [&](std::string const& key, std::string const& url) {
+        o.url = url;
+        if (!url.empty())
+            checked(key, t.gid, [&] { remote_->check(o); });
+    };
+    check("query_prepared", t.query_prepared);
+    for (std::size_t i = 0; i < t.steps.size(); ++i)
+    {
+        auto const& s = t.steps[i];
+        auto const  step = "steps[" + std::to_string(i) + "].";
+        o.payload = s.payload;
+        if (s.subscribers.empty())
+            check(step + "action", s.action);
+        for (auto const& url : s.subscribers)
+            check(step + "action (a subscriber)", url);
+        if (t.trans_type == "saga")
+            check(step + "compensate", s.compensate);
+    }
 }
 
 create_write engine_core::creation_of(global_transaction const& t, status s) const
@@ -187,9 +231,8 @@ void engine_core::prepare(global_transaction t, bool whatever_status, done<trans
     row.protocol = w.protocol;
     auto const settings = settings_of(row, pattern_defaults_);
     // When anything is to be done about it: nobody has come back, or the workflow elsewhere may need a call.
-    w.due_in = t.trans_type == "workflow"             ? settings.retry_interval
-               : settings.timeout_to_fail.count() > 0 ? settings.timeout_to_fail
-                                                      : std::chrono::hours(24);
+    auto const times_out = t.trans_type != "saga" && settings.timeout_to_fail.count() > 0;
+    w.due_in = t.trans_type == "workflow" ? settings.retry_interval : times_out ? settings.timeout_to_fail : std::chrono::hours(24);
     auto shared = std::make_shared<done<transaction>>(std::move(answer));
     auto then = [this, gid = t.gid, whatever_status, shared, row = std::move(row)](std::exception_ptr  error,
                                                                                    write_result const& r) mutable {
@@ -230,6 +273,9 @@ void engine_core::submit(global_transaction t, bool wait, done<transaction> answ
         return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
                                                                "a workflow that runs elsewhere is prepared, and then finished", t.gid)),
                                 {});
+    // Those have branches only if they were prepared: who submits another gid has lost something, and is not told that it succeeded.
+    if (t.trans_type == "tcc" || t.trans_type == "xa")
+        return decide_prepared(t, wait, std::move(answer), in_doubt);
     auto shared = std::make_shared<done<transaction>>(std::move(answer));
     auto global = std::make_shared<global_transaction>(std::move(t));
     auto row = std::make_shared<transaction>();
@@ -440,19 +486,17 @@ void engine_core::after_decision(std::string gid, std::optional<status> made,
 }
 
 // Nobody has to come by and read a request: to cancel a pattern is to decide, at once. What its clients have submitted is decided already, but
-// for a saga, which goes forward until all of its actions are done.
-void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer, bool in_doubt)
+// for a saga, which goes forward until all of its actions are done. (What was only prepared has not been begun, but for tcc and xa.)
+void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<cancel_answer> answer, bool in_doubt, status from)
 {
     decide_write w;
     w.gid = gid;
     w.trans_type = trans_type;
-    w.from = {status::prepared};
+    w.from = {from};
     w.to = status::aborting;
     w.reason = cancelled_reason;
-    if (trans_type == "saga")
-        w.from.push_back(status::submitted);
-    else if (trans_type == "msg")
-        w.to = status::failed;
+    if (trans_type == "saga" || trans_type == "msg")
+        w.to = from == status::prepared ? status::failed : status::aborting;
     else if (trans_type != "tcc" && trans_type != "xa")
     {
         auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
@@ -469,7 +513,7 @@ void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<c
     if (leases)
         w.owner = incarnation_;
     auto shared = std::make_shared<done<cancel_answer>>(std::move(answer));
-    auto then = [this, gid, trans_type, owner = w.owner, to = w.to, shared](std::exception_ptr error, write_result const& r) {
+    auto then = [this, gid, trans_type, from, owner = w.owner, to = w.to, shared](std::exception_ptr error, write_result const& r) {
         if (error)
             return (*shared)->complete(error, {});
         switch (r.what)
@@ -483,11 +527,13 @@ void engine_core::cancel_pattern(std::string gid, std::string trans_type, done<c
                     claim();
             });
         case written::too_late:
+            if (trans_type == "saga" && from == status::prepared && r.why == to_string(status::submitted))
+                return cancel_pattern(gid, trans_type, std::move(*shared), false, status::submitted);
             return (*shared)->complete(nullptr, cancel_answer::too_late);
         case written::fenced:
             if (!owner.empty() && owner == incarnation_)
                 lost_incarnation();
-            return cancel_pattern(gid, trans_type, std::move(*shared), r.in_doubt);
+            return cancel_pattern(gid, trans_type, std::move(*shared), r.in_doubt, from);
         case written::wrong_type:  // it was removed, and another one has its gid
             return cancel(gid, std::move(*shared));
         case written::unknown_gid:
@@ -548,6 +594,21 @@ void engine_core::register_ops(std::string gid, std::string trans_type, std::vec
             return answer->complete(std::make_exception_ptr(misuse(misuse::code::bad_value,
                                                                    "branch_id, op, address or data is empty, too long or not UTF-8", gid)),
                                     {});
+    try
+    {
+        remote_operation o;
+        o.trans_type = trans_type;
+        for (auto const& op : ops)
+        {
+            o.url = op.url;
+            if (!op.url.empty())
+                checked(trans_type == "xa" ? "url" : op.op, gid, [&] { remote_->check(o); });
+        }
+    }
+    catch (misuse const&)
+    {
+        return answer->complete(std::current_exception(), {});
+    }
     register_write w;
     w.gid = gid;
     w.trans_type = std::move(trans_type);

@@ -16,6 +16,9 @@ namespace detail {
 
 namespace {
 
+// So often is an action with a retry_limit asked again without a pause, as dtm does all of them.
+constexpr unsigned at_once = 10;
+
 // A callback carries the workflow's input, which its client handed over as base64.
 struct callback
 {
@@ -48,6 +51,7 @@ void pattern_attempt::begin(transaction row)
     engine_.count(counters::event::attempts);
     if (!take(std::move(row)))
         return;
+    unanswered_ = row_->sends;
     // Past the limit it is tried once after each wait: every other time it is claimed.
     auto const limit = engine_.options().attempt_limit;
     if (row_->attempts > limit && (row_->attempts - limit) % 2 == 1)
@@ -200,6 +204,8 @@ void pattern_attempt::decide(next_step& step)
 void pattern_attempt::forget_what_was_before()
 {
     failure_.clear();
+    errors_ = false;
+    unanswered_ = 0;
     question_.later = false;
     for (auto& s : states_)
         s.later = false;
@@ -283,6 +289,12 @@ void pattern_attempt::reload()
         {
             self->record_ = {};
             self->forget_what_was_before();
+        }
+        else if (row->trans_type == "workflow" && row->ops.size() > self->row_->ops.size())
+        {
+            // It is at work: its callback may take longer than a request does.
+            self->errors_ = false;
+            self->progress_ = true;
         }
         if (self->take(std::move(*row)))
             self->advance();
@@ -394,12 +406,16 @@ void pattern_attempt::answered(std::size_t at, outcome o)
         return;
     if (may_fail(*row_, op) && settings_.retry_limit > 0)
     {
-        if (++unanswered_ <= settings_.retry_limit)
-            return;  // again at once
-        next_step step;
-        step.to = status::aborting;
-        step.reason = "RetryCount is greater than RetryLimit, RetryLimit: " + std::to_string(settings_.retry_limit);
-        return decide(step);
+        counted_ = true;
+        if (++unanswered_ > settings_.retry_limit)
+        {
+            next_step step;
+            step.to = status::aborting;
+            step.reason = "RetryCount is greater than RetryLimit, RetryLimit: " + std::to_string(settings_.retry_limit);
+            return decide(step);
+        }
+        if (unanswered_ <= at_once)
+            return;
     }
     states_[at].later = true;
 }
@@ -409,6 +425,8 @@ void pattern_attempt::question_answered(outcome o)
     if (row_->status != status::prepared)
         return advance();  // somebody decided while it was under way
     question_.later = true;
+    // Whoever answers is there, whatever the answer is.
+    progress_ = progress_ || o.what != outcome::kind::error;
     if (row_->trans_type == "workflow")
     {
         // It says by itself how it ended; this only woke it.
@@ -418,7 +436,7 @@ void pattern_attempt::question_answered(outcome o)
     }
     if (o.unknown())
     {
-        unknown("its query_prepared", {}, o);
+        unknown("its query_prepared", row_->query_prepared, o);
         return advance();
     }
     next_step step;
@@ -436,10 +454,15 @@ void pattern_attempt::unknown(std::string const& what, std::string const& url, o
     row_->last_error = short_reason(what + ": " + o.text);
     bool const error = o.what == outcome::kind::error;
     errors_ = errors_ || error;
-    if (error && !url.empty())
+    if (error)
         failed_url_ = url;
     if (auto* log = engine_.log())
-        log->info("gid={} {} {}: {}", gid_, what, error ? "error" : "ongoing", readable(o.text));
+    {
+        constexpr unsigned lines = 10;  // of one attempt; a saga with 99 branches says no more
+        auto const         level = ++said_ <= lines ? spdlog::level::info : spdlog::level::debug;
+        log->log(level, "gid={} {} {}: {}{}", gid_, what, error ? "error" : "ongoing", readable(o.text),
+                 said_ == lines ? " (and no more of this attempt)" : "");
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -447,18 +470,23 @@ void pattern_attempt::unknown(std::string const& what, std::string const& url, o
 
 void pattern_attempt::park(bool keep_attempts)
 {
-    // Back-off for errors; what is only not done yet is asked at the same interval; progress begins anew.
-    constexpr std::chrono::milliseconds longest{600'000};
+    // Back-off for errors; what is only not done yet is asked at the same interval; progress begins anew. A workflow elsewhere starts up again
+    // by itself if it is called back: it does not wait for long.
+    constexpr std::chrono::milliseconds longest{600'000}, longest_to_callback{60'000};
     if (progress_)
-        interval_ = settings_.retry_interval;
-    if (errors_ && row_->trans_type != "workflow")
     {
-        interval_ = std::max(settings_.retry_interval, std::min(interval_ * 2, longest));
-        unsigned times = 0;
-        for (auto i = settings_.retry_interval; i < interval_; i *= 2)
-            ++times;
+        interval_ = settings_.retry_interval;
+        if (!counted_)
+            unanswered_ = 0;
+    }
+    if (errors_)
+    {
+        auto const most = row_->trans_type == "workflow" ? longest_to_callback : longest;
+        interval_ = std::max(settings_.retry_interval, std::min(interval_ * 2, most));
+        if (!counted_)
+            ++unanswered_;
         if (!failed_url_.empty())
-            engine_.branch_error(*row_, failed_url_, row_->last_error, times);
+            engine_.branch_error(*row_, failed_url_, row_->last_error, unanswered_);
     }
     auto       due = interval_;
     auto const until = [&](std::chrono::system_clock::time_point t) {
@@ -477,6 +505,7 @@ void pattern_attempt::park(bool keep_attempts)
     parking_.position = row_->position;
     parking_.due_in = due;
     parking_.interval = interval_;
+    parking_.sends = unanswered_;
     parking_.keep_attempts = keep_attempts;
     parking_.last_error = errors_ || waits ? row_->last_error : std::string();
     row_->due = engine_.time().now() + due;

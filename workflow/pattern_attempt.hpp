@@ -72,10 +72,13 @@ private:
     std::string                                          failed_url_;  // what was asked when it ended in an error
     std::optional<std::chrono::system_clock::time_point> not_before_;
     std::chrono::milliseconds                            interval_{0};
-    unsigned                                             unanswered_ = 0;  // sends of actions in this attempt that brought no result
-    bool                                                 errors_ = false, progress_ = false;
-    bool                                                 writing_ = false, reading_ = false, read_again_ = false;
-    bool                                                 stopping_ = false, held_ = false, ended_ = false;
+    unsigned                                             unanswered_ = 0;  // attempts that ended in an error, in a row; with a
+                                                                           // retry_limit, sends of actions without a result
+    unsigned said_ = 0;                                                    // lines of the log about what had no result
+    bool     counted_ = false;                                             // it was counted send by send
+    bool     errors_ = false, progress_ = false;
+    bool     writing_ = false, reading_ = false, read_again_ = false;
+    bool     stopping_ = false, held_ = false, ended_ = false;
 };
 
 }  // namespace detail

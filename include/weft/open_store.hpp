@@ -41,7 +41,7 @@ struct store_options
     relocation relocated = relocation::unsaid;
 
     /// MySQL and MariaDB, where times are without a zone: how far those are from UTC that a dtm server wrote to tables that weft takes over, which
-    /// is dtm's TimeZoneOffset. Null: they are the database server's local time. It matters once, when these tables are opened for the first time.
+    /// is dtm's TimeZoneOffset. Null: they are the database server's local time. Less than a day. It matters once, when these tables are opened for the first time.
     std::optional<std::chrono::minutes> dtm_utc_offset;
 
     /// Told what an administrator should know, such as a SQLite file whose write-ahead log grows because somebody has been reading for long.

@@ -31,6 +31,10 @@ public:
     /// Answers `to` once; `to.where()` has gid and branch id, `to.headers()` what the transaction's client wants to be sent along.
     /// An outcome of success carries no text.
     virtual void start(remote_operation const& operation, operation_call to) = 0;
+
+    /// Asked when a transaction is submitted or a branch registered, on the same strand: what could never be performed is refused then.
+    /// Errors: misuse that says what is wrong with the address, or with the payload for it.
+    virtual void check(remote_operation const&) const { }
 };
 
 }  // namespace v0

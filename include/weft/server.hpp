@@ -38,12 +38,14 @@ struct server_options
 
     // How much is taken
 
-    std::size_t          body_limit = 4u << 20;     ///< bytes; more is 413
-    std::size_t          header_limit = 16u << 10;  ///< bytes; more is 431
-    std::size_t          connections = 50'000;      ///< at a time; more are closed at once
-    double               requests_per_second = 0;   ///< of one client address, with bursts of as many; more is 429. 0: no limit
-    std::chrono::seconds request_timeout{30};       ///< for a request to arrive, from its first byte; slower is 408
-    std::chrono::seconds idle_timeout{75};          ///< between two requests of a connection
+    std::size_t body_limit = 4u << 20;     ///< bytes; more is 413
+    std::size_t header_limit = 16u << 10;  ///< bytes; more is 431
+    std::size_t bodies_limit = 64u << 20;  ///< bytes of all bodies and long answers together, and at least two of body_limit; more is 503
+    std::size_t connections = 50'000;      ///< at a time, and no more than there are descriptors for; more are closed at once
+    std::size_t connections_per_address = 0;   ///< of one client address (IPv6: of a network of 64 bits); 0: three quarters of them
+    double      requests_per_second = 0;       ///< of one client address, with bursts of as many; more is 429. 0: no limit
+    std::chrono::seconds request_timeout{30};  ///< for a request to arrive, from its first byte; slower is 408
+    std::chrono::seconds idle_timeout{75};     ///< between two requests of a connection
 
     // Whom it trusts
 
@@ -81,6 +83,11 @@ public:
     server& operator=(server const&) = delete;
 
     unsigned short port() const noexcept;
+
+    /// Tokens and certificates may change while it runs: `bearer_tokens`, `certificate`, `key` and `client_ca` of these options hold from now on,
+    /// and files are read again. Connections that are there stay, and each of their requests needs one of the new tokens.
+    /// Errors: misuse as of the constructor, or if tokens or TLS would begin or end to be asked for: then nothing has changed.
+    void renew(server_options const& options);
 
     /// Takes no more connections, answers what has arrived, and returns once all are closed, at the latest after `deadline`.
     template <class Token = boost::asio::use_awaitable_t<>>

@@ -14,6 +14,7 @@
 #include <weft/remote.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,6 +43,9 @@ public:
 
     /// A request was answered. `type`: "http", "grpc"; `api`: one of a fixed set of names.
     void answered(std::string_view type, std::string_view api, bool well, std::chrono::nanoseconds after) noexcept;
+
+    /// What the store has that has not ended, as somebody has counted it: for gauges, which are there from the first time on.
+    void counted(std::int64_t unfinished, std::int64_t paused, std::chrono::seconds oldest);
 
     /// Everything, in Prometheus' text format; with what the engine has in memory now.
     std::string text(std::size_t transactions, std::size_t operations) const;

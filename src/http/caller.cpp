@@ -51,20 +51,17 @@ public:
     {
         std::string  described;
         http_request request;
-        bool const   web = operation.url.starts_with("http://") || operation.url.starts_with("https://");
         bool         rpc = false;
         try
         {
-            if (!web && operation.protocol != "http" && operation.protocol != "json-rpc" && !operation.protocol.empty())
-                throw misuse(misuse::code::wrong_call, "there is nobody here who speaks " + operation.protocol);
+            check_protocol(operation);
             auto const& where = to.where();
             auto const  identity = detail::query_parameters{
                 {"gid", where.gid}, {"trans_type", operation.trans_type}, {"branch_id", where.id}, {"op", operation.op}};
-            auto const method = operation.protocol == "json-rpc" ? detail::parameter_of(operation.url, "method") : std::string();
+            auto const method = method_of(operation);
             rpc = !method.empty();
             request.url = detail::address(operation.url, rpc ? detail::query_parameters() : identity, described);
-            if (options_.allow && !options_.allow(request.url))
-                throw misuse(misuse::code::wrong_call, "its address is none that may be called: " + described);
+            check_allowed(request.url, described);
             request.timeout = operation.timeout;
             detail::add_headers(request.headers, to.headers());
             if (rpc)
@@ -72,8 +69,10 @@ public:
             else
             {
                 request.body = operation.payload;
-                // As dtm does: who is asked to commit or roll back an XA branch is not asked with GET.
+                // As dtm does: who is asked to commit or roll back an XA branch is not asked with GET, and whatever is sent is JSON.
                 request.method = request.body.empty() && operation.trans_type != "xa" ? "GET" : "POST";
+                if (!detail::has(request.headers, "content-type"))
+                    request.headers.emplace_back("content-type", "application/json");
             }
         }
         catch (error const& e)
@@ -93,18 +92,53 @@ public:
             options_.transport);
     }
 
+    void check(remote_operation const& operation) const override
+    {
+        check_protocol(operation);
+        detail::check_url(operation.url);
+        if (!method_of(operation).empty())
+            params_of(operation.payload);
+        if (!options_.allow)
+            return;
+        std::string described;
+        auto const  url = detail::address(operation.url, {}, described);
+        check_allowed(url, described);
+    }
+
 private:
+    static void check_protocol(remote_operation const& operation)
+    {
+        bool const web = operation.url.starts_with("http://") || operation.url.starts_with("https://");
+        if (!web && operation.protocol != "http" && operation.protocol != "json-rpc" && !operation.protocol.empty())
+            throw misuse(misuse::code::wrong_call, "there is nobody here who speaks " + operation.protocol);
+    }
+
+    // "": plain HTTP.
+    static std::string method_of(remote_operation const& operation)
+    {
+        return operation.protocol == "json-rpc" ? detail::parameter_of(operation.url, "method") : std::string();
+    }
+
+    void check_allowed(std::string const& url, std::string const& described) const
+    {
+        if (options_.allow && !options_.allow(url))
+            throw misuse(misuse::code::wrong_call, "its address is none that may be called: " + described);
+    }
+
+    static boost::json::object params_of(std::string const& payload)
+    {
+        if (payload.empty())
+            return {};
+        boost::system::error_code failed;
+        auto                      value = boost::json::parse(payload, failed);
+        if (failed || !value.is_object())
+            throw misuse(misuse::code::bad_value, "the payload of a JSON-RPC call is a JSON object");
+        return std::move(value.as_object());
+    }
+
     static std::string call_of(std::string const& method, std::string const& payload, detail::query_parameters const& identity)
     {
-        boost::json::object params;
-        if (!payload.empty())
-        {
-            boost::system::error_code failed;
-            auto                      value = boost::json::parse(payload, failed);
-            if (failed || !value.is_object())
-                throw misuse(misuse::code::bad_value, "the payload of a JSON-RPC call is a JSON object");
-            params = std::move(value.as_object());
-        }
+        auto params = params_of(payload);
         for (auto const& [name, value] : identity)
             params[name] = value;
         boost::json::object call;

@@ -89,6 +89,8 @@ void curl_request::prepare(std::shared_ptr<http_exchange> e, http_options const&
     set(h, CURLOPT_URL, r.url.c_str());
     set(h, CURLOPT_PROTOCOLS_STR, "http,https");
     set(h, CURLOPT_NOSIGNAL, 1L);
+    // A look-up that takes long is left to its thread when its request ends; else libcurl waits for it, and everybody else with it.
+    set(h, CURLOPT_QUICK_EXIT, 1L);
     set(h, CURLOPT_FOLLOWLOCATION, 0L);
     constexpr std::chrono::milliseconds longest(std::numeric_limits<int>::max());  // that libcurl can count
     set(h, CURLOPT_TIMEOUT_MS, static_cast<long>((r.timeout.count() > 0 ? std::min(r.timeout, longest) : options.request_timeout).count()));

@@ -172,6 +172,8 @@ private:
 
     void act(curl_socket_t socket, int events)
     {
+        if (!multi_)
+            return;  // what stood in the queue behind `close`
         int running = 0;
         curl_multi_socket_action(multi_.get(), socket, events, &running);
         collect();

@@ -60,35 +60,68 @@ bool is_http(boost::urls::url_view u)
 {
     bool const scheme = u.scheme_id() == boost::urls::scheme::http || u.scheme_id() == boost::urls::scheme::https;
     bool const port = !u.has_port() || (u.port().size() <= 5 && std::strtoul(std::string(u.port()).c_str(), nullptr, 10) <= 0xffff);
-    return scheme && !u.encoded_host().empty() && port && (u.encoded_path().empty() || u.encoded_path().front() == '/');
+    auto const host = u.encoded_host();
+    bool const name = !host.empty() && (host.front() == '[' || host.find('%') == host.npos);
+    return scheme && name && port && (u.encoded_path().empty() || u.encoded_path().front() == '/');
 }
 
-bool has(http_headers const& headers, std::string const& name)
+// As it is sent: what Go's clients leave as it is in paths and queries, such as spaces, braces and letters beyond ASCII, percent-encoded;
+// without a fragment. Control characters stay, and make it no URL.
+std::string encoded(std::string const& url)
 {
-    return std::any_of(headers.begin(), headers.end(), [&](auto const& h) { return same_whatever_case(h.first, name); });
+    constexpr std::string_view stay = "-._~!$&'()*+,;=:@/?";  // besides letters and digits: RFC 3986, 3.3 and 3.4
+    constexpr std::string_view hex = "0123456789ABCDEF";
+    auto const                 scheme = url.find("://");
+    auto const                 from = scheme == std::string::npos ? std::string::npos : url.find_first_of("/?#", scheme + 3);
+    std::string                all(url, 0, from);
+    for (auto i = from; i < url.size() && url[i] != '#'; ++i)
+    {
+        auto const c = static_cast<unsigned char>(url[i]);
+        auto const is_hex = [&](std::size_t at) { return at < url.size() && std::isxdigit(static_cast<unsigned char>(url[at])); };
+        bool const letter = c < 0x80 && std::isalnum(c);
+        bool const control = c < 0x20 || c == 0x7f;
+        if (letter || control || stay.find(url[i]) != std::string_view::npos || (c == '%' && is_hex(i + 1) && is_hex(i + 2)))
+            all += url[i];
+        else
+            (all += '%').append({hex[c >> 4], hex[c & 15]});
+    }
+    return all;
+}
+
+boost::urls::url_view parsed(std::string const& encoded)
+{
+    auto const u = boost::urls::parse_uri(encoded);
+    if (!u || !is_http(*u))
+        throw misuse(misuse::code::wrong_call,
+                     "its address is no http:// or https:// URL" + (u ? std::string() : " (" + u.error().message() + ")"));
+    return *u;
 }
 
 }  // namespace
 
+bool has(http_headers const& headers, std::string_view name)
+{
+    return std::any_of(headers.begin(), headers.end(), [&](auto const& h) { return same_whatever_case(h.first, name); });
+}
+
 std::string address(std::string const& url, query_parameters const& parameters, std::string& described)
 {
-    auto parsed = boost::urls::parse_uri(url);
-    if (!parsed || !is_http(*parsed))
-        throw misuse(misuse::code::wrong_call,
-                     "its address is no http:// or https:// URL" + (parsed ? std::string() : " (" + parsed.error().message() + ")"));
-    boost::urls::url u = *parsed;
+    auto const       text = encoded(url);
+    boost::urls::url u = parsed(text);
     described = std::string(u.scheme()) + "://" + std::string(u.encoded_host_and_port()) + std::string(u.encoded_path());
-    u.remove_fragment();
     for (auto const& [name, value] : parameters)
         u.params().set(name, value);
     return u.buffer();
 }
 
+void check_url(std::string const& url) { parsed(encoded(url)); }
+
 std::string parameter_of(std::string const& url, std::string_view name)
 {
-    auto const parsed = boost::urls::parse_uri(url);
-    if (parsed)
-        for (auto const& p : parsed->params())
+    auto const text = encoded(url);
+    auto const u = boost::urls::parse_uri(text);
+    if (u)
+        for (auto const& p : u->params())
             if (p.key == name)
                 return std::string(p.value);
     return {};

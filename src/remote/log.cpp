@@ -346,8 +346,9 @@ std::vector<raw_row> rows_of(boost::json::array const& branches)
 
 seen read_transaction(boost::json::object const& t, boost::json::array const& branches)
 {
-    seen s;
-    auto c = creation::read(text_of(t, "custom_data"));
+    seen       s;
+    auto const custom_data = text_of(t, "custom_data");
+    auto       c = creation::read(custom_data);
     s.token = c.token;
     s.whole = !c.apart;
     auto& row = s.row;
@@ -359,6 +360,8 @@ seen read_transaction(boost::json::object const& t, boost::json::array const& br
     row.journal = R"({"journal":[]})";
     row.created = row.updated = row.due = c.at;
     row.query_prepared = text_of(t, "query_prepared");
+    row.protocol = text_of(t, "protocol");
+    row.custom_data = custom_data;
     reader read(s);
     for (auto const& r : rows_of(branches))
     {

@@ -251,6 +251,9 @@ remote_store::awaitable<write_result> remote_store::apply_one(create_write const
     auto h = std::make_shared<held>();
     h->row = row_rules::created(w, s->row.created);
     h->row.id = s->row.id;
+    h->row.custom_data = s->row.custom_data;
+    h->row.query_prepared = s->row.query_prepared;
+    h->row.protocol = s->row.protocol;
     h->rows = s->rows;
     if (!s->whole)
     {
@@ -338,6 +341,10 @@ remote_store::awaitable<remote_store::adding> remote_store::end(held_ptr h, exte
             extra["result"] = std::move(encoded);  // a longer one stands in the log alone
         auto body = reference(w.gid);
         body["req_extra"] = std::move(extra);
+        // Some stores of dtm's (boltdb, Redis) put what is sent here in place of the whole row.
+        body["custom_data"] = h->row.custom_data;
+        body["query_prepared"] = h->row.query_prepared;
+        body["protocol"] = h->row.protocol;
         auto const reply = co_await post("submit", std::move(body));
         if (reply.well())
             co_return result;

@@ -21,7 +21,17 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t page_limit = 10'000;
+// Of what is listed: rows; bytes of them, after which a page ends early; and rows that are read from the store in one go, each of which may
+// be as long as a body.
+constexpr std::size_t page_limit = 10'000, page_bytes = 1u << 20, portion = 16;
+
+// And its text is let go: what a transaction waits for may take long.
+boost::json::object parsed(routed& r)
+{
+    auto o = parse_object(r.body.text);
+    r.body = {};
+    return o;
+}
 
 asio::awaitable<answer> version(surroundings at, routed)
 {
@@ -42,28 +52,28 @@ asio::awaitable<answer> new_gid(surroundings, routed)
 
 asio::awaitable<answer> prepare(surroundings at, routed r)
 {
-    auto t = read_transaction(parse_object(r.body), entry::http);
+    auto t = read_transaction(parsed(r), entry::http);
     co_await at.speaks.prepare(std::move(t));
     co_return well(nullptr);
 }
 
 asio::awaitable<answer> submit(surroundings at, routed r)
 {
-    auto t = read_submission(parse_object(r.body), entry::http);
+    auto t = read_submission(parsed(r), entry::http);
     co_await at.speaks.submit(std::move(t));
     co_return well(nullptr);
 }
 
 asio::awaitable<answer> abort(surroundings at, routed r)
 {
-    auto t = read_reference(parse_object(r.body), entry::http);
+    auto t = read_reference(parsed(r), entry::http);
     co_await at.speaks.abort(std::move(t));
     co_return well(nullptr);
 }
 
 asio::awaitable<answer> force_stop(surroundings at, routed r)
 {
-    auto which = read_reference(parse_object(r.body), entry::http);
+    auto which = read_reference(parsed(r), entry::http);
     co_await at.manager.force_stop(std::move(which.t.gid));
     co_return well(nullptr);
 }
@@ -74,7 +84,7 @@ asio::awaitable<answer> register_branch(surroundings at, routed r)
     std::string    unreadable;
     try
     {
-        b = read_branch(parse_object(r.body), entry::http);
+        b = read_branch(parsed(r), entry::http);
     }
     catch (malformed const& e)
     {
@@ -89,7 +99,7 @@ asio::awaitable<answer> register_branch(surroundings at, routed r)
 
 asio::awaitable<answer> prepare_workflow(surroundings at, routed r)
 {
-    auto t = read_transaction(parse_object(r.body), entry::http);
+    auto t = read_transaction(parsed(r), entry::http);
     auto reply = co_await at.speaks.prepare_workflow(std::move(t));
     co_return well(std::move(reply));
 }
@@ -116,15 +126,49 @@ asio::awaitable<answer> query(surroundings at, routed r)
     co_return well(std::move(o));
 }
 
-// The page's end: nothing if this was the last one.
-template <class Row>
-std::string next_position(std::vector<Row>& rows, std::size_t limit)
+std::size_t size_of(transaction const& t)
 {
-    if (rows.size() <= limit)
-        return {};
-    rows.resize(limit);
-    return std::to_string(rows.back().id);
+    return t.gid.size() + t.query_prepared.size() + t.result.size() + t.reason.size() + t.options.size() + t.custom_data.size() +
+           t.last_error.size() + t.paused_reason.size();
 }
+std::size_t size_of(kv_row const& kv) { return kv.key.size() + kv.value.size(); }
+
+// A page, as it grows.
+template <class Row>
+class page
+{
+public:
+    explicit page(std::size_t limit) : limit_(limit) { }
+
+    // How many rows to ask for next, one more than are wanted: is that there, the page was not the last one. 0: it is whole.
+    std::size_t wanted() const { return whole_ ? 0 : std::min(portion, limit_ - rows_.size() + 1); }
+
+    void add(std::vector<Row> more)
+    {
+        whole_ = more.size() < wanted();
+        for (auto& row : more)
+        {
+            if (rows_.size() == limit_ || bytes_ >= page_bytes)
+            {
+                next_ = std::to_string(rows_.back().id);
+                whole_ = true;
+                return;
+            }
+            bytes_ += size_of(row);
+            rows_.push_back(std::move(row));
+        }
+    }
+
+    std::vector<Row> const& rows() const { return rows_; }
+    std::string const&      next_position() const { return next_; }  // empty: this was the last one
+
+private:
+    std::size_t const limit_;
+    std::vector<Row>  rows_;
+    std::size_t       bytes_ = 0;
+    bool              whole_ = false;
+    std::string       next_;
+};
 
 std::size_t limit_of(routed const& r) { return std::min<std::size_t>(page_limit, static_cast<std::size_t>(r.number("limit", 100, 1))); }
 
@@ -132,7 +176,6 @@ list_filter filter_of(routed const& r)
 {
     list_filter f;
     f.before = r.number("position", 0, 0);
-    f.limit = limit_of(r) + 1;
     f.trans_type = r.text("transType");
     if (auto const status = r.text("status"); !status.empty())
     {
@@ -152,25 +195,35 @@ list_filter filter_of(routed const& r)
 
 asio::awaitable<answer> all(surroundings at, routed r)
 {
-    std::vector<transaction> rows;
-    std::string              next;
-    if (auto const gid = r.text("gid"); !gid.empty())
+    auto const        gid = r.text("gid");
+    page<transaction> rows(limit_of(r));
+    if (!gid.empty())
     {
         auto found = co_await find(at.manager, gid, false);
         if (found)
-            rows.push_back(std::move(*found));
+        {
+            std::vector<transaction> one;
+            one.push_back(std::move(*found));
+            rows.add(std::move(one));
+        }
     }
     else
     {
-        auto const                                      filter = filter_of(r);
-        std::function<std::vector<transaction>(store&)> look = [filter](store& s) { return s.list(filter); };
-        rows = co_await at.manager.with_store(std::move(look));
-        next = next_position(rows, filter.limit - 1);
+        auto filter = filter_of(r);
+        while (rows.wanted() > 0)
+        {
+            filter.limit = rows.wanted();
+            std::function<std::vector<transaction>(store&)> look = [filter](store& s) { return s.list(filter); };
+            auto                                            more = co_await at.manager.with_store(std::move(look));
+            if (!more.empty())
+                filter.before = more.back().id;
+            rows.add(std::move(more));
+        }
     }
     boost::json::object o;
-    o["next_position"] = next;
+    o["next_position"] = rows.next_position();
     auto& list = o["transactions"].emplace_array();
-    for (auto const& t : rows)
+    for (auto const& t : rows.rows())
         list.push_back(json_of(t, at.options.utc_offset));
     co_return well(std::move(o));
 }
@@ -191,7 +244,7 @@ asio::awaitable<answer> reset_cron_time(surroundings at, routed r)
 
 asio::awaitable<answer> reset_next_cron_time(surroundings at, routed r)
 {
-    auto which = read_reference(parse_object(r.body), entry::http);
+    auto which = read_reference(parsed(r), entry::http);
     co_await at.manager.make_due(std::move(which.t.gid));
     co_return well(nullptr);
 }
@@ -230,28 +283,39 @@ asio::awaitable<answer> delete_topic(surroundings at, routed r)
     co_return well(nullptr);
 }
 
-asio::awaitable<std::vector<kv_row>> rows_of(transaction_manager& manager, std::string category, std::string key, std::int64_t after,
-                                             std::size_t limit)
+asio::awaitable<page<kv_row>> rows_of(transaction_manager& manager, std::string category, std::string key, std::int64_t after,
+                                      std::size_t limit)
 {
-    std::function<std::vector<kv_row>(store&)> look = [=](store& s) { return s.kv(category, key, after, limit); };
-    co_return co_await manager.with_store(std::move(look));
+    page<kv_row> rows(limit);
+    while (rows.wanted() > 0)
+    {
+        std::function<std::vector<kv_row>(store&)> look = [category, key, after, n = rows.wanted()](store& s) {
+            return s.kv(category, key, after, n);
+        };
+        auto more = co_await manager.with_store(std::move(look));
+        if (!more.empty())
+            after = more.back().id;
+        rows.add(std::move(more));
+    }
+    co_return rows;
 }
 
 asio::awaitable<answer> scan_kv(surroundings at, routed r)
 {
-    auto const          limit = limit_of(r);
-    auto                rows = co_await rows_of(at.manager, r.text("cat"), std::string(), r.number("position", 0, 0), limit + 1);
+    auto const          rows = co_await rows_of(at.manager, r.text("cat"), std::string(), r.number("position", 0, 0), limit_of(r));
     boost::json::object o;
-    o["next_position"] = next_position(rows, limit);
-    o["kv"] = json_of(rows, at.options.utc_offset);
+    o["next_position"] = rows.next_position();
+    o["kv"] = json_of(rows.rows(), at.options.utc_offset);
     co_return well(std::move(o));
 }
 
 asio::awaitable<answer> query_kv(surroundings at, routed r)
 {
-    auto const          rows = co_await rows_of(at.manager, r.text("cat"), r.text("key"), 0, page_limit);
+    auto const rows = co_await rows_of(at.manager, r.text("cat"), r.text("key"), 0, page_limit);
+    if (!rows.next_position().empty())
+        throw malformed("there are too many: scanKV has them by pages");
     boost::json::object o;
-    o["kv"] = json_of(rows, at.options.utc_offset);
+    o["kv"] = json_of(rows.rows(), at.options.utc_offset);
     co_return well(std::move(o));
 }
 
@@ -311,28 +375,28 @@ asio::awaitable<answer> openapi(surroundings, routed)
 constexpr route table[] = {
     {"/api/dtmsvr/version",            by_get,           &version},
     {"/api/dtmsvr/newGid",             by_get,           &new_gid},
-    {"/api/dtmsvr/prepare",            by_post,          &prepare},
-    {"/api/dtmsvr/submit",             by_post,          &submit},
-    {"/api/dtmsvr/abort",              by_post,          &abort},
-    {"/api/dtmsvr/forceStop",          by_post,          &force_stop},
-    {"/api/dtmsvr/registerBranch",     by_post,          &register_branch},
-    {"/api/dtmsvr/registerXaBranch",   by_post,          &register_branch},
-    {"/api/dtmsvr/registerTccBranch",  by_post,          &register_branch},
-    {"/api/dtmsvr/prepareWorkflow",    by_post,          &prepare_workflow},
+    {"/api/dtmsvr/prepare",            by_post,          &prepare, takes_body},
+    {"/api/dtmsvr/submit",             by_post,          &submit, takes_body},
+    {"/api/dtmsvr/abort",              by_post,          &abort, takes_body},
+    {"/api/dtmsvr/forceStop",          by_post,          &force_stop, takes_body},
+    {"/api/dtmsvr/registerBranch",     by_post,          &register_branch, takes_body},
+    {"/api/dtmsvr/registerXaBranch",   by_post,          &register_branch, takes_body},
+    {"/api/dtmsvr/registerTccBranch",  by_post,          &register_branch, takes_body},
+    {"/api/dtmsvr/prepareWorkflow",    by_post,          &prepare_workflow, takes_body},
     {"/api/dtmsvr/query",              by_get,           &query},
     {"/api/dtmsvr/all",                by_get,           &all},
-    {"/api/dtmsvr/resetCronTime",      by_get | by_post, &reset_cron_time, false, true},
-    {"/api/dtmsvr/resetNextCronTime",  by_post,          &reset_next_cron_time},
-    {"/api/dtmsvr/subscribe",          by_get | by_post, &subscribe_to, false, true},
-    {"/api/dtmsvr/unsubscribe",        by_get | by_post, &unsubscribe_from, false, true},
+    {"/api/dtmsvr/resetCronTime",      by_get | by_post, &reset_cron_time, changes_by_get},
+    {"/api/dtmsvr/resetNextCronTime",  by_post,          &reset_next_cron_time, takes_body},
+    {"/api/dtmsvr/subscribe",          by_get | by_post, &subscribe_to, changes_by_get},
+    {"/api/dtmsvr/unsubscribe",        by_get | by_post, &unsubscribe_from, changes_by_get},
     {"/api/dtmsvr/topic/",             by_delete,        &delete_topic},
     {"/api/dtmsvr/scanKV",             by_get,           &scan_kv},
     {"/api/dtmsvr/queryKV",            by_get,           &query_kv},
-    {"/api/ping",                      by_any,           &ping, true},
-    {"/api/live",                      by_get,           &live, true},
-    {"/api/ready",                     by_get,           &ready, true},
-    {"/api/metrics",                   by_get,           &metrics, true},
-    {"/api/json-rpc",                  by_post,          &json_rpc},
+    {"/api/ping",                      by_any,           &ping, open_to_all},
+    {"/api/live",                      by_get,           &live, open_to_all},
+    {"/api/ready",                     by_get,           &ready, open_to_all},
+    {"/api/metrics",                   by_get,           &metrics, open_to_all},
+    {"/api/json-rpc",                  by_post,          &json_rpc, takes_body},
     {"/api/openapi.json",              by_get,           &openapi},
 };
 // clang-format on

@@ -19,22 +19,22 @@ asio::awaitable<boost::json::value> perform(verbs& to, rpc_request const& c)
         result.emplace_object()["gid"] = short_uuid();
     else if (c.method == "prepare")
     {
-        auto t = read_transaction(c.params, from);
+        auto t = read_transaction(c.named_params(), from);
         co_await to.prepare(std::move(t));
     }
     else if (c.method == "submit")
     {
-        auto t = read_submission(c.params, from);
+        auto t = read_submission(c.named_params(), from);
         co_await to.submit(std::move(t));
     }
     else if (c.method == "abort")
     {
-        auto t = read_reference(c.params, from);
+        auto t = read_reference(c.named_params(), from);
         co_await to.abort(std::move(t));
     }
     else if (c.method == "registerBranch")
     {
-        auto b = read_branch(c.params, from);
+        auto b = read_branch(c.named_params(), from);
         co_await to.register_branch(std::move(b));
     }
     else
@@ -44,7 +44,7 @@ asio::awaitable<boost::json::value> perform(verbs& to, rpc_request const& c)
 
 }  // namespace
 
-asio::awaitable<answer> answer_json_rpc(verbs& to, std::string body)
+asio::awaitable<answer> answer_json_rpc(verbs& to, held_body body)
 {
     rpc_request        c;
     boost::json::value error, result;
@@ -56,7 +56,8 @@ asio::awaitable<answer> answer_json_rpc(verbs& to, std::string body)
     };
     try
     {
-        read_rpc(c, body);
+        read_rpc(c, body.text);
+        body = {};
         result = co_await perform(to, c);
     }
     catch (rpc_refusal const& r)

@@ -1,6 +1,7 @@
 // The same verbs as JSON-RPC 2.0, with dtm's two codes of its own.
 #pragma once
 
+#include "src/server/body_budget.hpp"
 #include "src/server/envelope.hpp"
 #include "src/server/verbs.hpp"
 
@@ -8,7 +9,7 @@ namespace weft {
 inline namespace v0 {
 namespace server_detail {
 
-boost::asio::awaitable<answer> answer_json_rpc(verbs& to, std::string body);
+boost::asio::awaitable<answer> answer_json_rpc(verbs& to, held_body body);
 
 }  // namespace server_detail
 }  // namespace v0

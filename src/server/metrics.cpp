@@ -205,6 +205,7 @@ public:
         timed_call::connect(timed);
         base_->start(operation, operation_call(boost::intrusive_ptr<detail::performance>(timed)));
     }
+    void check(remote_operation const& operation) const override { base_->check(operation); }
 
 private:
     std::shared_ptr<remote_caller> base_;
@@ -251,6 +252,17 @@ void server_metrics::answered(std::string_view type, std::string_view api, bool 
         impl_->processed.Add({{"type", t}, {"api", a}, {"status", ok_or_fail(well)}}).Increment();
         impl_->durations.Add({{"type", t}, {"api", a}}, seconds_of_requests).Observe(in_seconds(after));
     });
+}
+
+void server_metrics::counted(std::int64_t unfinished, std::int64_t paused, std::chrono::seconds oldest)
+{
+    // A family of a name that is there already is that family.
+    auto const set = [&](char const* name, char const* help, auto value) {
+        prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry).Add({}).Set(static_cast<double>(value));
+    };
+    set("weft_unfinished_transactions", "Transactions in the store that have not ended", unfinished);
+    set("weft_paused_transactions", "Of these, those that wait for a person", paused);
+    set("weft_oldest_unfinished_seconds", "For how long the oldest of these has been there", oldest.count());
 }
 
 std::string server_metrics::text(std::size_t transactions, std::size_t operations) const

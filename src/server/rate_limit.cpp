@@ -6,6 +6,20 @@ namespace weft {
 inline namespace v0 {
 namespace server_detail {
 
+boost::asio::ip::address client_of(boost::asio::ip::address const& address)
+{
+    namespace ip = boost::asio::ip;
+    if (!address.is_v6())
+        return address;
+    auto const six = address.to_v6();
+    if (six.is_v4_mapped())
+        return ip::make_address_v4(ip::v4_mapped, six);
+    auto bytes = six.to_bytes();
+    if (!six.is_loopback())
+        std::fill(bytes.begin() + 8, bytes.end(), 0);
+    return ip::address_v6(bytes);
+}
+
 bool rate_limit::allows(boost::asio::ip::address const& who)
 {
     constexpr std::size_t enough = 100'000;  // addresses

@@ -12,6 +12,9 @@ namespace weft {
 inline namespace v0 {
 namespace server_detail {
 
+// Whom an address stands for: who has an IPv6 network has all 2^64 of its addresses.
+boost::asio::ip::address client_of(boost::asio::ip::address const& address);
+
 // A bucket for each address, filled at a rate, and holding as many as one second brings. Thread safety: any thread.
 class rate_limit
 {

@@ -1,7 +1,6 @@
 #include "src/server/route.hpp"
 
 #include <algorithm>
-#include <openssl/crypto.h>
 
 namespace weft {
 inline namespace v0 {
@@ -13,8 +12,23 @@ namespace {
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
-route const* find(std::string_view path)
+routed take_apart(route const& to, request& r)
 {
+    routed                 all;
+    std::string_view const target(r.target);
+    auto const             path = path_of(target);
+    if (to.path.back() == '/')
+        all.rest = read_path(path.substr(to.path.size()));
+    all.parameters = read_query(target.substr(std::min(target.size(), path.size() + 1)));
+    all.body = std::move(r.body);
+    return all;
+}
+
+}  // namespace
+
+route const* find_route(std::string_view target)
+{
+    auto const path = path_of(target);
     for (auto const& r : dtm_routes())
         if (r.path.back() == '/' ? path.starts_with(r.path) && path.size() > r.path.size() : path == r.path)
             return &r;
@@ -39,39 +53,9 @@ std::string names_of(unsigned by)
     return names;
 }
 
-// In the time that it takes to compare with each of them, whatever it is.
-bool is_trusted(std::vector<std::string> const& tokens, std::string_view authorization)
-{
-    constexpr std::string_view scheme = "Bearer ";
-    bool                       trusted = false;
-    if (authorization.size() > scheme.size() &&
-        std::equal(scheme.begin(), scheme.end(), authorization.begin(), [](char a, char b) { return (a | 0x20) == (b | 0x20); }))
-        authorization.remove_prefix(scheme.size());
-    else
-        authorization = {};
-    for (auto const& t : tokens)
-        if (t.size() == authorization.size() && CRYPTO_memcmp(t.data(), authorization.data(), t.size()) == 0)
-            trusted = true;
-    return trusted;
-}
-
-routed take_apart(route const& to, request& r)
-{
-    routed                 all;
-    std::string_view const target(r.target);
-    auto const             path = path_of(target);
-    if (to.path.back() == '/')
-        all.rest = read_path(path.substr(to.path.size()));
-    all.parameters = read_query(target.substr(std::min(target.size(), path.size() + 1)));
-    all.body = std::move(r.body);
-    return all;
-}
-
-}  // namespace
-
 std::string api_of(std::string_view target)
 {
-    auto const* const r = find(path_of(target));
+    auto const* const r = find_route(target);
     if (!r)
         return "other";
     auto path = r->path;
@@ -82,28 +66,11 @@ std::string api_of(std::string_view target)
     return name;
 }
 
-std::optional<answer> refused_entry(server_options const& options, std::string_view target, std::string_view authorization)
-{
-    auto const* const to = find(path_of(target));
-    auto const&       tokens = options.bearer_tokens;
-    if (!tokens.empty() && !(to && to->open) && !is_trusted(tokens, authorization))
-        return message(401, "a bearer token is needed");
-    return std::nullopt;
-}
-
 asio::awaitable<answer> answer_to(surroundings at, request r)
 {
-    auto const* const to = find(path_of(r.target));
-    auto const&       tokens = at.options.bearer_tokens;
+    auto const* const to = find_route(r.target);
     if (!to)
         co_return plain(404, "404 page not found");
-    auto const by = to->changes && !tokens.empty() ? to->by & ~by_get : to->by;
-    if (by != by_any && !(by & bit_of(r.method)))
-    {
-        auto a = message(405, r.method + " is no method of this address; there are " + names_of(by));
-        a.allow = names_of(by);
-        co_return a;
-    }
     std::exception_ptr wrong_somehow;
     answer             a;
     try

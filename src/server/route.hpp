@@ -1,6 +1,7 @@
 // Which address leads where.
 #pragma once
 
+#include "src/server/body_budget.hpp"
 #include "src/server/envelope.hpp"
 #include "src/server/query.hpp"
 #include "src/server/verbs.hpp"
@@ -20,7 +21,7 @@ struct request
 {
     std::string method;  // GET, POST, …
     std::string target;  // path and query, as they came
-    std::string body;
+    held_body   body;
 };
 
 // A request that has found its route.
@@ -28,7 +29,7 @@ struct routed
 {
     std::string  rest;  // of the path, behind the route's own
     query_string parameters;
-    std::string  body;
+    held_body    body;
 
     std::string  text(char const* name) const { return parameters.text(name); }
     std::int64_t number(char const* name, std::int64_t otherwise, std::int64_t least) const
@@ -53,14 +54,21 @@ enum methods : unsigned
     by_any = 7
 };
 
+enum trait : unsigned
+{
+    takes_body = 1,
+    open_to_all = 2,    // without a token
+    changes_by_get = 4  // what it should not: not where there are tokens
+};
+
 struct route
 {
     std::string_view path;  // ending in '/': what follows is `rest`
     unsigned         by;
     boost::asio::awaitable<answer> (*handle)(surroundings at, routed r);
 
-    bool open = false;     // without a token
-    bool changes = false;  // something, although by GET: not where there are tokens
+    unsigned traits = 0;
+    bool     is(trait t) const { return (traits & t) != 0; }
 };
 
 // dtm_api.cpp
@@ -69,11 +77,13 @@ std::span<route const> dtm_routes();
 // What metrics call it: the last part of its path, in lower case; "other" if there is no such route.
 std::string api_of(std::string_view target);
 
-// Answers whatever comes, also when it goes wrong.
-// What to answer to whom has no business here, by the header alone; else nothing.
-std::optional<answer> refused_entry(server_options const& options, std::string_view target, std::string_view authorization);
+// Null if there is none.
+route const* find_route(std::string_view target);
 
-// The answer to a request that may enter.
+unsigned    bit_of(std::string_view method);  // 0: none of `methods`
+std::string names_of(unsigned by);            // "GET, POST"
+
+// The answer to a request that may enter (admission.hpp), also when it goes wrong.
 boost::asio::awaitable<answer> answer_to(surroundings at, request r);
 
 }  // namespace server_detail

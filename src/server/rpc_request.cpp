@@ -26,11 +26,15 @@ void read_rpc(rpc_request& r, std::string_view body)
     {
         throw rpc_refusal{rpc_code::parse_error, e.what()};
     }
-    auto const* const params = fields(o).find("params");
-    if (params && !params->is_object())
+    if (auto const* const params = fields(o).find("params"))
+        r.params = *params;
+}
+
+boost::json::object rpc_request::named_params() const
+{
+    if (!params.is_object() && !params.is_null())
         throw rpc_refusal{rpc_code::internal_error, "params is no object"};
-    if (params)
-        r.params = params->get_object();
+    return params.is_object() ? params.get_object() : boost::json::object();
 }
 
 }  // namespace server_detail

@@ -27,9 +27,12 @@ struct rpc_refusal
 
 struct rpc_request
 {
-    boost::json::value  id;  // null until it has been read
-    std::string         method;
-    boost::json::object params;
+    boost::json::value id;  // null until it has been read
+    std::string        method;
+    boost::json::value params;
+
+    // Of a method that needs them. Throws rpc_refusal if they are no object; null is an empty one.
+    boost::json::object named_params() const;
 };
 
 // Throws rpc_refusal; `r` has then what could be read until there.

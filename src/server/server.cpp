@@ -16,7 +16,10 @@
 #include <boost/system/system_error.hpp>
 #include <spdlog/logger.h>
 
+#include <algorithm>
+#include <map>
 #include <mutex>
+#include <sys/resource.h>
 #include <unordered_map>
 
 namespace weft {
@@ -37,6 +40,31 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         , pause(strand)
         , deadline(strand)
     { }
+
+    // Tokens and certificates of these from now on. Sessions that are there have their own part of the context.
+    void renew(server_options const& fresh)
+    {
+        auto const wrong = [](std::string const& what) { throw misuse(misuse::code::wrong_call, "server_options::" + what); };
+        auto       next = *trusting();
+        next.bearer_tokens = fresh.bearer_tokens;
+        next.certificate = fresh.certificate;
+        next.key = fresh.key;
+        next.client_ca = fresh.client_ca;
+        for (auto const& t : next.bearer_tokens)
+            if (t.empty())
+                wrong("bearer_tokens: one of them is empty");
+        if (next.bearer_tokens.empty() != options.bearer_tokens.empty())
+            wrong("bearer_tokens: whether they are asked for does not change while it runs");
+        if (next.certificate.empty() != options.certificate.empty())
+            wrong("certificate: whether there is TLS does not change while it runs");
+        if (next.client_ca.empty() != options.client_ca.empty())
+            wrong("client_ca: whether clients need certificates does not change while it runs");
+        auto             context = server_detail::make_tls(next);
+        auto const       shared = std::make_shared<server_options const>(std::move(next));
+        std::scoped_lock lock(mutex, trust_mutex);
+        tls = std::move(context);
+        trust = shared;
+    }
 
     tcp::endpoint place() const
     {
@@ -65,12 +93,30 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     void listen()
     {
         auto const here = place();
+        count_descriptors();
         acceptor.open(here.protocol());
         acceptor.set_option(tcp::acceptor::reuse_address(true));
         acceptor.bind(here);
         acceptor.listen(tcp::acceptor::max_listen_connections);
         port = acceptor.local_endpoint().port();
         asio::co_spawn(strand, accept(shared_from_this()), asio::detached);
+    }
+
+    // Some are left to the store and to calls of branches: who connects and says nothing must not stop those.
+    void count_descriptors()
+    {
+        connections = options.connections;
+        rlimit files{};
+        if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+        {
+            auto const there = static_cast<std::size_t>(files.rlim_cur);
+            auto const left = std::clamp<std::size_t>(there / 4, 64, 4'096);
+            connections = std::min(connections, there > 2 * left ? there - left : std::max<std::size_t>(there / 2, 1));
+        }
+        if (connections < options.connections && options.logger)
+            options.logger->info("{} connections are taken at a time, instead of {}: {} files may be open", connections,
+                                 options.connections, files.rlim_cur);
+        per_address = options.connections_per_address > 0 ? options.connections_per_address : connections - connections / 4;
     }
 
     static asio::awaitable<void> accept(std::shared_ptr<impl> self)
@@ -96,15 +142,21 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     // Why it cannot be served, if so.
     std::string welcome(tcp::socket socket)
     {
-        std::shared_ptr<session> s;
+        std::shared_ptr<session>  s;
+        boost::system::error_code gone;
+        auto const                who = server_detail::client_of(socket.remote_endpoint(gone).address());
         try
         {
             {
                 std::scoped_lock lock(mutex);
-                if (sessions.size() >= options.connections)
+                if (sessions.size() >= connections)
                     return {};  // and it is closed
+                auto& of_it = by_address[who];
+                if (of_it >= per_address)
+                    return {};
                 s = server_detail::make_session(std::move(socket), tls ? &*tls : nullptr, shared_from_this());
-                sessions.emplace(s.get(), s);
+                sessions.emplace(s.get(), connected{s, who});
+                ++of_it;
             }
             s->start();
         }
@@ -122,7 +174,12 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         std::vector<waiting> told;
         {
             std::scoped_lock lock(mutex);
-            sessions.erase(&who);
+            if (auto const found = sessions.find(&who); found != sessions.end())
+            {
+                if (auto const of_it = by_address.find(found->second.client); --of_it->second == 0)
+                    by_address.erase(of_it);
+                sessions.erase(found);
+            }
             if (sessions.empty())
                 told.swap(waiters);
         }
@@ -137,8 +194,8 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     {
         std::vector<std::shared_ptr<session>> found;
         std::scoped_lock                      lock(mutex);
-        for (auto const& [key, weak] : sessions)
-            if (auto s = weak.lock())
+        for (auto const& [key, c] : sessions)
+            if (auto s = c.it.lock())
                 found.push_back(std::move(s));
         return found;
     }
@@ -185,6 +242,12 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         });
     }
 
+    struct connected
+    {
+        std::weak_ptr<session> it;
+        asio::ip::address      client;
+    };
+
     using waiting = std::unique_ptr<detail::completion<std::monostate>>;
     static void tell(std::vector<waiting> all)
     {
@@ -192,15 +255,17 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
             w->complete(nullptr, {});
     }
 
-    asio::any_io_executor                                outer;
-    asio::strand<asio::any_io_executor>                  strand;
-    std::optional<asio::ssl::context>                    tls;
-    tcp::acceptor                                        acceptor;
-    asio::steady_timer                                   pause, deadline;
-    unsigned short                                       port = 0;
-    std::mutex                                           mutex;
-    std::unordered_map<session*, std::weak_ptr<session>> sessions;
-    std::vector<waiting>                                 waiters;  // for the last connection to go
+    asio::any_io_executor                    outer;
+    asio::strand<asio::any_io_executor>      strand;
+    std::optional<asio::ssl::context>        tls;
+    tcp::acceptor                            acceptor;
+    asio::steady_timer                       pause, deadline;
+    unsigned short                           port = 0;
+    std::mutex                               mutex;
+    std::unordered_map<session*, connected>  sessions;
+    std::map<asio::ip::address, std::size_t> by_address;
+    std::size_t                              connections = 0, per_address = 0;
+    std::vector<waiting>                     waiters;  // for the last connection to go
 };
 
 server::server(asio::any_io_executor executor, transaction_manager& manager, server_options options)
@@ -215,6 +280,8 @@ server::~server()
 }
 
 unsigned short server::port() const noexcept { return impl_->port; }
+
+void server::renew(server_options const& options) { impl_->renew(options); }
 
 void server::start_stop(std::chrono::milliseconds deadline, std::unique_ptr<detail::completion<std::monostate>> done)
 {

@@ -1,5 +1,7 @@
 #include "src/server/session.hpp"
 
+#include "src/server/admission.hpp"
+
 #include <weft/server_metrics.hpp>
 
 #include <boost/asio/co_spawn.hpp>
@@ -37,6 +39,7 @@ using request_parser = http::request_parser<http::string_body>;
 using response = http::response<http::string_body>;
 
 constexpr std::chrono::seconds patience_at_the_end{5};  // with what a client still sends after it has been refused
+constexpr std::size_t          room_for_pieces = 48u << 10;
 
 // What to say to a request that cannot be read; nothing if there is nobody to say it to.
 std::optional<answer> answer_to_error(boost::system::error_code failed, bool too_slow, std::size_t body_limit)
@@ -44,6 +47,8 @@ std::optional<answer> answer_to_error(boost::system::error_code failed, bool too
     using e = http::error;
     if (too_slow)
         return message(408, "the request took too long to arrive");
+    if (failed == boost::system::errc::not_enough_memory)
+        return message(503, "there are too many bodies of requests at the moment");
     if (failed == e::body_limit)
         return message(413, "the body is longer than " + std::to_string(body_limit) + " bytes");
     if (failed == e::header_limit || failed == e::buffer_overflow)
@@ -67,7 +72,7 @@ public:
         , host_(std::move(host))
     {
         boost::system::error_code failed;
-        client_ = socket().remote_endpoint(failed).address();
+        client_ = client_of(socket().remote_endpoint(failed).address());
         socket().set_option(tcp::no_delay(true), failed);
     }
 
@@ -195,7 +200,8 @@ private:
     {
         if (buffer_.size() == 0)
         {
-            buffer_ = {};
+            // What is not the body has its end, too: extensions of chunks, for instance.
+            buffer_ = boost::beast::flat_buffer(host_->options.header_limit + room_for_pieces);
             bool const something = co_await hear();
             if (!something)
                 co_return false;
@@ -209,23 +215,47 @@ private:
         co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(use_awaitable, failed));
         auto const began = host_->time->since_boot();
         if (!failed)
+            if (auto refusal = ambiguous(parser.get()))
+            {
+                in_time();
+                co_await refuse(std::move(*refusal), parser, began, false);
+                co_return false;
+            }
+        if (!failed)
             if (auto refusal = refusal_of(parser.get()))
             {
                 in_time();
-                bool const keep = co_await refuse(std::move(*refusal), parser, began);
+                bool const keep = co_await refuse(std::move(*refusal), parser, began, true);
                 co_return keep;
             }
+        auto const body_limit = body_limit_of(options, parser.get());
+        held_bytes held(host_->bodies);
+        if (!failed && !parser.is_done())
+        {
+            auto const announced = parser.content_length();
+            if (announced && *announced > body_limit)
+                failed = http::error::body_limit;
+            parser.body_limit(body_limit);
+        }
         if (!failed && !parser.is_done() && boost::beast::iequals(parser.get()[http::field::expect], "100-continue"))
         {
             static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
             co_await asio::async_write(stream_, asio::buffer(go_on), asio::redirect_error(use_awaitable, failed));
         }
-        if (!failed)
-            co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(use_awaitable, failed));
+        parser.eager(true);
+        while (!failed && !parser.is_done())
+        {
+            co_await http::async_read_some(stream_, buffer_, parser, asio::redirect_error(use_awaitable, failed));
+            // What has arrived counts, not what is announced.
+            if (!failed && !held.grow_to(parser.get().body().size()))
+                failed = boost::system::errc::make_error_code(boost::system::errc::not_enough_memory);
+        }
         bool const too_slow = !in_time();
         if (failed)
         {
-            auto refusal = answer_to_error(failed, too_slow, options.body_limit);
+            auto refusal = answer_to_error(failed, too_slow, body_limit);
+            std::string().swap(parser.get().body());
+            held = {};
             if (refusal)
             {
                 tell("?", "?", refusal->status, began);
@@ -234,7 +264,7 @@ private:
             }
             co_return false;
         }
-        bool const keep = co_await respond(parser.release(), began);
+        bool const keep = co_await respond(parser.release(), std::move(held), began);
         co_return keep;
     }
 
@@ -243,32 +273,36 @@ private:
     {
         if (!host_->limit.allows(client_))
             return message(429, "too many requests");
-        return refused_entry(host_->options, std::string_view(header.target()), std::string_view(header[http::field::authorization]));
+        return refused_entry(*host_->trusting(), header);
     }
 
-    asio::awaitable<bool> refuse(answer a, request_parser const& parser, std::chrono::nanoseconds began)
+    asio::awaitable<bool> refuse(answer a, request_parser const& parser, std::chrono::nanoseconds began, bool may_go_on)
     {
         auto const& header = parser.get();
         bool const  whole = parser.is_done();
-        bool const  keep = whole && header.keep_alive() && !draining_;
+        bool const  keep = may_go_on && whole && header.keep_alive() && !draining_;
         tell(header.method_string(), header.target(), a.status, began);
         bool const written = co_await write(std::move(a), header.version(), keep, header.method() == http::verb::head);
-        if (!whole)
+        if (!whole || !may_go_on)
             co_await linger();
         co_return written&& keep;
     }
 
-    asio::awaitable<bool> respond(http::request<http::string_body> from, std::chrono::nanoseconds began)
+    asio::awaitable<bool> respond(http::request<http::string_body> from, held_bytes held, std::chrono::nanoseconds began)
     {
         request r;
         r.method = std::string(from.method_string());
         r.target = std::string(from.target());
-        r.body = std::move(from.body());
+        r.body.text = std::move(from.body());
+        r.body.bytes = std::move(held);
         auto const method = r.method;
         auto const target = r.target;
 
         surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
         answer             a = co_await answer_to(at, std::move(r));
+        held_bytes         held_by_answer(host_->bodies);
+        if (!held_by_answer.grow_to(a.body.size()))
+            a = message(503, "there are too many long answers at the moment");
         tell(method, target, a.status, began);
         bool const keep = from.keep_alive() && !draining_;
         bool const written = co_await write(std::move(a), from.version(), keep, method == "HEAD");
@@ -292,7 +326,7 @@ private:
             r.set(http::field::allow, a.allow);
         if (a.status == 401)
             r.set(http::field::www_authenticate, "Bearer");
-        if (a.status == 429)
+        if (a.status == 429 || a.status == 503)
             r.set(http::field::retry_after, "1");
         r.keep_alive(keep);
         r.body() = std::move(a.body);
@@ -310,7 +344,7 @@ private:
     asio::awaitable<void> linger()
     {
         boost::system::error_code failed;
-        std::array<char, 4'096>   taken;
+        std::array<char, 16'384>  taken;
         socket().shutdown(tcp::socket::shutdown_send, failed);
         watch(patience_at_the_end);
         while (!failed && !draining_ && !late_)

@@ -1,14 +1,17 @@
 // One connection: reads requests, one after the other, and writes the answers.
 #pragma once
 
+#include "src/server/body_budget.hpp"
 #include "src/server/rate_limit.hpp"
 #include "src/server/route.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 namespace weft {
 inline namespace v0 {
@@ -25,18 +28,30 @@ public:
         , manager(m)
         , speaks(m, options.utc_offset)
         , limit(options.requests_per_second)
+        , bodies(std::max(options.bodies_limit, 2 * options.body_limit))
     { }
     virtual ~session_host() = default;
 
     // The last thing that a connection says.
     virtual void left(session& who) noexcept = 0;
 
+    // With the tokens that hold now: see `server::renew`.
+    std::shared_ptr<server_options const> trusting() const
+    {
+        std::scoped_lock lock(trust_mutex);
+        return trust;
+    }
+
     server_options const   options;
     transaction_manager&   manager;
     verbs                  speaks;
     rate_limit             limit;
+    body_budget            bodies;
     std::shared_ptr<clock> time = system_clock();
     std::atomic<bool>      stopping{false};
+
+    mutable std::mutex                    trust_mutex;
+    std::shared_ptr<server_options const> trust = std::make_shared<server_options const>(options);
 };
 
 // Thread safety: any thread.

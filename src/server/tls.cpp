@@ -3,6 +3,7 @@
 #include <weft/errors.hpp>
 
 #include <openssl/ssl.h>
+#include <stdexcept>
 
 namespace weft {
 inline namespace v0 {
@@ -24,6 +25,9 @@ std::optional<asio::ssl::context> make_tls(server_options const& options)
     std::optional<asio::ssl::context> tls(std::in_place, asio::ssl::context::tls_server);
     tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 | asio::ssl::context::no_sslv3 |
                      asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+    // TLS 1.2 with forward secrecy, as 1.3 has it always: who gets hold of the key later reads nothing of what was said before.
+    if (SSL_CTX_set_cipher_list(tls->native_handle(), "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+        throw std::runtime_error("TLS: there are no ciphers");
     SSL_CTX_set_mode(tls->native_handle(), SSL_MODE_RELEASE_BUFFERS);
     auto const load = [&](char const* option, std::string const& file, auto how) {
         boost::system::error_code failed;

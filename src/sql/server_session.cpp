@@ -399,6 +399,20 @@ std::string server_message(std::exception const& e)
 
 namespace {
 
+// The server was reached, and will not have us.
+bool refuses(std::exception const& e)
+{
+    if (!may_pass(e))
+        return true;
+    if (!dynamic_cast<soci::soci_error const*>(&e) || dynamic_cast<soci::mysql_soci_error const*>(&e))
+        return false;
+    // libpq has no SQLSTATE for it, and what it says may be in any language: then it is taken for a server that nobody reached.
+    constexpr std::string_view words[] = {"\" does not exist",          "authentication failed",          "no pg_hba.conf entry",
+                                          "is not permitted to log in", "permission denied for database", "no password supplied"};
+    std::string_view const     text = e.what();
+    return std::any_of(std::begin(words), std::end(words), [&](auto w) { return text.find(w) != text.npos; });
+}
+
 // SOCI asks PostgreSQL something before it hands a session out, and libpq's time-out for connecting does not hold for that.
 std::unique_ptr<soci::session> opened(server_url const& url, server_options const& options, server_session::purpose why)
 {
@@ -474,7 +488,10 @@ catch (misuse const&)
 }
 catch (std::exception const& e)
 {
-    throw std::runtime_error(url.describe() + ": " + server_message(e));
+    auto const what = url.describe() + ": " + server_message(e);
+    if (refuses(e))
+        throw session_refused(what);
+    throw std::runtime_error(what);
 }
 
 void server_session::execute(std::string const& text)

@@ -52,6 +52,13 @@ server_fault fault_of(std::exception const&) noexcept;
 // True if an error speaks of the state that the server, the connection or a lock is in, rather than of the statement: it may pass by itself.
 bool may_pass(std::exception const&) noexcept;
 
+// A session that the server would not open: a wrong database, role or password.
+class session_refused : public std::runtime_error
+{
+public:
+    using std::runtime_error::runtime_error;
+};
+
 // True if the server, the database or the session takes no writes: a replica that was not promoted, or a setting.
 bool is_read_only(std::exception const&);
 

@@ -26,6 +26,7 @@ struct configuration
     std::int64_t             alert_retry_limit{};
     std::string              alert_web_hook;
     std::vector<std::string> branch_urls;
+    bool                     in_container{};  // the environment's IS_DOCKER
 
     // The server
     std::string              listen;
@@ -33,7 +34,7 @@ struct configuration
     std::vector<std::string> bearer_tokens;  // those of the file, too, once it is loaded
     std::string              bearer_token_file, certificate, certificate_key, client_ca;
     bool                     insecure{};
-    std::int64_t             body_limit{}, header_limit{}, connections{}, requests_per_second{};
+    std::int64_t             body_limit{}, header_limit{}, bodies_limit{}, connections{}, connections_per_address{}, requests_per_second{};
     std::chrono::seconds     client_timeout{}, idle_timeout{}, drain_deadline{};
 
     // What is kept

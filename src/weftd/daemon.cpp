@@ -1,6 +1,8 @@
 #include "src/weftd/daemon.hpp"
 
 #include "src/weftd/blocking.hpp"
+#include "src/weftd/container.hpp"
+#include "src/weftd/logging.hpp"
 #include "src/weftd/opening.hpp"
 #include "src/weftd/url_patterns.hpp"
 
@@ -10,6 +12,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <csignal>
 #include <cstdlib>
 
 namespace weftd {
@@ -20,6 +23,12 @@ namespace {
 
 constexpr std::chrono::seconds before_store_is_tried_again{3};
 
+// What a server says no to for so long is not about to change: the wrong database, role or password.
+constexpr std::chrono::seconds longest_refusal{15};
+
+// Signals of one stop may come twice: of a terminal and of whoever watches over the process.
+constexpr std::chrono::seconds one_stop{2};
+
 alert_options alerts_of(configuration const& values)
 {
     alert_options options;
@@ -28,12 +37,22 @@ alert_options alerts_of(configuration const& values)
     return options;
 }
 
+weft::server_options with_trust_of(configuration const& values, weft::server_options options)
+{
+    options.bearer_tokens = values.bearer_tokens;
+    options.certificate = values.certificate;
+    options.key = values.certificate_key;
+    options.client_ca = values.client_ca;
+    return options;
+}
+
 }  // namespace
 
-daemon::daemon(loaded_configuration const& all, std::shared_ptr<spdlog::logger> logger)
+daemon::daemon(loaded_configuration const& all, std::shared_ptr<spdlog::logger> logger, std::function<configuration()> load_again)
     : values_(all.values)
     , logger_(std::move(logger))
-    , transport_(weft::make_http_transport())
+    , load_again_(std::move(load_again))
+    , transport_(values_.in_container ? from_container(weft::make_http_transport()) : weft::make_http_transport())
     , metrics_(std::make_shared<weft::server_metrics>(WEFT_VERSION))
     , alerts_(io_.get_executor(), transport_, logger_, alerts_of(values_))
 {
@@ -51,6 +70,8 @@ void daemon::run()
         alerts_.stop();
         if (retention_)
             retention_->stop();
+        if (backlog_)
+            backlog_->stop();
     });
     io_.run();
     if (trouble_)
@@ -62,15 +83,42 @@ void daemon::await_signal()
     signals_.async_wait([this](boost::system::error_code cancelled, int signal) {
         if (cancelled)
             return;
-        if (stopping_)
+        if (signal == SIGHUP)
+            reload();
+        else if (!stop_asked_)
+        {
+            logger_->info("signal {}: stopping, within {} s", signal, values_.drain_deadline.count());
+            stop_asked_ = clock_->since_boot();
+            stop();
+        }
+        else if (clock_->since_boot() - *stop_asked_ > one_stop)
         {
             logger_->warn("signal {} once more: ending at once", signal);
             std::_Exit(128 + signal);
         }
-        logger_->info("signal {}: stopping, within {} s", signal, values_.drain_deadline.count());
-        stop();
         await_signal();
     });
+}
+
+// What is wrong changes nothing: it goes on with what it had.
+void daemon::reload()
+{
+    try
+    {
+        reopen(*logger_);
+        logger_->info("SIGHUP: the log is opened anew, tokens and certificates are read again");
+        auto const fresh = load_again_();
+        if (server_)
+            server_->renew(with_trust_of(fresh, weft::server_options()));
+        values_.bearer_tokens = fresh.bearer_tokens;
+        values_.certificate = fresh.certificate;
+        values_.certificate_key = fresh.certificate_key;
+        values_.client_ca = fresh.client_ca;
+    }
+    catch (std::exception const& e)
+    {
+        logger_->error("SIGHUP: tokens and certificates stay as they were: {}", e.what());
+    }
 }
 
 void daemon::stop()
@@ -94,6 +142,7 @@ asio::awaitable<void> daemon::serve()
     });
     if (values_.retention.count() != 0)
         asio::co_spawn(io_, retention_->run(), [](std::exception_ptr) {});  // `io_.run` waits for its end
+    asio::co_spawn(io_, backlog_->run(), [](std::exception_ptr) {});
     boost::system::error_code cancelled;
     asked_to_stop_.expires_at(asio::steady_timer::time_point::max());
     if (!stopping_)
@@ -110,6 +159,7 @@ asio::awaitable<std::unique_ptr<weft::store>> daemon::open()
     options.on_warning = [logger = logger_](std::string const& what) { logger->warn("{}", what); };
     std::function<std::unique_ptr<weft::store>()> open_it = [this, options] { return open_store(values_, options); };
     std::unique_ptr<weft::store>                  store;
+    std::optional<std::chrono::nanoseconds>       refused_since;
     while (!stopping_)
     {
         std::string why;
@@ -122,6 +172,13 @@ asio::awaitable<std::unique_ptr<weft::store>> daemon::open()
             // A file does not become better by waiting.
             if (!on_server)
                 throw;
+            // Where nobody answers, somebody may yet. Who says no says so again.
+            if (e.why() != weft::store_error::cause::rejected)
+                refused_since.reset();
+            else if (auto const now = clock_->since_boot(); now - refused_since.value_or(now) >= longest_refusal)
+                throw;
+            else if (!refused_since)
+                refused_since = now;
             why = e.what();
         }
         if (store)
@@ -140,6 +197,7 @@ void daemon::build()
     engine_.emplace(io_, *store_, engine_options());
     manager_.emplace(*engine_, manager_options());
     retention_.emplace(io_.get_executor(), blocking_, *manager_, values_, logger_);
+    backlog_.emplace(io_.get_executor(), blocking_, metrics_, store_url(values_), logger_);
     try
     {
         server_.emplace(io_, *manager_, server_options());
@@ -155,6 +213,7 @@ void daemon::build()
 asio::awaitable<void> daemon::drain()
 {
     retention_->stop();
+    backlog_->stop();
     std::chrono::milliseconds const deadline = values_.drain_deadline;
     auto const                      until = clock_->since_boot() + deadline;
     co_await server_->stop(deadline);
@@ -200,18 +259,16 @@ weft::server_options daemon::server_options() const
     options.logger = logger_;
     options.body_limit = static_cast<std::size_t>(values_.body_limit);
     options.header_limit = static_cast<std::size_t>(values_.header_limit);
+    options.bodies_limit = static_cast<std::size_t>(values_.bodies_limit);
     options.connections = static_cast<std::size_t>(values_.connections);
+    options.connections_per_address = static_cast<std::size_t>(values_.connections_per_address);
     options.requests_per_second = static_cast<double>(values_.requests_per_second);
     options.request_timeout = values_.client_timeout;
     options.idle_timeout = values_.idle_timeout;
-    options.bearer_tokens = values_.bearer_tokens;
-    options.certificate = values_.certificate;
-    options.key = values_.certificate_key;
-    options.client_ca = values_.client_ca;
     options.insecure = values_.insecure;
     options.utc_offset = values_.time_zone_offset.value_or(std::chrono::minutes(0));
     options.metrics = metrics_;
-    return options;
+    return with_trust_of(values_, std::move(options));
 }
 
 }  // namespace weftd

@@ -36,7 +36,7 @@ struct key
     std::int64_t least = 0, most = std::numeric_limits<std::int32_t>::max();
     bool         or_zero = false;  // 0 is allowed besides
 
-    secrecy          shown = secrecy::open;
+    secrecy shown = secrecy::open;
 };
 
 std::span<key const> keys();

@@ -1,3 +1,4 @@
+#include "src/weftd/certificates.hpp"
 #include "src/weftd/command_line.hpp"
 #include "src/weftd/daemon.hpp"
 #include "src/weftd/logging.hpp"
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 namespace {
@@ -19,13 +21,32 @@ enum exit_status
     wrong_call = 2
 };
 
-int serve(weftd::loaded_configuration const& configuration, bool debug)
+// As many as there may be: each connection takes one.
+void raise_limit_of_files()
+{
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+// For a server: with its certificates.
+weftd::configuration load_again(std::string const& file)
+{
+    auto const all = weftd::load_file(file, weftd::real_surroundings());
+    weftd::check_certificates(all);
+    return all.values;
+}
+
+int serve(weftd::loaded_configuration const& configuration, std::string const& file, bool debug)
 {
     auto const logger = weftd::make_logger(configuration.values, debug);
+    raise_limit_of_files();
     std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more
     try
     {
-        weftd::daemon(configuration, logger).run();
+        weftd::daemon(configuration, logger, [file] { return load_again(file); }).run();
         return all_well;
     }
     catch (weft::misuse const& e)  // what only store and server can tell: a file that is no certificate, an option of a URL
@@ -70,6 +91,8 @@ int run(std::vector<std::string> const& arguments)
     configuration.values.relocated = line.store;
     if (!line.store.empty() && weftd::says_relocation(configuration.values))
         throw weftd::bad_command_line("--store says what ?store= in Store.Url says already: one of them");
+    if (line.what == command::serve || line.what == command::check_config)
+        weftd::check_certificates(configuration);
     switch (line.what)
     {
     case command::check_config:
@@ -80,7 +103,7 @@ int run(std::vector<std::string> const& arguments)
     case command::reset:
         return weftd::reset(configuration.values, line.yes, std::cout) ? all_well : could_not;
     default:
-        return serve(configuration, line.debug);
+        return serve(configuration, line.file, line.debug);
     }
 }
 

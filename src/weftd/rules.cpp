@@ -1,5 +1,6 @@
 #include "src/weftd/rules.hpp"
 
+#include "src/weftd/container.hpp"
 #include "src/weftd/url_patterns.hpp"
 
 #include <boost/asio/ip/address.hpp>
@@ -28,6 +29,7 @@ public:
 
     void check()
     {
+        values_.in_container = !world_.environment("IS_DOCKER").value_or("").empty();
         times();
         store();
         log();
@@ -245,8 +247,9 @@ std::string store_url(configuration const& c)
     }
     bool const        postgres = c.store_driver == "postgres";
     auto const        port = c.store_port != 0 ? c.store_port : postgres ? 5432 : 3306;
-    bool const        six = c.store_host.find(':') != std::string::npos;
-    std::string const host = six ? '[' + c.store_host + ']' : encoded(c.store_host);
+    auto const        server = c.in_container ? host_from_container(c.store_host) : c.store_host;
+    bool const        six = server.find(':') != std::string::npos;
+    std::string const host = six ? '[' + server + ']' : encoded(server);
     return (postgres ? "postgres://" : "mysql://") + encoded(c.store_user) +
            (c.store_password.empty() ? "" : ':' + encoded(c.store_password)) + '@' + host + ':' + std::to_string(port) + '/' +
            encoded(c.store_database) + (postgres ? "?schema=" + encoded(c.store_schema) : "");

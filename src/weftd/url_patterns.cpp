@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <stdexcept>
 
 namespace weftd {
@@ -21,6 +22,38 @@ std::string lower(std::string_view text)
 std::string port_or_default(std::string_view scheme, std::string_view port)
 {
     return !port.empty() ? std::string(port) : scheme == "https" ? "443" : "80";
+}
+
+// What a server makes of a path that resolves encodings (even twice), takes a backslash for a slash, leaves out what follows a semicolon in a
+// segment, merges slashes and then resolves dots.
+std::string loosely_read(std::string path)
+{
+    for (std::size_t at = 0; (at = path.find('%', at)) != path.npos;)
+    {
+        unsigned char byte = 0;
+        auto const [end, failed] = std::from_chars(path.data() + at + 1, path.data() + std::min(at + 3, path.size()), byte, 16);
+        if (failed != std::errc() || end != path.data() + at + 3)
+            ++at;
+        else
+            path.replace(at, 3, 1, static_cast<char>(byte));  // and again from here: it may be a %
+    }
+    std::vector<std::string> segments;
+    bool                     below = false;  // the last one ends with a slash
+    for (std::string_view left = path; !left.empty();)
+    {
+        auto const end = std::min(left.find_first_of("/\\"), left.size());
+        auto const one = left.substr(0, std::min(left.find(';'), end));
+        below = end < left.size() || one.empty() || one == "." || one == "..";
+        left.remove_prefix(std::min(end + 1, left.size()));
+        if (one == ".." && !segments.empty())
+            segments.pop_back();
+        else if (!one.empty() && one != "." && one != "..")
+            segments.emplace_back(one);
+    }
+    std::string all;
+    for (auto const& s : segments)
+        all += '/' + s;
+    return below || all.empty() ? all + '/' : all;
 }
 
 }  // namespace
@@ -78,6 +111,7 @@ url_patterns::pattern url_patterns::parse(std::string const& text)
     boost::urls::url url = *parsed;
     url.normalize_path();
     p.path = std::string(url.encoded_path());
+    p.loose_path = loosely_read(p.path);
     return p;
 }
 
@@ -88,6 +122,7 @@ bool url_patterns::allow(std::string_view text) const
     auto const parsed = boost::urls::parse_uri(text);
     if (!parsed || parsed->has_userinfo())
         return false;
+    auto const       loose_path = loosely_read(std::string(parsed->encoded_path()));
     boost::urls::url url = *parsed;
     url.normalize_path();
     auto const scheme = lower(url.scheme()), host = lower(url.host()), port = port_or_default(scheme, url.port());
@@ -98,7 +133,8 @@ bool url_patterns::allow(std::string_view text) const
     return std::any_of(patterns_.begin(), patterns_.end(), [&](pattern const& p) {
         return scheme == p.scheme && (p.port == "*" || port == p.port) &&
                (p.below_host ? host.size() > p.host.size() && host.ends_with(p.host) : host == p.host) &&
-               (p.below_path ? path.starts_with(p.path) : path == p.path);
+               (p.below_path ? path.starts_with(p.path) && loose_path.starts_with(p.loose_path)
+                             : path == p.path && loose_path == p.loose_path);
     });
 }
 

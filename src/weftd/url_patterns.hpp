@@ -18,13 +18,15 @@ public:
     // Errors: std::invalid_argument naming the pattern that is none.
     explicit url_patterns(std::vector<std::string> const& patterns);
 
-    // False as well for what is no address, names a user, or has a path that servers may read in more than one way.
+    // False as well for what is no address, or names a user. A path has to match however servers read it: as the standard has it, and
+    // encodings resolved, parameters (";x=y") left out and slashes merged.
     bool allow(std::string_view url) const;
 
 private:
     struct pattern
     {
         std::string scheme, host, path;
+        std::string loose_path;          // as servers read it that are less exact
         std::string port;                // "*": any
         bool        below_host = false;  // any host that ends in `host`
         bool        below_path = false;  // any path that begins with `path`

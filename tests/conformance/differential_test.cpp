@@ -12,7 +12,7 @@
 #include <map>
 #include <random>
 
-namespace {
+namespace differential_test {
 
 using namespace std::chrono_literals;
 
@@ -591,4 +591,4 @@ TEST(DifferentialStores, AnswerTheSameToTheSameOperations)
     EXPECT_GT(seen["bury=1 release=1"], 0u);
 }
 
-}  // namespace
+}  // namespace differential_test

@@ -9,7 +9,7 @@
 
 #include <limits>
 
-namespace {
+namespace patterns_test {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
@@ -795,4 +795,4 @@ TEST_P(PatternStore, KeepsItsOwnRowsToItself)
     EXPECT_TRUE(store->beat("engine-a", patterns).alive);
 }
 
-}  // namespace
+}  // namespace patterns_test

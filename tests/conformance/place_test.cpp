@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <map>
 
-namespace {
+namespace place_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -185,4 +185,4 @@ TEST_P(Place, IsKnownAgainByAnyOfItsMarks)
     }
 }
 
-}  // namespace
+}  // namespace place_test

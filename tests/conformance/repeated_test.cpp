@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace repeated_test {
 
 using namespace std::chrono_literals;
 using weft::status;
@@ -232,4 +232,4 @@ TEST_P(RepeatedWrite, ACreationIsDoneOnlyWhereAllOfItStands)
     EXPECT_EQ(again(options), written::exists);
 }
 
-}  // namespace
+}  // namespace repeated_test

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace {
+namespace sqlite_faults_test {
 
 using namespace std::chrono_literals;
 using ::testing::AllOf;
@@ -478,4 +478,4 @@ TEST_F(SqliteFaults, ALogThatGrowsUnderAReaderIsSpokenOfAndCutAfterwards)
     EXPECT_LE(std::filesystem::file_size(file() + "-wal"), 64u << 20);
 }
 
-}  // namespace
+}  // namespace sqlite_faults_test

@@ -11,7 +11,7 @@
 
 #include <functional>
 
-namespace {
+namespace sqlite_lent_test {
 
 using ::testing::HasSubstr;
 using weft::written;
@@ -185,4 +185,4 @@ TEST_F(SqliteLent, AnOperationThatEndsItsTransactionAndBeginsAnotherIsUndone)
     EXPECT_EQ(store->find("g1", false)->position, 0);
 }
 
-}  // namespace
+}  // namespace sqlite_lent_test

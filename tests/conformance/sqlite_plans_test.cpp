@@ -11,7 +11,7 @@
 
 #include <map>
 
-namespace {
+namespace sqlite_plans_test {
 
 using namespace std::chrono_literals;
 
@@ -197,4 +197,4 @@ TEST(SqlitePlans, NoStatementWalksOverFinishedTransactions)
     EXPECT_GT(compared, 40u);
 }
 
-}  // namespace
+}  // namespace sqlite_plans_test

@@ -9,7 +9,7 @@
 
 #include <map>
 
-namespace {
+namespace store_test {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
@@ -560,4 +560,4 @@ TEST_P(Store, FindsEverythingAgainWhenItIsOpenedAnew)
 
 INSTANTIATE_TEST_SUITE_P(, Store, ::testing::ValuesIn(conformance::kinds()), [](auto const& each) { return each.param; });
 
-}  // namespace
+}  // namespace store_test

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace unreadable_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -140,4 +140,4 @@ TEST_P(UnknownStatus, OfAnOperationPausesItsTransaction)
     EXPECT_THAT(store->find("g1", false)->paused_reason, AllOf(HasSubstr("action"), HasSubstr("01"), HasSubstr("\"half\"")));
 }
 
-}  // namespace
+}  // namespace unreadable_test

@@ -16,7 +16,7 @@
 #include <random>
 #include <set>
 
-namespace {
+namespace values_test {
 
 // ---------------------------------------------------------------------------------------------------------------------------------
 // values of every shape
@@ -393,4 +393,4 @@ TEST_P(Values, UpToTheLimitOfBytesComeBack)
 
 INSTANTIATE_TEST_SUITE_P(, Values, ::testing::Values("memory", "sqlite", "postgres", "mysql"), [](auto const& i) { return i.param; });
 
-}  // namespace
+}  // namespace values_test

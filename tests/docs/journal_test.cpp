@@ -12,7 +12,7 @@
 #include <sstream>
 #include <unistd.h>
 
-namespace {
+namespace journal_test {
 
 std::int64_t charge(std::int64_t cents) { return cents; }
 void         pay_back(std::int64_t) { }
@@ -146,4 +146,4 @@ TEST_F(Journal, AnswersTheDocumentedQueries)
     EXPECT_EQ(found, expected);
 }
 
-}  // namespace
+}  // namespace journal_test

@@ -108,7 +108,7 @@ void read_body(std::string_view body)
     {
         read_rpc(r, body);
         expect(r.id.is_string(), "an id that is no text");
-        read_object(r.params, entry::json_rpc);
+        read_object(r.named_params(), entry::json_rpc);
     }
     catch (rpc_refusal const& no)
     {

@@ -10,7 +10,7 @@
 
 #include <mutex>
 
-namespace {
+namespace caller_test {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -51,6 +51,26 @@ protected:
         a.body = std::move(body);
         std::lock_guard lock(mutex);
         answers[path].push_back(std::move(a));
+    }
+
+    // Why a saga of these steps is not taken.
+    std::string refused(std::vector<weft::global_transaction::step> steps, std::string protocol = {})
+    {
+        weft::global_transaction t;
+        t.gid = "refused";
+        t.trans_type = "saga";
+        t.protocol = std::move(protocol);
+        t.steps = std::move(steps);
+        try
+        {
+            manager->submit(t, true, weft::blocking);
+            return "none";
+        }
+        catch (weft::misuse const& e)
+        {
+            EXPECT_FALSE(store->find("refused", false));
+            return e.what();
+        }
     }
 
     // As soon as it has succeeded, or has not within 20 s.
@@ -140,27 +160,107 @@ TEST_F(HttpCaller, SpeaksJsonRpc)
     EXPECT_THAT(seen[3], HasSubstr("\"method\":\"Undo\""));
 }
 
+TEST_F(HttpCaller, TakesNoAddressThatMayNotBeCalled)
+{
+    EXPECT_EQ(refused({{server.url("/in"), server.url("/forbidden"), "{}"}}),
+              "steps[0].compensate: its address is none that may be called: " + server.url("/forbidden"));
+    EXPECT_THAT(seen, IsEmpty());
+}
+
+// What was stored before somebody forbade it.
 TEST_F(HttpCaller, CallsNoAddressThatMayNotBeCalled)
 {
-    weft::global_transaction t;
-    t.gid = "g1";
-    t.trans_type = "msg";
-    t.steps = {{server.url("/forbidden"), "", "{}"}};
-    auto const now = manager->submit(t, true, weft::blocking);
-    EXPECT_EQ(now.status, status::submitted);
-    EXPECT_THAT(now.last_error, HasSubstr("none that may be called"));
+    weft::create_write row;
+    row.gid = "g1";
+    row.trans_type = "msg";
+    row.status = status::submitted;
+    auto& op = row.ops.emplace_back();
+    op.branch_id = "01";
+    op.op = "action";
+    op.url = server.url("/forbidden");
+    weft::write const w = row;
+    ASSERT_EQ(store->apply({&w, 1}, false).at(0).what, weft::written::done);
+    manager->make_due("g1", weft::blocking);
+    auto const until = std::chrono::steady_clock::now() + 20s;
+    while (store->find("g1", false)->last_error.empty() && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(5ms);
+    EXPECT_THAT(store->find("g1", false)->last_error, HasSubstr("none that may be called"));
     EXPECT_THAT(seen, IsEmpty());
     EXPECT_EQ(manager->force_stop("g1", weft::blocking).status, status::failed);
 }
 
-TEST_F(HttpCaller, SaysThatItSpeaksNoGrpc)
+// It would be tried for ever.
+TEST_F(HttpCaller, TakesNothingThatItCouldNeverCall)
 {
+    std::string const no = "steps[1].action: its address is no http:// or https:// URL";
+    for (std::string const url :
+         {"http://", "http:///out", "htp://127.0.0.1/out", "/out", "out", "127.0.0.1:80/out", "http://127.0.0.1:port/",
+          "http://127.0.0.1:99999/", "http://a b/", "http://a%20b/", "http://[::1/", "http://127.0.0.1/a\nb", " http://127.0.0.1/"})
+        EXPECT_THAT(refused({{server.url("/out"), "", "{}"}, {url, "", "{}"}}), testing::StartsWith(no)) << url;
+    EXPECT_EQ(refused({{server.url("/rpc?method=In"), "", "[1]"}}, "json-rpc"),
+              "steps[0].action: the payload of a JSON-RPC call is a JSON object");
+    EXPECT_EQ(refused({{server.url("/in"), "", "[1]"}, {"127.0.0.1:50051/busi.Busi/TransIn", "", "{}"}}, "grpc"),
+              "steps[1].action: there is nobody here who speaks grpc");
+    EXPECT_THAT(seen, IsEmpty());
+}
+
+// dtm's clients send addresses as Go takes them: what has to be encoded is encoded when it is called.
+TEST_F(HttpCaller, CallsWhatGoTakesForAnAddress)
+{
+    std::map<std::string, std::string> const calls{{"/out/Überweisung", "/out/%C3%9Cberweisung"},
+                                                   {"/out/a b{c}|\"<>^`[d]\\", "/out/a%20b%7Bc%7D%7C%22%3C%3E%5E%60%5Bd%5D%5C"},
+                                                   {"/out/100%", "/out/100%25"},
+                                                   {"/out/a%20b%2f", "/out/a%20b%2f"},
+                                                   {"/out/x?q=ü {1}&r=50%#part", "/out/x?q=%C3%BC%20%7B1%7D&r=50%25"}};
+    for (auto const& [given, sent] : calls)
+    {
+        auto const path = sent.substr(0, sent.find('?'));
+        server.on(path, [this](http_server::request const& r) {
+            std::lock_guard lock(mutex);
+            seen.emplace_back(r.target());
+            return answer();
+        });
+        weft::global_transaction t;
+        t.gid = given;
+        t.trans_type = "saga";
+        t.steps = {{server.url("") + given, "", "{}"}};
+        EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed) << given;
+        ASSERT_FALSE(seen.empty()) << given;
+        EXPECT_THAT(seen.back(), testing::StartsWith(sent + (sent == path ? "?" : "&") + "gid=")) << given;
+    }
+}
+
+// As dtm sends them.
+TEST_F(HttpCaller, BothPhasesOfXaAreJson)
+{
+    std::vector<std::string> types;
+    server.on("/xa", [&](http_server::request const& r) {
+        std::lock_guard lock(mutex);
+        types.push_back(std::string(r.method_string()) + ' ' + std::string(r["content-type"]));
+        return answer();
+    });
     weft::global_transaction t;
     t.gid = "g1";
-    t.trans_type = "msg";
-    t.protocol = "grpc";
-    t.steps = {{"127.0.0.1:50051/busi.Busi/TransIn", "", "{}"}, {server.url("/in"), "", "{}"}};
-    EXPECT_THAT(manager->submit(t, true, weft::blocking).last_error, HasSubstr("grpc"));
+    t.trans_type = "xa";
+    manager->prepare(t, weft::blocking);
+    std::vector<weft::branch_op> ops(2);
+    for (auto& op : ops)
+    {
+        op.branch_id = "01";
+        op.url = server.url("/xa");
+    }
+    ops[0].op = "rollback";
+    ops[1].op = "commit";
+    manager->register_branch("g1", "xa", ops, weft::blocking);
+    EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed);
+    t.gid = "g2";
+    t.trans_type = "saga";
+    t.steps = {{server.url("/xa"), "", ""}};
+    EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed);
+    t.gid = "g3";
+    t.options = R"({"branch_headers":{"Content-Type":"text/plain"}})";
+    EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed);
+    EXPECT_THAT(types, ElementsAre("POST application/json", "GET application/json", "GET text/plain"));
 }
 
 // The sender has prepared its message and died: it is asked whether it meant it.
@@ -181,4 +281,4 @@ TEST_F(HttpCaller, AsksTheSenderOfAMessage)
     EXPECT_EQ(seen[2], "POST /in?gid=g1&trans_type=msg&branch_id=01&op=action {}");
 }
 
-}  // namespace
+}  // namespace caller_test

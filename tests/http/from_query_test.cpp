@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace from_query_test {
 
 using testing::HasSubstr;
 
@@ -66,4 +66,4 @@ TEST(BarrierFromQuery, SaysWhatIsMissingOrWrong)
     EXPECT_THAT(refusal("gid=" + std::string(129, 'x') + "&trans_type=saga&branch_id=01&op=action"), HasSubstr("gid"));
 }
 
-}  // namespace
+}  // namespace from_query_test

@@ -19,7 +19,7 @@
 #include <set>
 #include <sstream>
 
-namespace {
+namespace http2_test {
 
 using testing::HasSubstr;
 using testing::SizeIs;
@@ -108,4 +108,4 @@ TEST_F(Http2, RequestsShareOneConnectionAtTheSameTime)
     EXPECT_GT(most, 1u) << "they do not wait for one another";
 }
 
-}  // namespace
+}  // namespace http2_test

@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace operation_test {
 
 using namespace std::chrono_literals;
 using testing::AllOf;
@@ -308,4 +308,4 @@ TEST_F(HttpOperation, AreScriptedByTheTestKitWithoutANetwork)
     EXPECT_THAT(env.calls(), ElementsAre("get/action"));
 }
 
-}  // namespace
+}  // namespace operation_test

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace outcome_test {
 
 using testing::HasSubstr;
 using weft::outcome;
@@ -107,4 +107,4 @@ TEST(HttpHeader, RefusesWhatCannotBeSent)
     EXPECT_NO_THROW(weft::detail::check_header("x-tenant", "blue\tgreen; ü"));
 }
 
-}  // namespace
+}  // namespace outcome_test

@@ -14,11 +14,12 @@
 #include <dirent.h>
 #include <fstream>
 #include <future>
+#include <optional>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace {
+namespace transport_test {
 
 using namespace std::chrono_literals;
 using testing::AllOf;
@@ -331,18 +332,78 @@ TEST_F(HttpTransport, ForgetsConnectionsThatWereNeverMade)
 TEST_F(HttpTransport, CallsServicesByName)
 {
     server.on("/ok", [](auto const&) { return answer(); });
-    auto url = server.url("/ok");
-    url.replace(url.find("127.0.0.1"), 9, "localhost");
-    for (int i = 0; i < 20; ++i)
+    for (auto const* host : {"service.test", "several.test", "both.test", "localhost"})
+        for (int i = 0; i < 20; ++i)
+        {
+            std::vector<std::shared_ptr<asked>> all;
+            for (int j = 0; j <= i; ++j)
+                all.push_back(send(server.url_at(host, "/ok"), "POST", "{}", 5s));
+            for (auto const& a : all)
+                ASSERT_EQ(a->wait(), 200u) << host << ": " << a->why << ", in round " << i;
+            // Of other connections: a new transport knows none.
+            if (i % 4 == 3)
+                transport = weft::make_http_transport();
+        }
+    auto const nowhere = send(server.url_at("gone.test", "/ok"));
+    EXPECT_EQ(nowhere->wait(), 0u);
+    EXPECT_THAT(nowhere->why, HasSubstr("gone.test"));
+}
+
+TEST_F(HttpTransport, CallsServicesOverIpv6)
+{
+    std::optional<http_server> six;
+    try
     {
-        std::vector<std::shared_ptr<asked>> all;
-        for (int j = 0; j <= i; ++j)
-            all.push_back(send(url, "POST", "{}", 5s));
-        for (auto const& a : all)
-            ASSERT_EQ(a->wait(), 200u) << a->why << ", in round " << i;
-        // Of other connections: a new transport knows none.
-        if (i % 4 == 3)
-            transport = weft::make_http_transport();
+        six.emplace(http_server::identity(), "::1");
+    }
+    catch (boost::system::system_error const& e)
+    {
+        GTEST_SKIP() << "this machine has no ::1: " << e.what();
+    }
+    six->on("/ok", [](auto const&) { return answer(); });
+    for (auto const* host : {"[::1]", "six.test", "both.test"})
+    {
+        auto const a = send(six->url_at(host, "/ok"), "POST", "{}", 5s);
+        EXPECT_EQ(a->wait(), 200u) << host << ": " << a->why;
+    }
+}
+
+TEST_F(HttpTransport, WaitsForNoNameServerWhenARequestHasEnded)
+{
+    server.on("/ok", [](auto const&) { return answer(); });
+    std::vector<std::shared_ptr<asked>> slow;
+    for (int i = 0; i < 10; ++i)
+        slow.push_back(send(server.url_at("slow.test", "/ok"), "POST", "{}", 200ms));
+    auto const given_up = send(server.url_at("slow.test", "/ok"));
+    transport->cancel(given_up);
+    for (auto const& a : slow)
+    {
+        EXPECT_EQ(a->wait(), 0u);
+        EXPECT_THAT(a->why, HasSubstr("imed out"));
+        auto const beside = send(server.url("/ok"), "POST", "{}", 5s);
+        EXPECT_EQ(beside->wait(), 200u) << beside->why;
+    }
+    EXPECT_EQ(given_up->wait(), 0u);
+
+    // Nor when it goes.
+    for (int i = 0; i < 10; ++i)
+        slow.push_back(send(server.url_at("slow.test", "/ok")));
+    auto const gone = std::async(std::launch::async, [&] { transport = nullptr; });
+    ASSERT_EQ(gone.wait_for(15s), std::future_status::ready);
+    for (auto const& a : slow)
+        EXPECT_EQ(a->wait(), 0u);
+}
+
+TEST_F(HttpTransport, MayGoRightAfterASend)
+{
+    server.on("/ok", [](auto const&) { return answer(); });
+    for (int i = 0; i < 300; ++i)
+    {
+        auto const a = send(server.url("/ok")), b = send(server.url_at("localhost", "/ok"));
+        std::this_thread::sleep_for(std::chrono::microseconds(i % 10 * 50));  // waits for nothing: it goes at other moments
+        transport = weft::make_http_transport();
+        for (auto const& r : {a, b})
+            EXPECT_TRUE(r->wait() == 200 || r->why == "the transport was closed") << r->why;
     }
 }
 
@@ -433,4 +494,4 @@ TEST(HttpTransportOptions, AreCheckedAtOnce)
     EXPECT_THROW(weft::make_http_transport({.headers = {{"a b", "c"}}}), weft::misuse);
 }
 
-}  // namespace
+}  // namespace transport_test

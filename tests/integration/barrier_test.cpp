@@ -13,7 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace barrier_test {
 
 using weft::barrier;
 using weft::operation;
@@ -437,4 +437,4 @@ TEST(BarrierPlaceholders, AreNumberedInOrder)
     EXPECT_EQ(weft::number_placeholders("select 1", ":p"), "select 1");
 }
 
-}  // namespace
+}  // namespace barrier_test

@@ -15,7 +15,7 @@
 #include <thread>
 #include <unistd.h>
 
-namespace {
+namespace database_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -401,4 +401,4 @@ TEST_F(Database, SaysThatItsFileIsGone)
     EXPECT_THAT(said, AllOf(HasSubstr("removed or replaced"), HasSubstr("neither")));
 }
 
-}  // namespace
+}  // namespace database_test

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace database_url_test {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
@@ -61,4 +61,4 @@ TEST(DatabaseUrl, HasTimesWithUnits)
         EXPECT_THROW(parse_duration("t", text), weft::misuse) << text;
 }
 
-}  // namespace
+}  // namespace database_url_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace {
+namespace job_queue_test {
 
 using weft::detail::job_queue;
 
@@ -53,4 +53,4 @@ TEST(JobQueue, TakesNothingInAfterItIsClosed)
     EXPECT_TRUE(queue.take(1).empty());
 }
 
-}  // namespace
+}  // namespace job_queue_test

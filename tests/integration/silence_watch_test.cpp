@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace {
+namespace silence_watch_test {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
@@ -47,4 +47,4 @@ TEST(SilenceWatch, LeavesAFewOpeningsBehindAndThenOpensNothingMore)
         ASSERT_LT(std::chrono::steady_clock::now(), limit);
 }
 
-}  // namespace
+}  // namespace silence_watch_test

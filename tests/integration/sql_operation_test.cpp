@@ -14,7 +14,7 @@
 #include <latch>
 #include <thread>
 
-namespace {
+namespace sql_operation_test {
 
 using testing::AllOf;
 using testing::Each;
@@ -565,4 +565,4 @@ TEST_F(SqlOperationInTheStore, IsRefusedByAStoreWithoutSessions)
     EXPECT_THROW(on(&charge).run_local(writer, branch_of("g1"), wanted), weft::misuse);
 }
 
-}  // namespace
+}  // namespace sql_operation_test

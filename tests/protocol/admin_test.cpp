@@ -4,7 +4,7 @@
 #include <set>
 
 namespace protocol {
-namespace {
+namespace admin_test {
 
 std::vector<std::string> gids(object const& page)
 {
@@ -167,5 +167,5 @@ TEST_P(Protocol, O7_VersionAndPing)
     EXPECT_TRUE(described.json().contains("openapi"));
 }
 
-}  // namespace
+}  // namespace admin_test
 }  // namespace protocol

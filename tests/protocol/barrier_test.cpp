@@ -10,7 +10,7 @@
 #include <soci/soci.h>
 
 namespace protocol {
-namespace {
+namespace barrier_test {
 
 // An account with 100 cents, in the store's own database if it is on a server, else in one of its own.
 class account
@@ -166,5 +166,5 @@ TEST_P(Participants, B8_ABarrierWithATableOfItsOwn)
     EXPECT_EQ(mine.rows(), "01 action");
 }
 
-}  // namespace
+}  // namespace barrier_test
 }  // namespace protocol

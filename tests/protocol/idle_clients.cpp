@@ -28,7 +28,7 @@ int main(int argc, char** argv)
     for (unsigned long i = 0; i < number; ++i)
     {
         int const                         s = ::socket(AF_INET, SOCK_STREAM, 0);
-        static constexpr std::string_view ask = "GET /api/ping HTTP/1.1\r\nHost: here\r\n\r\n";
+        static constexpr std::string_view ask = "GET /api/ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
         std::array<char, 1'024>           said;
         if (s < 0 || ::connect(s, reinterpret_cast<sockaddr*>(&there), sizeof there) != 0 ||
             ::write(s, ask.data(), ask.size()) != static_cast<ssize_t>(ask.size()) || ::read(s, said.data(), said.size()) <= 0)

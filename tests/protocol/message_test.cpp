@@ -10,7 +10,7 @@
 #include <boost/asio/use_future.hpp>
 
 namespace protocol {
-namespace {
+namespace message_test {
 
 namespace asio = boost::asio;
 
@@ -124,5 +124,5 @@ TEST_P(Senders, B6_AreToldThatTheyHaveDoneItBefore)
     EXPECT_EQ(w.at.count("01 action /ship"), 1u);
 }
 
-}  // namespace
+}  // namespace message_test
 }  // namespace protocol

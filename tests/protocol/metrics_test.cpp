@@ -6,7 +6,7 @@
 #include <boost/asio/io_context.hpp>
 
 namespace protocol {
-namespace {
+namespace metrics_test {
 
 class Metrics : public ::testing::Test
 {
@@ -105,5 +105,5 @@ TEST_F(Metrics, WhatClientsChooseMakesNoSeries)
     EXPECT_THAT(all, HasSubstr("dtm_branch_process_total{branchid=\"other\",branchtype=\"confirm\",model=\"tcc\",status=\"ok\"} 50"));
 }
 
-}  // namespace
+}  // namespace metrics_test
 }  // namespace protocol

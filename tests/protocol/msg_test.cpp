@@ -2,7 +2,7 @@
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
-namespace {
+namespace msg_test {
 
 TEST_P(Protocol, P12_TwoPhaseMessage)
 {
@@ -97,5 +97,5 @@ TEST_P(Protocol, AMessageWhoseBranchSaysNo)
     w.becomes("g1", "succeed");
 }
 
-}  // namespace
+}  // namespace msg_test
 }  // namespace protocol

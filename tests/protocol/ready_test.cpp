@@ -7,7 +7,7 @@
 #include <boost/asio/write.hpp>
 
 namespace protocol {
-namespace {
+namespace ready_test {
 
 using boost::asio::ip::tcp;
 
@@ -62,7 +62,7 @@ TEST(Stopping, ItIsNotReady)
     tcp::endpoint const     there(boost::asio::ip::address_v4::loopback(), w.port());
     tcp::socket             asking(io);
     asking.connect(there);
-    boost::asio::write(asking, boost::asio::buffer(std::string("GET /api/ready HTTP/1.1\r\nHost: h\r\n")));
+    boost::asio::write(asking, boost::asio::buffer(std::string("GET /api/ready HTTP/1.1\r\nHost: localhost\r\n")));
     EXPECT_TRUE(eventually([&] { return ready(w.port()).status == 200; })) << "and the first bytes of the other one have been read";
     w.weftd().ask_to_stop();
     EXPECT_TRUE(eventually([&] {
@@ -79,5 +79,5 @@ TEST(Stopping, ItIsNotReady)
     EXPECT_THAT(all, HasSubstr(R"({"message":"stopping"})"));
 }
 
-}  // namespace
+}  // namespace ready_test
 }  // namespace protocol

@@ -2,7 +2,7 @@
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
-namespace {
+namespace routes_test {
 
 constexpr char const* success = R"({"dtm_result":"SUCCESS"})";
 
@@ -289,6 +289,16 @@ TEST_P(Protocol, R2_TheFiveCodes)
     EXPECT_EQ(code(raw(R"({"jsonrpc":"2.0","method":"newGid"})")), "-32600");
     EXPECT_EQ(code(raw(R"({"jsonrpc":"1.0","id":"1","method":"newGid"})")), "-32600");
     EXPECT_EQ(code(rpc(w, "query", {})), "-32601");
+    // Whatever the params are: the method comes first, and newGid needs none.
+    for (std::string const params : {R"("")", "[]", "7", "null"})
+    {
+        auto const with_params = [&](std::string const& method) {
+            return raw(R"({"jsonrpc":"2.0","id":"1","method":")" + method + R"(","params":)" + params + '}');
+        };
+        EXPECT_EQ(code(with_params("query")), "-32601") << params;
+        EXPECT_TRUE(with_params("newGid").json().at("result").as_object().contains("gid")) << params;
+        EXPECT_EQ(code(with_params("submit")), "-32603") << params;
+    }
     EXPECT_EQ(code(rpc(w, "submit", reference("", "saga"))), "-32603");
     w.post("submit", with(saga(w, "g1"), "wait_result", true));
     auto const no = rpc(w, "submit", saga(w, "g1"));
@@ -320,5 +330,5 @@ TEST_P(Protocol, R2_Branches)
     EXPECT_EQ(text(first.at("params").at("op")), "\"action\"");
 }
 
-}  // namespace
+}  // namespace routes_test
 }  // namespace protocol

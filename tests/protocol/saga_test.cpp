@@ -2,7 +2,7 @@
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
-namespace {
+namespace saga_test {
 
 INSTANTIATE_TEST_SUITE_P(Stores, Protocol, every_store, name_of_store);
 
@@ -252,5 +252,5 @@ TEST_P(Killed, ABranchThatWasBeingCalledIsCalledAgain)
     EXPECT_THAT(w.at.seen(), ElementsAre("01 action /a", "02 action /b", "02 action /b"));
 }
 
-}  // namespace
+}  // namespace saga_test
 }  // namespace protocol

@@ -9,12 +9,13 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ssl/stream.hpp>
 
 #include <fstream>
 #include <future>
 
 namespace protocol {
-namespace {
+namespace security_test {
 
 constexpr char const* with_tokens = "Weft: {BearerTokens: [the-first-secret, the-second-secret]}\n";
 
@@ -202,7 +203,7 @@ TEST_F(Tls, SpeaksItAndNothingElse)
 {
     world w("sqlite", conf());
     EXPECT_EQ(fetch(w.port(), trusting), R"({"msg":"pong"})");
-    EXPECT_THAT(send_raw(w.port(), "GET /api/ping HTTP/1.1\r\nHost: h\r\n\r\n"), ::testing::Not(HasSubstr("pong")));
+    EXPECT_THAT(send_raw(w.port(), "GET /api/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"), ::testing::Not(HasSubstr("pong")));
     EXPECT_THAT(fetch(w.port(), {}), ::testing::StartsWith("failed")) << "nobody vouches for it";
     EXPECT_EQ(fetch(w.port(), trusting), R"({"msg":"pong"})");
 }
@@ -219,6 +220,31 @@ TEST_F(Tls, AsksClientsForTheirs)
     stranger.client_certificate = directory.file("stranger.pem");
     stranger.client_key = directory.file("stranger.key");
     EXPECT_THAT(fetch(w.port(), stranger), ::testing::StartsWith("failed"));
+}
+
+// Who records what is said and gets hold of the key later can read it otherwise.
+TEST_F(Tls, HasForwardSecrecy)
+{
+    namespace ssl = boost::asio::ssl;
+    auto const i = http_server::make_identity("127.0.0.1", true);
+    std::ofstream(directory.file("server.pem")) << i.certificate;
+    std::ofstream(directory.file("server.key")) << i.key;
+    world      w("sqlite", conf());
+    auto const handshake = [&](char const* ciphers) {
+        boost::asio::io_context io;
+        ssl::context            context(ssl::context::tlsv12_client);
+        SSL_CTX_set_cipher_list(context.native_handle(), ciphers);
+        ssl::stream<boost::asio::ip::tcp::socket> s(io, context);
+        boost::system::error_code                 failed;
+        s.next_layer().connect({boost::asio::ip::address_v4::loopback(), w.port()});
+        s.handshake(ssl::stream_base::client, failed);
+        return !failed;
+    };
+    EXPECT_TRUE(handshake("ECDHE-RSA-AES128-GCM-SHA256"));
+    EXPECT_TRUE(handshake("DEFAULT"));
+    EXPECT_FALSE(handshake("AES128-GCM-SHA256"));
+    EXPECT_FALSE(handshake("AES256-SHA"));
+    EXPECT_EQ(send_raw(w.port(), "GET /api/ping HTTP/1.1\r\nHost: localhost\r\n\r\n").find("pong"), std::string::npos);
 }
 
 TEST_F(Tls, AKeyOfAnotherCertificateIsRefused)
@@ -311,5 +337,5 @@ TEST(Stopping, WaitsNoLongerThanItsDeadline)
     waiting.get();
 }
 
-}  // namespace
+}  // namespace security_test
 }  // namespace protocol

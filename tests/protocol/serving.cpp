@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 
 // --- weftd ----------------------------------------------------------------------------------------------------------------------------
 
-weftd_process::weftd_process(std::string const& store_url, std::string const& conf)
+weftd_process::weftd_process(std::string const& store_url, std::string const& conf, unsigned open_files) : open_files_(open_files)
 {
     auto const    quoted = [](std::string const& text) { return boost::json::serialize(boost::json::value(text)); };
     std::ofstream out(directory_.file("conf.yml"));
@@ -40,7 +40,11 @@ weftd_process::~weftd_process() = default;
 void weftd_process::start()
 {
     log_ = directory_.file("log-" + std::to_string(++starts_));
-    process_.emplace(std::vector<std::string>{"/usr/bin/env", "LOG_OUTPUTS=" + log_, WEFTD, "-c", directory_.file("conf.yml")});
+    std::vector<std::string> command{"/usr/bin/env", "LD_PRELOAD=" WEFT_TEST_NAMES, "LOG_OUTPUTS=" + log_, WEFTD,
+                                     "-c",           directory_.file("conf.yml")};
+    if (open_files_ > 0)
+        command.insert(command.begin(), {"/bin/sh", "-c", "ulimit -n " + std::to_string(open_files_) + R"( && exec "$@")", "sh"});
+    process_.emplace(command);
     constexpr std::string_view listening = "listening on ";
     auto const                 listens = [&] {
         auto const all = log();
@@ -85,6 +89,15 @@ void weftd_process::kill_and_start()
     process_->send(SIGKILL);
     EXPECT_EQ(wait(), -SIGKILL);
     start();
+}
+
+std::size_t weftd_process::peak_memory() const
+{
+    std::ifstream in("/proc/" + std::to_string(process_->pid()) + "/status");
+    for (std::string line; std::getline(in, line);)
+        if (line.starts_with("VmHWM:"))
+            return std::stoul(line.substr(6)) / 1'024;
+    throw std::runtime_error("weftd has no status");
 }
 
 std::string weftd_process::log() const

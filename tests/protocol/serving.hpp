@@ -24,8 +24,9 @@ public:
 class weftd_process final : public serving
 {
 public:
-    // `store_url`: empty for a SQLite file beside the conf.yml. `conf`: more of it. Listens when this returns.
-    explicit weftd_process(std::string const& store_url, std::string const& conf = {});
+    // `store_url`: empty for a SQLite file beside the conf.yml. `conf`: more of it. `open_files`: its limit of them (0: as it is here).
+    // Listens when this returns.
+    explicit weftd_process(std::string const& store_url, std::string const& conf = {}, unsigned open_files = 0);
     ~weftd_process() override;
 
     unsigned short port() const override { return port_; }
@@ -36,6 +37,9 @@ public:
     void ask_to_stop();
     int  wait();
 
+    // The most memory that it has had, in MiB.
+    std::size_t peak_memory() const;
+
     // All that it has logged since it was started, at info and above.
     std::string log() const;
 
@@ -44,6 +48,7 @@ private:
 
     temporary_directory               directory_;
     std::string                       log_;
+    unsigned                          open_files_ = 0;
     unsigned                          starts_ = 0;
     bool                              asked_ = false;
     unsigned short                    port_ = 0;

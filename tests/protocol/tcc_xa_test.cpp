@@ -3,7 +3,7 @@
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
-namespace {
+namespace tcc_xa_test {
 
 TEST_P(Protocol, P8_Tcc)
 {
@@ -163,5 +163,5 @@ TEST_P(Protocol, OptionsThatWerePreparedStay)
     EXPECT_EQ(w.at.calls().at(0).headers["x-tenant"], "seven");
 }
 
-}  // namespace
+}  // namespace tcc_xa_test
 }  // namespace protocol

@@ -8,7 +8,7 @@
 #include <set>
 
 namespace protocol {
-namespace {
+namespace told_test {
 
 class Told : public ::testing::TestWithParam<std::string>
 {
@@ -168,5 +168,5 @@ TEST_P(Told, IsSoInTheEnd)
 
 INSTANTIATE_TEST_SUITE_P(Stores, Told, ::testing::Values("postgres", "mysql"), name_of_store);
 
-}  // namespace
+}  // namespace told_test
 }  // namespace protocol

@@ -2,7 +2,7 @@
 #include "tests/protocol/world.hpp"
 
 namespace protocol {
-namespace {
+namespace topics_test {
 
 std::string subscription(std::string const& topic, std::string const& url, std::string const& remark = "")
 {
@@ -113,5 +113,5 @@ TEST_P(Protocol, O4_SubscribersAtTheSameTimeAreAllThere)
     EXPECT_EQ(text(v.at("version")), "8");
 }
 
-}  // namespace
+}  // namespace topics_test
 }  // namespace protocol

@@ -204,12 +204,12 @@ std::size_t services::count(std::string const& what) const
 
 // --- the world ------------------------------------------------------------------------------------------------------------------------
 
-world::world(std::string const& kind, std::string const& conf)
+world::world(std::string const& kind, std::string const& conf, unsigned open_files)
 {
     if (kind == "postgres" || kind == "mysql")
-        server_ = std::make_unique<weftd_process>(database_.emplace(kind).url(), conf);
+        server_ = std::make_unique<weftd_process>(database_.emplace(kind).url(), conf, open_files);
     else if (kind == "sqlite")
-        server_ = std::make_unique<weftd_process>("", conf);
+        server_ = std::make_unique<weftd_process>("", conf, open_files);
     else
         server_ = std::make_unique<in_process>();
 }

@@ -102,8 +102,8 @@ private:
 class world
 {
 public:
-    // `conf`: what else stands in weftd's conf.yml.
-    explicit world(std::string const& store_kind, std::string const& conf = {});
+    // `conf`: what else stands in weftd's conf.yml; `open_files`: its limit of them.
+    explicit world(std::string const& store_kind, std::string const& conf = {}, unsigned open_files = 0);
 
     // Asks it to stop. weftd has to end well, and within its deadline.
     ~world();

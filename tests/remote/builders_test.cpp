@@ -23,7 +23,7 @@
 #include <optional>
 #include <thread>
 
-namespace {
+namespace builders_test {
 
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
@@ -553,4 +553,4 @@ TEST_P(Messages, NeedAnAddressForCheckingBack)
     EXPECT_EQ(to().query("g2", weft::blocking), std::nullopt);
 }
 
-}  // namespace
+}  // namespace builders_test

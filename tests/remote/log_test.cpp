@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace log_test {
 
 using namespace weft::remote_detail;
 using ::testing::Each;
@@ -280,4 +280,4 @@ TEST(Log, LeavesOtherClientsWorkflowsAlone)
     EXPECT_EQ(k.read().token, "");
 }
 
-}  // namespace
+}  // namespace log_test

@@ -3,6 +3,7 @@
 #include "tests/support/coordinator.hpp"
 #include "tests/support/cutting_proxy.hpp"
 #include "tests/support/http_server.hpp"
+#include "tests/support/overwriting_coordinator.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <weft/http.hpp>
@@ -19,7 +20,7 @@
 #include <future>
 #include <map>
 
-namespace {
+namespace remote_engine_test {
 
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
@@ -665,4 +666,63 @@ TEST_F(RemoteEngine, ListsWhatTheCoordinatorHas)
     EXPECT_THROW(p.engine().list(f, weft::blocking), weft::misuse);
 }
 
-}  // namespace
+// --- a dtm on boltdb or Redis, which keeps of a finished workflow only what is said at its end --------------------------------------------
+
+class Overwritten : public ::testing::Test
+{
+protected:
+    overwriting_coordinator at;
+    shop                    s;
+    order const             o{"o1", 500};
+};
+
+TEST_F(Overwritten, AWorkflowThatHasEndedIsKnownByItsName)
+{
+    for (bool const refuses : {false, true})
+    {
+        s.refuses = refuses;
+        std::string const gid = refuses ? "refused" : "done";
+        for (int i = 0; i < 2; ++i)  // also for a process that has not run it
+        {
+            process    p(at.address(), own_port, s, listening());
+            auto const executed = [&] { return p.engine().execute<int>("place", gid, o, weft::blocking); };
+            if (!refuses)
+                EXPECT_EQ(executed(), 500);
+            else
+                EXPECT_THROW(executed(), weft::failure);
+            EXPECT_EQ(p.engine().cancel(gid, weft::blocking), weft::cancel_answer::too_late);
+            auto const row = p.engine().query(gid, weft::blocking);
+            ASSERT_TRUE(row);
+            EXPECT_EQ(row->workflow, "place");
+            EXPECT_EQ(row->status, refuses ? weft::status::failed : weft::status::succeed);
+            order const other{"o1", 501};
+            EXPECT_THROW(p.engine().execute<int>("place", gid, other, weft::blocking), weft::misuse);
+        }
+        EXPECT_EQ(s.done(gid + " 02/action"), 1);
+        auto const kept = at.row(gid);
+        for (auto const* name : {"custom_data", "query_prepared", "protocol"})
+            EXPECT_TRUE(kept.contains(name)) << name;
+    }
+}
+
+TEST_F(Overwritten, WhoeverGoesOnWithItKeepsWhatItsCreatorSaid)
+{
+    auto const callback = std::string("http://127.0.0.1:9/weft");  // nobody calls it
+    s.hangs = true;
+    {
+        process first(at.address(), callback, s);
+        first.engine().submit("place", "g1", o, weft::blocking);
+        ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") == 1; }));
+        first.die();
+    }
+    auto const created = at.row("g1");
+    s.hangs = false;
+    process second(at.address(), callback, s);
+    EXPECT_EQ(second.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    auto const ended = at.row("g1");
+    EXPECT_EQ(ended.at("status"), "succeed");
+    for (auto const* name : {"custom_data", "query_prepared", "protocol"})
+        EXPECT_EQ(ended.at(name), created.at(name)) << name;
+}
+
+}  // namespace remote_engine_test

@@ -13,7 +13,7 @@
 
 #include <mutex>
 
-namespace {
+namespace remote_store_test {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
@@ -211,4 +211,4 @@ TEST_F(RemoteStore, GoesOnWithItsOwnCreationWhateverIsCalledBackMeanwhile)
     EXPECT_EQ(s->find("g1", false)->input, input);
 }
 
-}  // namespace
+}  // namespace remote_store_test

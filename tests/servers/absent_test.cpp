@@ -12,7 +12,7 @@
 #include <atomic>
 #include <mutex>
 
-namespace {
+namespace absent_test {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
@@ -97,4 +97,4 @@ TEST_P(Absent, ItsTableIsMadeOnceByWhoeverComesFirst)
     EXPECT_TRUE(eventually([&] { return here.value("SELECT count(*) FROM ledger") == "100"; }));
 }
 
-}  // namespace
+}  // namespace absent_test

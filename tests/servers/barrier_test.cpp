@@ -13,7 +13,7 @@
 #include <future>
 #include <thread>
 
-namespace {
+namespace barrier_test {
 
 using testing::HasSubstr;
 using weft::barrier;
@@ -279,4 +279,4 @@ TEST_P(ServerBarrier, KeepsParametersOutOfItsErrors)
         }
 }
 
-}  // namespace
+}  // namespace barrier_test

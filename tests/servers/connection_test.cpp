@@ -12,7 +12,7 @@
 
 #include <cstring>
 
-namespace {
+namespace connection_test {
 
 using testing::AllOf;
 using testing::AnyOf;
@@ -223,4 +223,4 @@ TEST_P(Password, MayHoldAnything)
     here.execute("DROP " + std::string(postgres ? "ROLE " : "USER ") + account);
 }
 
-}  // namespace
+}  // namespace connection_test

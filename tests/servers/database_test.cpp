@@ -11,7 +11,7 @@
 #include <latch>
 #include <thread>
 
-namespace {
+namespace database_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -294,4 +294,4 @@ TEST_P(ServerDatabase, SaysWhichPrivilegeIsMissing)
     database.execute(postgres() ? "DROP ROLE " + user : "DROP USER '" + user + "'@'127.0.0.1'");
 }
 
-}  // namespace
+}  // namespace database_test

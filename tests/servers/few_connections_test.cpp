@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace {
+namespace few_connections_test {
 
 using namespace std::chrono_literals;
 
@@ -86,4 +86,4 @@ TEST_P(FewConnections, AreEnoughForAnXaResource)
     all_are_noted_once(100);
 }
 
-}  // namespace
+}  // namespace few_connections_test

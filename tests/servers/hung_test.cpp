@@ -4,7 +4,7 @@
 
 #include <future>
 
-namespace {
+namespace hung_test {
 
 using testing::HasSubstr;
 
@@ -96,4 +96,4 @@ TEST_P(Hung, StoreKeepsNoEngineFromStoppingAndGoing)
     EXPECT_LT(std::chrono::steady_clock::now() - began, 30s) << "before the answer's time, which is 35 s";
 }
 
-}  // namespace
+}  // namespace hung_test

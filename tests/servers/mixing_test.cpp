@@ -17,7 +17,7 @@
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
 
-namespace {
+namespace mixing_test {
 
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
@@ -218,4 +218,4 @@ TEST_P(Mixing, RollsBackEverywhere)
     EXPECT_GT(report.cases(), 0u);
 }
 
-}  // namespace
+}  // namespace mixing_test

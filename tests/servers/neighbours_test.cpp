@@ -1,7 +1,7 @@
 // Bad neighbours on a server: a row that somebody holds, a dead engine that owned very much. The others go on.
 #include "tests/servers/server_store.hpp"
 
-namespace {
+namespace neighbours_test {
 
 void add_one(soci::session& sql, int account) { sql << "UPDATE accounts SET balance = balance + 1 WHERE id = :id", soci::use(account); }
 weft::workflow<void> pays(weft::context& wf, weft::database& db, int account) { co_await wf.step("pay", weft::sql(db, &add_one), account); }
@@ -90,4 +90,4 @@ TEST_P(Neighbours, WhatADeadEngineOwnedIsReleasedWhileOthersGoOn)
 
 INSTANTIATE_TEST_SUITE_P(, Neighbours, testing::Values("postgres", "mysql"), [](auto const& i) { return i.param; });
 
-}  // namespace
+}  // namespace neighbours_test

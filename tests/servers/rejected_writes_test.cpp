@@ -5,7 +5,7 @@
 
 #include <map>
 
-namespace {
+namespace rejected_writes_test {
 
 using testing::AnyOf;
 using testing::HasSubstr;
@@ -291,4 +291,4 @@ TEST(OnPostgres, AGidThatTheServerCannotReadStopsItsTransactionAtMost)
     EXPECT_THAT(said, AnyOf("9", HasSubstr("nothing was written"))) << "it runs, or its caller is told";
 }
 
-}  // namespace
+}  // namespace rejected_writes_test

@@ -16,7 +16,7 @@
 #include <functional>
 #include <latch>
 
-namespace {
+namespace session_test {
 
 using testing::AnyOf;
 using testing::HasSubstr;
@@ -462,4 +462,4 @@ TEST_P(Session, AnOperationOfAParticipantMayGoElsewhere)
     EXPECT_EQ(here.value("SELECT count(*) FROM barrier"), "2");
 }
 
-}  // namespace
+}  // namespace session_test

@@ -9,7 +9,7 @@
 
 #include <sstream>
 
-namespace {
+namespace store_account_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -276,4 +276,4 @@ TEST_P(ServerAccount, GoesOnWhenItsPrivilegeIsBackAndTheLogHoldsNoPayload)
                                  Not(HasSubstr(account.password()))));
 }
 
-}  // namespace
+}  // namespace store_account_test

@@ -3,7 +3,7 @@
 
 #include <weft/clock.hpp>
 
-namespace {
+namespace store_faults_test {
 
 using testing::AllOf;
 using testing::HasSubstr;
@@ -20,6 +20,9 @@ TEST_P(ServerStore, SaysWhyItCannotBeOpened)
     EXPECT_THAT(refusal(url + "?color=red"), AllOf(HasSubstr("color"), Not(HasSubstr(password))));
     EXPECT_THAT(refusal(GetParam() + "://weft:" + password + "@127.0.0.1:1/x"),
                 AllOf(HasSubstr("127.0.0.1:1/x"), Not(HasSubstr(password))));
+    weft::store_options o;
+    o.dtm_utc_offset = std::chrono::hours(24);
+    EXPECT_THROW(weft::open_store(url, o), weft::misuse);
 }
 
 TEST_P(ServerStore, RefusesASchemaThatAsksForANewerWeft)
@@ -264,4 +267,4 @@ TEST_P(ServerCrash, LosesNothing)
         *store);
 }
 
-}  // namespace
+}  // namespace store_faults_test

@@ -9,7 +9,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace submit_test {
 
 using testing::HasSubstr;
 
@@ -156,6 +160,28 @@ TEST_P(SubmitWithin, SaysThatItExistsAlready)
         << "the caller's transaction went on";
 }
 
+// The engine claims and writes the very row that repeated submissions collide with, and so do these with each other.
+TEST_P(SubmitWithin, IsRepeatedByManyWhileTheEngineIsAtWorkOnIt)
+{
+    constexpr int     gids = 40, callers = 3;
+    std::string const what = "o1";
+    std::atomic<int>  created = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int c = 0; c < callers; ++c)
+            threads.emplace_back([&] {
+                for (int k = 0; k < gids; ++k)
+                    EXPECT_NO_THROW(created += shop.run(
+                                        [&](soci::session& sql) { return host.engine().submit(sql, "ship", "g" + std::to_string(k), what); }));
+            });
+    }
+    EXPECT_EQ(created, gids);
+    for (int k = 0; k < gids; ++k)
+        EXPECT_EQ(host.engine().execute<std::string>("ship", "g" + std::to_string(k), what, weft::within(std::chrono::seconds(10)),
+                                                     weft::blocking),
+                  "shipped o1");
+}
+
 TEST_P(SubmitWithin, RefusesASessionThatLeadsElsewhere)
 {
     place             elsewhere(GetParam());
@@ -204,4 +230,4 @@ TEST_P(SubmitWithin, RefusesWhatSubmitRefuses)
     shop.run([&](soci::session& sql) { EXPECT_THROW(forgetful.engine().submit(sql, "ship", "g1", what), weft::misuse); });
 }
 
-}  // namespace
+}  // namespace submit_test

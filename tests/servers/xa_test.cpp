@@ -18,7 +18,7 @@
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
 
-namespace {
+namespace xa_test {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
@@ -601,4 +601,4 @@ TEST(XaResource, NamesTheSettingOfAServerThatPreparesNothing)
         << "and nothing was made there";
 }
 
-}  // namespace
+}  // namespace xa_test

@@ -17,7 +17,7 @@
 #include <iostream>
 #include <limits>
 
-namespace {
+namespace answers_test {
 
 using namespace simulation;
 using namespace std::chrono_literals;
@@ -555,4 +555,4 @@ TEST_P(ToldAtRandom, AnswersAreTrueWhateverGoesOnMeanwhile)
 
 INSTANTIATE_TEST_SUITE_P(On, ToldAtRandom, ::testing::ValuesIn(backends()), [](auto const& on) { return on.param.name; });
 
-}  // namespace
+}  // namespace answers_test

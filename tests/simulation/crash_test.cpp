@@ -9,7 +9,7 @@
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
 
-namespace {
+namespace crash_test {
 
 using simulation::bank;
 using ::testing::IsEmpty;
@@ -108,4 +108,4 @@ INSTANTIATE_TEST_SUITE_P(OnServers, CrashEverywhere,
                          ::testing::Combine(::testing::ValuesIn(on_servers()), ::testing::ValuesIn(simulation::server_backends())),
                          name_of);
 
-}  // namespace
+}  // namespace crash_test

@@ -8,7 +8,7 @@
 #include <array>
 #include <functional>
 
-namespace {
+namespace lease_test {
 
 using namespace simulation;
 using namespace std::chrono_literals;
@@ -246,4 +246,4 @@ TEST(Lease, ATransactionForAnEngineThatIsTakenForDeadIsMadeByItsNextIncarnation)
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
 }
 
-}  // namespace
+}  // namespace lease_test

@@ -11,7 +11,7 @@
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
 
-namespace {
+namespace patterns_test {
 
 using weft::outcome;
 using weft::status;
@@ -116,7 +116,7 @@ client::step registers(std::string type, std::string id, std::string undo, std::
 
 struct scenario
 {
-    using world = ::world;
+    using world = patterns_test::world;
 
     std::string               name;
     std::vector<client::step> steps;
@@ -213,4 +213,4 @@ INSTANTIATE_TEST_SUITE_P(, CrashedPatterns,
                                                               backend{"sqlite", &simulation::open_sqlite})),
                          [](auto const& i) { return std::get<0>(i.param).name + "_on_" + std::get<1>(i.param).name; });
 
-}  // namespace
+}  // namespace patterns_test

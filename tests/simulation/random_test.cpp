@@ -10,7 +10,7 @@
 
 #include <iostream>
 
-namespace {
+namespace random_test {
 
 using namespace simulation;
 using namespace std::chrono_literals;
@@ -104,4 +104,4 @@ TEST_P(Random, WorkflowsEndRightWhateverCrashes)
 
 INSTANTIATE_TEST_SUITE_P(On, Random, ::testing::ValuesIn(backends()), [](auto const& on) { return on.param.name; });
 
-}  // namespace
+}  // namespace random_test

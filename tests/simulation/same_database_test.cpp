@@ -17,7 +17,7 @@
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
 
-namespace {
+namespace same_database_test {
 
 using ::testing::ElementsAre;
 using weft::testing::crash_mode;
@@ -425,4 +425,4 @@ TEST(SameDatabase, UndoesEverythingOnceWhereverItCrashes)
     EXPECT_GT(report.cases(), 0u);
 }
 
-}  // namespace
+}  // namespace same_database_test

@@ -10,7 +10,7 @@
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
 
-namespace {
+namespace same_server_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -164,4 +164,4 @@ TEST_P(SameServer, PausesWhenAnOperationEndedTheTransaction)
     EXPECT_THAT(s.ledger(), ElementsAre("g1")) << "the operation's own commit";
 }
 
-}  // namespace
+}  // namespace same_server_test

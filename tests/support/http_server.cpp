@@ -127,14 +127,14 @@ struct http_server::session_of final : http_server::session
     std::size_t                                            left = 0;
 };
 
-http_server::http_server(identity const& tls) : secure_(!tls.certificate.empty()), acceptor_(io_)
+http_server::http_server(identity const& tls, std::string const& address) : secure_(!tls.certificate.empty()), acceptor_(io_)
 {
     if (secure_)
     {
         tls_.use_certificate_chain(asio::buffer(tls.certificate));
         tls_.use_private_key(asio::buffer(tls.key), asio::ssl::context::pem);
     }
-    tcp::endpoint const here(asio::ip::address_v4::loopback(), 0);
+    tcp::endpoint const here(asio::ip::make_address(address), 0);
     acceptor_.open(here.protocol());
     acceptor_.bind(here);
     acceptor_.listen(16'384);
@@ -155,9 +155,11 @@ void http_server::on(std::string path, handler h)
     handlers_[std::move(path)] = std::move(h);
 }
 
-std::string http_server::url(std::string const& path) const
+std::string http_server::url(std::string const& path) const { return url_at(secure_ ? "127.0.0.1" : "service.test", path); }
+
+std::string http_server::url_at(std::string const& host, std::string const& path) const
 {
-    return (secure_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_) + path;
+    return (secure_ ? "https://" : "http://") + host + ':' + std::to_string(port_) + path;
 }
 
 http_server::answer http_server::find(request const& r)
@@ -213,9 +215,9 @@ void http_server::accept()
     });
 }
 
-http_server::identity http_server::make_identity(std::string const& host)
+http_server::identity http_server::make_identity(std::string const& host, bool with_rsa)
 {
-    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> const key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
+    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> const key(with_rsa ? EVP_RSA_gen(2'048) : EVP_EC_gen("P-256"), &EVP_PKEY_free);
     std::unique_ptr<X509, decltype(&X509_free)> const         certificate(X509_new(), &X509_free);
     auto* const                                               c = certificate.get();
     X509_set_version(c, 2);

@@ -41,13 +41,17 @@ public:
         std::string certificate, key;  // PEM
     };
 
-    explicit http_server(identity const& tls = {});
+    // Listens on that address of the machine's loopback.
+    explicit http_server(identity const& tls = {}, std::string const& address = "127.0.0.1");
     ~http_server();
 
     void on(std::string path, handler);
 
-    // https://127.0.0.1:port/path or http://…
+    // http://service.test:port/path, a name of tests/support/names.cpp; https://127.0.0.1:port/path, which certificates are for.
     std::string url(std::string const& path) const;
+
+    // The same with this host.
+    std::string url_at(std::string const& host, std::string const& path) const;
 
     unsigned short port() const { return port_; }
     unsigned       requests() const { return requests_; }
@@ -61,7 +65,7 @@ public:
     void cut();
 
     // A certificate for itself, valid for this host name or address.
-    static identity make_identity(std::string const& host);
+    static identity make_identity(std::string const& host, bool with_rsa = false);
 
 private:
     struct session;

@@ -9,8 +9,8 @@ namespace {
 
 using weft::status;
 
-constexpr char const* names[] = {"execute", "execute until decided", "submit",   "cancel", "resume", "query", "list",
-                                 "prepare", "submit of a pattern",   "register", "abort"};
+constexpr char const* verb_names[] = {"execute", "execute until decided", "submit",   "cancel", "resume", "query", "list",
+                                      "prepare", "submit of a pattern",   "register", "abort"};
 
 bool rolls_back(status s) { return s == status::aborting || s == status::failed; }
 
@@ -49,7 +49,7 @@ std::vector<std::size_t> oracle::unanswered() const
 std::string oracle::describe(std::size_t number) const
 {
     auto const& q = questions_.at(number);
-    return std::string(names[static_cast<std::size_t>(q.what)]) + (q.gid.empty() ? "" : ' ' + q.gid) + " (question " +
+    return std::string(verb_names[static_cast<std::size_t>(q.what)]) + (q.gid.empty() ? "" : ' ' + q.gid) + " (question " +
            std::to_string(number) + (q.answered ? "), was told: " + q.answer : "), is not answered");
 }
 
@@ -73,7 +73,7 @@ oracle::question& oracle::answered(std::size_t number, std::string answer, std::
         wrong(number, "and then also: " + answer);
     q.answered = true;
     q.answer = std::move(answer);
-    ++answers_[names[static_cast<std::size_t>(q.what)] + (": " + kind)];
+    ++answers_[verb_names[static_cast<std::size_t>(q.what)] + (": " + kind)];
     ++time_;
     return q;
 }

@@ -11,7 +11,7 @@ namespace {
 
 using weft::detail::planted;
 
-constexpr std::pair<std::string_view, planted> names[] = {
+constexpr std::pair<std::string_view, planted> faults[] = {
     {"owner_check", planted::owner_check},
     {"position_check", planted::position_check},
     {"send_before_flush", planted::send_before_flush},
@@ -28,7 +28,7 @@ constexpr std::pair<std::string_view, planted> names[] = {
     auto const* const wanted = std::getenv("WEFT_FAULT");
     if (!wanted || !*wanted)
         return false;
-    for (auto const& [name, fault] : names)
+    for (auto const& [name, fault] : faults)
         if (name == wanted)
         {
             weft::detail::plant(fault);

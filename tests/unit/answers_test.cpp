@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace answers_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -550,4 +550,4 @@ TEST_F(Caller, IsRefusedWhatHasANulInIt)
     EXPECT_THROW(env.engine().declare("a\0b"s), weft::misuse);
 }
 
-}  // namespace
+}  // namespace answers_test

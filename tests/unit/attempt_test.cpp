@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace attempt_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -84,4 +84,4 @@ TEST(Attempt, WritesOnceForAnOutcomeAndTheNextIntent)
     EXPECT_EQ(env.writes() - before, 3u) << "create; outcome 1; outcome 2 with the decision and the end";
 }
 
-}  // namespace
+}  // namespace attempt_test

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace awaited_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -328,4 +328,4 @@ TEST(Part, ThatAnExceptionOrTheEndOfAnAttemptPassesIsNotForgotten)
     EXPECT_THAT(env.query("g4")->paused_reason, IsEmpty());
 }
 
-}  // namespace
+}  // namespace awaited_test

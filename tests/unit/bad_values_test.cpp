@@ -6,7 +6,7 @@
 
 #include <limits>
 
-namespace {
+namespace bad_values_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -187,4 +187,4 @@ TEST(Conversion, SaysWhatIsWrongAndNotWhereALibraryFoundIt)
     EXPECT_THAT(said_of<holds_one>(R"({"inner":5})"), HasSubstr("member \"inner\": "));
 }
 
-}  // namespace
+}  // namespace bad_values_test

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <thread>
 
-namespace {
+namespace blockage_test {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
@@ -153,4 +153,4 @@ TEST(Blockage, IsForgottenWhenTheCodeReturnsInTime)
     EXPECT_EQ(store->find("g1", false)->status, weft::status::succeed);
 }
 
-}  // namespace
+}  // namespace blockage_test

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace body_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -123,4 +123,4 @@ TEST_F(Body, WhoseResultIsNoTextPauses)
               "the body used weft wrongly: a string that is not UTF-8 cannot be recorded (use weft::bytes for binary data)");
 }
 
-}  // namespace
+}  // namespace body_test

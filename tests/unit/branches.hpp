@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,12 @@ public:
         std::move(to).answer(answer);
     }
 
+    void check(weft::remote_operation const& o) const override
+    {
+        if (refused.contains(o.url))
+            throw weft::misuse(weft::misuse::code::wrong_call, "nobody calls " + o.url);
+    }
+
     std::vector<std::string> seen() const
     {
         std::vector<std::string> all;
@@ -60,6 +67,7 @@ public:
 
     std::deque<called>                               calls;
     std::map<std::string, std::deque<weft::outcome>> answers;  // the last one stays
+    std::set<std::string>                            refused;  // addresses
     bool                                             hold = false;
     weft::testing::virtual_clock*                    clock = nullptr;
 

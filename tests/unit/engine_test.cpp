@@ -13,7 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace engine_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -812,4 +812,4 @@ TEST(Add, RefusesNamesThatAreTakenOrNone)
     EXPECT_THROW(other.engine.add("caf\xe9", &works), weft::misuse);
 }
 
-}  // namespace
+}  // namespace engine_test

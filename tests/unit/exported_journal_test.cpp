@@ -11,7 +11,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace {
+namespace exported_journal_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -205,4 +205,4 @@ TEST(ReplayOfAFile, SaysWhatIsWrongWithTheFile)
     EXPECT_THROW(replay("/nowhere/journal.json", &place_order, std::ref(d)), weft::misuse);
 }
 
-}  // namespace
+}  // namespace exported_journal_test

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace {
+namespace failure_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -412,4 +412,4 @@ TEST_F(Failure, OfAPartThatIsCaughtLeavesItsFinishedBranchesInPlace)
     EXPECT_THAT(env.calls(), ElementsAre("in-the-part/action", "refused/action", "instead/action"));
 }
 
-}  // namespace
+}  // namespace failure_test

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <map>
 
-namespace {
+namespace fleet_test {
 
 using namespace workshop;
 using weft::testing::environment;
@@ -332,4 +332,4 @@ TEST_F(Fleet, ARequestToCancelIsReadAgainIfTheReadFailed)
     EXPECT_EQ(env.query("g1")->status, weft::status::failed);
 }
 
-}  // namespace
+}  // namespace fleet_test

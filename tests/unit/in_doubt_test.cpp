@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace in_doubt_test {
 
 using namespace std::chrono_literals;
 using namespace workshop;
@@ -44,4 +44,4 @@ TEST_F(InDoubt, ADecisionThatWasLostIsNotTakenForMadeBecauseABranchWasRegistered
     EXPECT_EQ(m.row("g1").status, status::failed);
 }
 
-}  // namespace
+}  // namespace in_doubt_test

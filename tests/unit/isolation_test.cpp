@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace isolation_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -338,4 +338,4 @@ TEST_F(Isolation, ACallerWhoseWriteWaitsAsideIsToldInTime)
     EXPECT_EQ(ended({}), 20);
 }
 
-}  // namespace
+}  // namespace isolation_test

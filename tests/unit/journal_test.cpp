@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace journal_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -150,4 +150,4 @@ INSTANTIATE_TEST_SUITE_P(
         edit{"TooFewEntries", R"({"journal":[]})", "0 entries, but the row stands at position 20"}),
     [](auto const& case_) { return case_.param.name; });
 
-}  // namespace
+}  // namespace journal_test

@@ -8,7 +8,7 @@
 
 #include <thread>
 
-namespace {
+namespace late_answer_test {
 
 using namespace workshop;
 
@@ -58,4 +58,4 @@ TEST(LateAnswer, MayNeverCome)
     operation.take();  // destroyed without an answer
 }
 
-}  // namespace
+}  // namespace late_answer_test

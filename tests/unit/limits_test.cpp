@@ -16,7 +16,7 @@
 #include <atomic>
 #include <future>
 
-namespace {
+namespace limits_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -383,4 +383,4 @@ TEST(LimitedThreads, AreNeverMoreThanTheLimit)
     pool.join();
 }
 
-}  // namespace
+}  // namespace limits_test

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace membership_test {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
@@ -98,4 +98,4 @@ TEST_F(Membership, WhoComesBackUnderTheSameNameIsSeenAnew)
     EXPECT_THAT(look(15s, {{"a", 7}}), IsEmpty());
 }
 
-}  // namespace
+}  // namespace membership_test

@@ -11,7 +11,7 @@
 #include <future>
 #include <thread>
 
-namespace {
+namespace neighbours_test {
 
 using namespace workshop;
 
@@ -172,4 +172,4 @@ TEST_F(Neighbour, AReleaseThatTakesLongKeepsUpNobody)
     others_go_on();
 }
 
-}  // namespace
+}  // namespace neighbours_test

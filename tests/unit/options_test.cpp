@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace options_test {
 
 using namespace workshop;
 using ::testing::AllOf;
@@ -177,4 +177,4 @@ TEST(ForEver, IsAPolicysInterval)
     EXPECT_GT(p.interval(100), 24h * 365 * 99);
 }
 
-}  // namespace
+}  // namespace options_test

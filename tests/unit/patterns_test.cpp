@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace patterns_test {
 
 using namespace std::chrono_literals;
 using namespace workshop;
@@ -156,6 +156,26 @@ TEST_F(Patterns, SagaGivesUpWhenItsTimeIsOver)
     EXPECT_EQ(at.calls.back().at, 15s);
 }
 
+// Nothing is called that nobody has submitted, not to undo it either.
+TEST_F(Patterns, SagaThatIsOnlyPreparedCallsNobody)
+{
+    auto t = saga("g1", 2, "{\"timeout_to_fail\":15}");
+    prepare(t);
+    prepare(saga("g2"));
+    env.advance(25h);
+    EXPECT_THAT(at.seen(), IsEmpty());
+    EXPECT_EQ(row("g1").status, status::prepared);
+    EXPECT_EQ(env.cancel("g2"), weft::cancel_answer::accepted);
+    env.advance(1min);
+    EXPECT_EQ(row("g2").status, status::failed);
+    EXPECT_EQ(row("g2").reason, "cancelled");
+    EXPECT_THAT(at.seen(), IsEmpty());
+    submit(saga("g1", 2, "{\"timeout_to_fail\":864000}"));
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::succeed);
+    EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b"));
+}
+
 TEST_F(Patterns, SagaGivesUpAfterItsRetryLimit)
 {
     at.answers["action a"] = {outcome::error("500")};
@@ -165,12 +185,101 @@ TEST_F(Patterns, SagaGivesUpAfterItsRetryLimit)
     EXPECT_THAT(at.seen(), ElementsAre("01 action a", "01 action a", "01 compensate a"));
 }
 
+// At once for a few times; then with back-off, and the count goes on, whoever goes on with it.
+TEST_F(Patterns, ALargeRetryLimitIsNoBusyLoop)
+{
+    at.answers["action a"] = {outcome::error("500")};
+    submit(saga("g1", 1, "{\"retry_limit\":1000000000}"));
+    env.advance(15s);
+    EXPECT_EQ(at.calls.size(), 11u);
+    env.advance(1h);
+    EXPECT_LT(at.calls.size(), 25u);
+    force_stop("g1");
+    at.calls.clear();
+    submit(saga("g2", 1, "{\"retry_limit\":12}"));
+    env.advance(25s);
+    EXPECT_EQ(at.calls.size(), 12u);
+    env.crash();
+    env.finish();
+    EXPECT_EQ(row("g2").reason, "RetryCount is greater than RetryLimit, RetryLimit: 12");
+    EXPECT_EQ(at.calls.size(), 13u + 1u) << "and the compensation";
+}
+
+TEST_F(Patterns, WhatNobodyCanHaveMeantIsTakenForADay)
+{
+    at.answers["action a"] = {outcome::ongoing("425"), outcome::success()};
+    submit(saga("g1", 1, R"({"retry_interval":1000000000,"request_timeout":1000000000})"));
+    env.finish();
+    EXPECT_EQ(at.calls[0].operation.timeout, 24h);
+    EXPECT_EQ(at.calls[1].at, 24h);
+}
+
+// They are counted, and not told from an interval that has a limit.
+TEST_F(Patterns, FailuresInARowAreCounted)
+{
+    at.answers["action a"] = std::deque<outcome>(9, outcome::error("500"));
+    at.answers["action a"].push_back(outcome::success());
+    submit(saga("g1", 1, "{\"retry_interval\":160}"));
+    for (int i = 0; i < 4; ++i)
+    {
+        env.advance(25min);
+        env.crash();
+    }
+    env.finish();
+    EXPECT_THAT(alerts, ElementsAre("g1 a 1", "g1 a 2", "g1 a 3", "g1 a 4", "g1 a 5", "g1 a 6", "g1 a 7", "g1 a 8", "g1 a 9"));
+    at.answers["action b"] = {outcome::error("500"), outcome::success()};
+    alerts.clear();
+    submit(saga("g2"));
+    env.finish();
+    EXPECT_THAT(alerts, ElementsAre("g2 b 1"));
+}
+
 TEST_F(Patterns, HeadersAndTimeOutsOfAClientGoWithEachCall)
 {
     submit(saga("g1", 1, R"({"branch_headers":{"x-tenant":"blue"},"request_timeout":6,"concurrent":false})"));
     env.finish();
     EXPECT_THAT(at.calls[0].headers, ElementsAre(::testing::Pair("x-tenant", "blue")));
     EXPECT_EQ(at.calls[0].operation.timeout, 6s);
+}
+
+// What decides where a request goes and where it ends is no client's to say.
+TEST_F(Patterns, HeadersOfAClientAreFewShortAndNoneOfTheConnections)
+{
+    auto const refused = [&](std::string const& headers) {
+        return refusal([&] { submit(saga("g1", 1, R"({"branch_headers":)" + headers + '}')); }, weft::misuse::code::bad_value);
+    };
+    auto const many = [](std::size_t n, std::size_t length) {
+        std::string all;
+        for (std::size_t i = 0; i < n; ++i)
+            all += (i == 0 ? "{\"h" : ",\"h") + std::to_string(i) + "\":\"" + std::string(length, 'v') + '"';
+        return all + '}';
+    };
+    for (std::string const name : {"Host", "hOST", "upgrade", "te", "trailer", "keep-alive", "transfer-encoding", "content-length",
+                                   "connection", "expect", "proxy-authorization", "Proxy-", "a b", "a:"})
+        EXPECT_THAT(refused("{\"" + name + "\":\"x\"}"), ::testing::StartsWith("branch_headers." + name)) << name;
+    EXPECT_THAT(refused(R"({"a":"b\r\nHost: c"})"), HasSubstr("branch_headers.a has a line break"));
+    EXPECT_THAT(refused(many(65, 1)), HasSubstr("branch_headers has 65 headers"));
+    EXPECT_THAT(refused(many(2, 9'000)), HasSubstr("branch_headers is longer than 16384 bytes"));
+    EXPECT_EQ(refused(many(64, 200)), "none");
+}
+
+// Of an older server's, which asked no such question: it would cost every server that claims it its time.
+TEST_F(Patterns, ARowWithTooManyHeadersWaitsForAPerson)
+{
+    weft::create_write w;
+    w.gid = "g1";
+    w.trans_type = "saga";
+    w.status = status::submitted;
+    w.options = "{\"branch_headers\":{";
+    for (int i = 0; i < 100'000; ++i)
+        w.options += (i == 0 ? "\"h" : ",\"h") + std::to_string(i) + "\":\"v\"";
+    w.options += "}}";
+    std::vector<weft::write> const writes{w};
+    env.store().apply(writes, false);
+    auto const began = std::chrono::steady_clock::now();
+    env.run_until([&] { return !row("g1").paused_reason.empty(); });
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
+    EXPECT_THAT(row("g1").paused_reason, HasSubstr("branch_headers has 100000 headers"));
 }
 
 TEST_F(Patterns, ReasonsAreCutWithinNoCharacter)
@@ -254,6 +363,43 @@ TEST_F(Patterns, RefusesWhatCannotBeMeant)
     EXPECT_NE(refusal([&] { register_branch("nobody", registered("01", "cancel", "confirm", "x")); }, code::wrong_status), "none");
 }
 
+// Nobody could ever begin them.
+TEST_F(Patterns, RefusesOrdersThatGoInACircle)
+{
+    auto const of = [&](unsigned steps, std::string custom_data) {
+        return refusal([&] { submit(saga("g1", steps, {}, std::move(custom_data))); }, weft::misuse::code::bad_value);
+    };
+    std::string const circle = "could never begin: they go in a circle";
+    EXPECT_EQ(of(2, R"({"concurrent":true,"orders":{"0":[1],"1":[0]}})"), "custom_data.orders: step 0 " + circle);
+    EXPECT_EQ(of(3, R"({"concurrent":true,"orders":{"1":[1]}})"), "custom_data.orders: step 1 " + circle);
+    EXPECT_EQ(of(3, R"({"concurrent":true,"orders":{"1":[2],"2":[1]}})"), "custom_data.orders: step 1 " + circle);
+    EXPECT_EQ(of(2, R"({"orders":{"0":[1]}})"), "custom_data.orders: step 0 " + circle) << "one after the other, besides";
+    EXPECT_FALSE(env.query("g1"));
+    submit(saga("g2", 2, {}, R"({"concurrent":true,"orders":{"0":[1,7],"9999":[0],"1":[200]}})"));
+    env.finish();
+    EXPECT_THAT(at.seen(), ElementsAre("02 action b", "01 action a")) << "nobody waits for steps that there are not";
+}
+
+// What could never be called is not taken, and the key is named.
+TEST_F(Patterns, RefusesWhatItsCallerCouldNeverCall)
+{
+    using code = weft::misuse::code;
+    at.refused = {"b"};
+    auto t = saga("g1");
+    EXPECT_EQ(refusal([&] { submit(t); }, code::bad_value), "steps[1].action: nobody calls b");
+    t.steps[1].action = "c";
+    EXPECT_EQ(refusal([&] { prepare(t); }, code::bad_value), "steps[1].compensate: nobody calls b");
+    auto m = of_type("msg", "g1");
+    m.query_prepared = "b";
+    EXPECT_EQ(refusal([&] { prepare(m); }, code::bad_value), "query_prepared: nobody calls b");
+    prepare(of_type("tcc", "g2"));
+    EXPECT_EQ(refusal([&] { register_branch("g2", registered("01", "cancel", "confirm", "b")); }, code::bad_value),
+              "cancel: nobody calls b");
+    prepare(of_type("xa", "g3"));
+    EXPECT_EQ(refusal([&] { register_branch("g3", registered("01", "rollback", "commit", "b")); }, code::bad_value), "url: nobody calls b");
+    EXPECT_THAT(row("g2").ops, IsEmpty());
+}
+
 // --- tcc and xa -----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(Patterns, TccConfirmsTheLastBranchFirst)
@@ -297,6 +443,17 @@ TEST_F(Patterns, TccThatIsSubmittedIsAbortedNoMore)
     EXPECT_EQ(row("g1").status, status::submitted);
     env.settle();
     EXPECT_THAT(at.seen(), ElementsAre("01 confirm a"));
+}
+
+// It has no branches: whoever submits it has lost something.
+TEST_F(Patterns, TccThatNobodyPreparedIsNotSubmitted)
+{
+    for (auto const* type : {"tcc", "xa"})
+    {
+        EXPECT_EQ(refusal([&] { submit(of_type(type, "g1"), true); }, weft::misuse::code::unknown_gid),
+                  "no transaction with gid: g1 found");
+        EXPECT_FALSE(env.query("g1"));
+    }
 }
 
 TEST_F(Patterns, TccThatNobodySubmitsIsCancelled)
@@ -420,6 +577,16 @@ TEST_F(Patterns, MessageWithNobodyToAskWaitsForAPerson)
     EXPECT_EQ(row("g1").status, status::succeed);
 }
 
+TEST_F(Patterns, ASenderWhoCannotBeAskedIsCounted)
+{
+    prepare(message("g1"));
+    at.answers["msg asked"] = {outcome::error("502"), outcome::error("502"), outcome::ongoing("425"), outcome::error("502"),
+                               outcome::success()};
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::succeed);
+    EXPECT_THAT(alerts, ElementsAre("g1 asked 1", "g1 asked 2", "g1 asked 1"));
+}
+
 TEST_F(Patterns, MessageWaitsForItsDelay)
 {
     prepare(message("g1"));
@@ -476,6 +643,24 @@ TEST_F(Patterns, AWorkflowElsewhereIsCalledBackUntilItHasEnded)
             [&] { ask<weft::transaction>([&](auto token) { manager().finish_workflow("g1", status::failed, "", "", std::move(token)); }); },
             weft::misuse::code::wrong_status),
         "none");
+}
+
+TEST_F(Patterns, CallbacksThatFailBackOffAndAreCounted)
+{
+    auto t = of_type("workflow", "g1");
+    t.query_prepared = "there";
+    t.custom_data = R"({"name":"pay","data":""})";
+    ask<weft::transaction>([&](auto token) { manager().prepare_workflow(t, std::move(token)); });
+    at.answers["pay there"] = {outcome::error("502"), outcome::error("502"), outcome::error("502"),
+                               outcome::error("502"), outcome::success(),    outcome::ongoing("425")};
+    env.advance(4min);
+    std::vector<std::chrono::milliseconds> times;
+    for (auto const& c : at.calls)
+        times.push_back(c.at);
+    ASSERT_GE(times.size(), 7u);
+    times.resize(7);
+    EXPECT_THAT(times, ElementsAre(0s, 20s, 60s, 120s, 180s, 190s, 200s));
+    EXPECT_THAT(alerts, ElementsAre("g1 there 1", "g1 there 2", "g1 there 3", "g1 there 4"));
 }
 
 // A gid is one of its own type: who says another one means another transaction.
@@ -759,4 +944,4 @@ TEST(PatternsCancelled, AtTheMomentAtWhichTheLastActionIsRecorded)
     EXPECT_THAT(world.at.seen(), ElementsAre("01 action a", "02 action b", "02 compensate b", "01 compensate a"));
 }
 
-}  // namespace
+}  // namespace patterns_test

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-namespace {
+namespace replay_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -579,4 +579,4 @@ TEST(Child, AHundredThousandOfThemReplayOnASmallStack)
     pthread_attr_destroy(&attributes);
 }
 
-}  // namespace
+}  // namespace replay_test

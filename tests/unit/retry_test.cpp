@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace retry_test {
 
 using namespace workshop;
 using ::testing::Each;
@@ -445,4 +445,4 @@ TEST_F(Retry, StopsACoroutineWhoseTimeIsUp)
     EXPECT_LT(p.at_ms[1] - p.at_ms[0], 600) << "it stopped when it was told to, so it could be sent again soon";
 }
 
-}  // namespace
+}  // namespace retry_test

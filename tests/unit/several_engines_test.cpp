@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace several_engines_test {
 
 using namespace workshop;
 using ::testing::Each;
@@ -289,4 +289,4 @@ INSTANTIATE_TEST_SUITE_P(, Stuck,
                                            stuck{"ItHangsAndIsCancelled", [](weft::transaction&) {}}),
                          [](auto const& which) { return which.param.name; });
 
-}  // namespace
+}  // namespace several_engines_test

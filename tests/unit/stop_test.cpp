@@ -18,7 +18,7 @@
 #include <future>
 #include <thread>
 
-namespace {
+namespace stop_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -402,4 +402,4 @@ TEST(Blocking, OnAThreadOfTheUsersOwnContextIsMisuse)
     EXPECT_EQ(heard([&] { on_pool.query("g1", weft::blocking); }), "answered");
 }
 
-}  // namespace
+}  // namespace stop_test

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace {
+namespace store_trouble_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -238,4 +238,4 @@ TEST_F(StoreTrouble, WhetherADatabaseIsTheStoresOwnIsAskedAgainIfTheQuestionFail
     EXPECT_EQ(control->marks, asked) << "it is known";
 }
 
-}  // namespace
+}  // namespace store_trouble_test

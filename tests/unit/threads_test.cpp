@@ -18,7 +18,7 @@
 #include <sstream>
 #include <thread>
 
-namespace {
+namespace threads_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -226,4 +226,4 @@ TEST(Watchdog, WarnsOfUserCodeThatBlocksTheStrand)
     EXPECT_THAT(log.str(), HasSubstr("gid=g1 branch=01: user code has been blocking the engine's strand for a second"));
 }
 
-}  // namespace
+}  // namespace threads_test

@@ -11,7 +11,7 @@
 #include <new>
 #include <sstream>
 
-namespace {
+namespace trouble_test {
 
 using namespace workshop;
 using ::testing::ElementsAre;
@@ -206,4 +206,4 @@ TEST(TroubleOfPatterns, IsHeardOfToo)
     EXPECT_EQ(heard[0].times, 2u);
 }
 
-}  // namespace
+}  // namespace trouble_test

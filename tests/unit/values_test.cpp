@@ -15,7 +15,7 @@
 #include <set>
 #include <unordered_map>
 
-namespace {
+namespace values_test {
 
 using namespace workshop;
 using ::testing::HasSubstr;
@@ -487,12 +487,12 @@ struct renamed
 };
 BOOST_DESCRIBE_STRUCT(renamed, (), (x))
 
-}  // namespace
+}  // namespace values_test
 
 template <>
-inline constexpr bool weft::exact_members<strict> = true;
+inline constexpr bool weft::exact_members<values_test::strict> = true;
 
-namespace {
+namespace values_test {
 
 TEST(Value, OfAnotherStructIsRefused)
 {
@@ -512,4 +512,4 @@ TEST(Value, OfAnotherStructIsRefused)
     EXPECT_THROW((void)decode<v>(std::string_view(R"({"a":1})")), weft::misuse);
 }
 
-}  // namespace
+}  // namespace values_test

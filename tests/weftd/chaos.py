@@ -11,6 +11,7 @@ Exit status 1 if not. The same seed makes the same plans; when which of them mee
 --expect-violation shows that this can fail: `barrier` has a bank without one, `lost` has a transaction removed from the store (a SQLite
 file). Then the exit status is 0 if the audit says so, and 1 if not.
 
+WEFT_TEST_NAMES is the resolver of the tests (tests/support/names.cpp), preloaded into weftd, so that it calls the bank by name.
 Servers: WEFT_SERVERS names the directory of the run's (tests/servers/servers.py), or WEFT_POSTGRES and WEFT_MYSQL say where they are.
 """
 
@@ -154,7 +155,7 @@ class client(threading.Thread):
         return f"a{source}", f"a{target}", self.random.randint(1, 60)
 
     def saga(self, p):
-        url, steps, payloads = self.outer.bank_url, [], []
+        url, steps, payloads = self.outer.bank_url_of_weftd, [], []
         for _ in range(2):
             source, target, cents = self.transfer()
             for path, account in (("/out", source), ("/in", target)):
@@ -167,7 +168,7 @@ class client(threading.Thread):
         self.submit(p, steps=steps, payloads=payloads, retry_interval=1, request_timeout=1, **more)
 
     def tcc(self, p):
-        url = self.outer.bank_url
+        url = self.outer.bank_url_of_weftd
         source, target, cents = self.transfer()
         if self.tell("prepare", p, retry_interval=1, request_timeout=1, timeout_to_fail=4) != 200:
             return
@@ -193,7 +194,7 @@ class client(threading.Thread):
             self.submit(p)
 
     def msg(self, p):
-        url = self.outer.bank_url
+        url = self.outer.bank_url_of_weftd
         source, target, cents = self.transfer()
         to = {"steps": [{"action": url + "/in"}], "payloads": [json.dumps({"account": target, "cents": cents})], "retry_interval": 1,
               "request_timeout": 1}
@@ -237,7 +238,10 @@ class chaos:
         self.rate = arguments.rate / arguments.clients  # transactions a second of each client
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="weftd-chaos-"))
         self.environment = {**{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")},
-                            "no_proxy": "127.0.0.1", "STORE_URL": store_url(self.kind), "LOG_LEVEL": "warn"}
+                            "no_proxy": "*", "STORE_URL": store_url(self.kind), "LOG_LEVEL": "warn"}
+        self.names = os.environ.get("WEFT_TEST_NAMES")
+        if self.names:
+            self.environment["LD_PRELOAD"] = self.names
         self.ports = [free_port() for _ in range(arguments.weftds)]
         self.log = open(self.home / "weftd.log", "ab")
         self.weftds, self.kills, self.over, self.wrong = {}, 0, threading.Event(), []
@@ -246,6 +250,7 @@ class chaos:
                                       *(["--without-barrier"] if self.expect == "barrier" else [])],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.bank_url = self.bank.stdout.readline().strip()
+        self.bank_url_of_weftd = self.bank_url.replace("127.0.0.1", "bank.test") if self.names else self.bank_url
         self.clients = [client(self, i) for i in range(arguments.clients)]
 
     def say(self, text):

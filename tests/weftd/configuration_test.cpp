@@ -282,8 +282,9 @@ TEST(Configuration, WarnsOfWhatHasNoEffectWhateverItsValueIs)
 {
     auto const warnings =
         weftd::load("GrpcPort: x\nUpdateBranchSync: true\nMicroService: {Target: [a, b]}\n", "conf.yml", world().get()).warnings;
-    EXPECT_THAT(warnings, ElementsAre(StartsWith("conf.yml:1: GrpcPort has no effect"), StartsWith("conf.yml:2: UpdateBranchSync has no effect"),
-                                      StartsWith("conf.yml:3: MicroService.Target has no effect")));
+    EXPECT_THAT(warnings,
+                ElementsAre(StartsWith("conf.yml:1: GrpcPort has no effect"), StartsWith("conf.yml:2: UpdateBranchSync has no effect"),
+                            StartsWith("conf.yml:3: MicroService.Target has no effect")));
 }
 
 TEST(Configuration, ReadsHowFarTimesAreFromUtc)

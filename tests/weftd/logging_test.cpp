@@ -81,8 +81,46 @@ TEST(Logging, BeginsANewFileWhenOneIsFull)
     EXPECT_LE(std::filesystem::file_size(dir.file("a.1.log")), 1u << 20);
 }
 
+TEST(Logging, GoesOnInANewFileWhenTheOldOneWasMovedAway)
+{
+    temporary_directory dir;
+    for (bool const rotates : {false, true})
+    {
+        auto values = to(dir.file("a.log"));
+        values.log_rotation = rotates;
+        auto const logger = weftd::make_logger(values, false);
+        logger->warn("before");
+        std::filesystem::rename(dir.file("a.log"), dir.file("moved.log"));
+        logger->warn("meanwhile");
+        weftd::reopen(*logger);
+        logger->warn("after");
+        EXPECT_THAT(content(dir.file("moved.log")), AllOf(HasSubstr("before"), HasSubstr("meanwhile"), Not(HasSubstr("after"))));
+        EXPECT_THAT(content(dir.file("a.log")), MatchesRegex("[0-9T:.-]+Z warning after\n"));
+        std::filesystem::remove(dir.file("a.log"));
+    }
+}
+
 TEST(Logging, NamesAFileThatCannotBeWritten)
 {
     EXPECT_THAT([] { weftd::make_logger(to("/proc/nowhere/a.log"), false); },
                 ThrowsMessage<std::runtime_error>(AllOf(StartsWith("the log: "), HasSubstr("/proc/nowhere"))));
+}
+
+// Whatever others sent: it neither begins a line of its own nor reaches for the terminal of who reads it.
+TEST(Logging, WritesOnePrintableLineOfEverything)
+{
+    temporary_directory dir;
+    auto const          shown = [&](std::string const& what) {
+        auto const file = dir.file(std::to_string(std::hash<std::string>()(what)));
+        weftd::make_logger(to(file), false)->warn("gid={}", what);
+        auto const line = content(file);
+        return line.substr(line.find("gid=") + 4);
+    };
+    EXPECT_EQ(shown("a\n2026-01-01T00:00:00.000Z error forged"), "a\\n2026-01-01T00:00:00.000Z error forged\n");
+    EXPECT_EQ(shown("\x1b[2J\r\t\x7f"), "\\x1b[2J\\x0d\\x09\\x7f\n");
+    EXPECT_EQ(shown("\xc2\x9b"
+                    "1m \xe2\x80\xa8 \xe2\x80\xae \xe2\x81\xa6"),
+              "\\x9b1m \\u2028 \\u202e \\u2066\n");
+    EXPECT_EQ(shown("\xe8\xae\xa2\xe5\x8d\x95 \xc3\xa9 \xe2\x80\xa6"), "\xe8\xae\xa2\xe5\x8d\x95 \xc3\xa9 \xe2\x80\xa6\n");
+    EXPECT_EQ(shown("\xff\xe2\x80"), "\\xff\\xe2\\x80\n");
 }

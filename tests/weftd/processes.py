@@ -4,6 +4,7 @@
     processes.py WEFTD [unittest arguments]
 
 WEFT_SERVERS names the directory of the run's database servers (tests/servers/servers.py); without it the tests that need one are skipped.
+WEFT_TEST_NAMES is the resolver of the tests (tests/support/names.cpp), preloaded into weftd, so that branches are called by name.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ import unittest
 
 PROGRAM = None
 LONGEST_S = 60
+NAMES = os.environ.get("WEFT_TEST_NAMES", "")
 
 
 def eventually(what, seconds=LONGEST_S):
@@ -66,8 +68,11 @@ class Branches:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = self.url_at("branches.test" if NAMES else "127.0.0.1")
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url_at(self, host):
+        return f"http://{host}:{self.server.server_port}"
 
     def paths(self):
         return [path for path, _ in self.came]
@@ -89,7 +94,7 @@ class Weftd(unittest.TestCase):
 
     def environment(self, variables):
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR") or k.endswith("SAN_OPTIONS")}
-        return {**kept, "HTTP_PORT": "0", "no_proxy": "127.0.0.1", **variables}
+        return {**kept, "HTTP_PORT": "0", "no_proxy": "*", **({"LD_PRELOAD": NAMES} if NAMES else {}), **variables}
 
     def start(self, conf=None, ready=True, arguments=(), **variables):
         arguments = [PROGRAM, *arguments]
@@ -217,6 +222,107 @@ class Weftd(unittest.TestCase):
         with self.assertRaises(OSError):
             self.ask("GET", "/api/ping")
 
+    # As of a terminal and of whoever watches over the process.
+    def test_two_signals_of_one_stop_let_requests_finish(self):
+        reached = threading.Event()
+
+        def slow():
+            reached.set()
+            time.sleep(1)
+            return 200
+
+        self.branches.answers["/slow"] = slow
+        weftd = self.start(REQUEST_TIMEOUT="30")
+        answers = []
+        client = threading.Thread(target=lambda: answers.append(self.submit("slow", self.branches.url + "/slow", wait=True)))
+        client.start()
+        self.assertTrue(reached.wait(LONGEST_S))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            weftd.send_signal(number)
+        self.assertEqual(weftd.wait(LONGEST_S), 0, self.log.read_text())
+        client.join(LONGEST_S)
+        self.assertEqual(answers[0][0], 200, answers)
+
+    # What rotates logs moves them away and says so.
+    def test_sighup_opens_the_log_anew(self):
+        weftd = self.start("Log: {Outputs: [stderr, weftd.log]}\n")
+        written = self.home / "weftd.log"
+        self.assertIn("listening on", written.read_text())
+        written.rename(self.home / "weftd.log.1")
+        weftd.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: written.exists() and "SIGHUP" in written.read_text()), self.log.read_text())
+        self.assertEqual(self.ask("GET", "/api/ping")[0], 200)
+        self.stop(weftd)
+        self.assertTrue(written.read_text().endswith("stopped\n"))
+
+    def test_sighup_reads_tokens_again(self):
+        def asked(token):
+            return self.ask("GET", "/api/dtmsvr/newGid", headers={"Authorization": "Bearer " + token})[0]
+
+        (self.home / "tokens").write_text("the-old-token-of-old\n")
+        weftd = self.start("Weft: {BearerTokenFile: tokens}\n")
+        self.assertEqual((asked("the-old-token-of-old"), asked("the-new-token-of-new")), (200, 401))
+        (self.home / "tokens").write_text("the-new-token-of-new\n")
+        weftd.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: asked("the-new-token-of-new") == 200), self.log.read_text())
+        self.assertEqual(asked("the-old-token-of-old"), 401)
+        # What is wrong changes nothing; nor does whether there are any.
+        for wrong in ("short\n", ""):
+            (self.home / "tokens").write_text(wrong)
+            before = self.log.read_text().count("stay as they were")
+            weftd.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: self.log.read_text().count("stay as they were") > before), self.log.read_text())
+            self.assertEqual((asked("the-new-token-of-new"), asked("")), (200, 401))
+        self.stop(weftd)
+
+    def test_sighup_reads_certificates_again(self):
+        def certificate(name):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", "server.key",
+                            "-out", "server.pem"], cwd=self.home, check=True, capture_output=True, timeout=LONGEST_S)
+
+        def shown():
+            anybody = ssl.create_default_context()
+            anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+            with socket.create_connection(("127.0.0.1", self.port), timeout=LONGEST_S) as plain, anybody.wrap_socket(plain) as secure:
+                return secure.getpeercert(binary_form=True)
+
+        def stored():
+            return ssl.PEM_cert_to_DER_cert((self.home / "server.pem").read_text())
+
+        certificate("old")
+        weftd = self.start("Weft: {Certificate: server.pem, Key: server.key}\n")
+        self.assertEqual(shown(), stored())
+        certificate("new")
+        weftd.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: shown() == stored()), self.log.read_text())
+        new = stored()
+        (self.home / "server.pem").write_text("none\n")
+        weftd.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: "stay as they were" in self.log.read_text()), self.log.read_text())
+        self.assertIn("Weft.Certificate: server.pem", self.log.read_text())
+        self.assertEqual(shown(), new)
+        self.stop(weftd)
+
+    def test_certificates_are_looked_at_before_anything_else(self):
+        conf = "Weft:\n  Certificate: server.pem\n  Key: server.key\n"
+        (self.home / "conf.yml").write_text(conf)
+        for command in (["check-config"], []):
+            done = self.call(*command, "-c", "conf.yml")
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            self.assertEqual(done.stderr, "weftd: conf.yml:2: Weft.Certificate: server.pem: No such file or directory\n")
+        (self.home / "server.pem").write_text("no certificate\n")
+        done = self.call("check-config", "-c", "conf.yml")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertTrue(done.stderr.startswith("weftd: conf.yml:2: Weft.Certificate: server.pem: "), done.stderr)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=here", "-keyout", "other.key", "-out",
+                        "server.pem"], cwd=self.home, check=True, capture_output=True, timeout=LONGEST_S)
+        subprocess.run(["openssl", "genrsa", "-out", "server.key", "2048"], cwd=self.home, check=True, capture_output=True, timeout=LONGEST_S)
+        done = self.call("check-config", "-c", "conf.yml")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertTrue(done.stderr.startswith("weftd: conf.yml:3: Weft.Key: server.key"), done.stderr)
+        (self.home / "server.key").write_text((self.home / "other.key").read_text())
+        self.assertEqual(self.call("check-config", "-c", "conf.yml").returncode, 0)
+
     def test_a_second_signal_ends_at_once(self):
         reached, go_on = threading.Event(), threading.Event()
 
@@ -229,10 +335,18 @@ class Weftd(unittest.TestCase):
         weftd = self.start(REQUEST_TIMEOUT="600", WEFT_DRAIN_DEADLINE="600")
         self.submit("never", self.branches.url + "/never")
         self.assertTrue(reached.wait(LONGEST_S))
+        began = time.monotonic()
         weftd.send_signal(signal.SIGTERM)
         self.assertTrue(eventually(lambda: "signal 15: stopping" in self.log.read_text()))
-        self.assertIsNone(weftd.poll())
-        weftd.send_signal(signal.SIGTERM)
+
+        # Another one counts when it comes more than two seconds later.
+        def ended():
+            if weftd.poll() is None:
+                weftd.send_signal(signal.SIGTERM)
+            return weftd.poll() is not None
+
+        self.assertTrue(eventually(ended, 30))
+        self.assertGreater(time.monotonic() - began, 2)
         self.assertEqual(weftd.wait(LONGEST_S), 128 + signal.SIGTERM)
         go_on.set()
 
@@ -256,6 +370,35 @@ class Weftd(unittest.TestCase):
         self.stop(weftd)
         self.assertLess(time.monotonic() - began, 20)
         go_on.set()
+
+    @unittest.skipUnless(NAMES, "there is no WEFT_TEST_NAMES")
+    def test_sigterm_under_load_ends_well(self):
+        """Branches that answer, that never do, and whose name nobody looks up; within the deadline, whatever it is."""
+        for end in range(int(os.environ.get("WEFT_ENDS", 24))):
+            go_on, over = threading.Event(), threading.Event()
+            self.branches.answers["/never"] = lambda go_on=go_on: (go_on.wait(LONGEST_S), 200)[1]
+            urls = (self.branches.url + "/well", self.branches.url + "/never", self.branches.url_at("slow.test") + "/well")
+            deadline = end % 3
+            weftd = self.start(REQUEST_TIMEOUT="30", WEFT_DRAIN_DEADLINE=str(deadline))
+
+            def load(client, end=end, over=over, urls=urls):
+                for i in range(10_000):
+                    if over.is_set():
+                        return
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        self.submit(f"{end}-{client}-{i}", urls[i % 3])
+
+            clients = [threading.Thread(target=load, args=(c,)) for c in range(3)]
+            for c in clients:
+                c.start()
+            time.sleep(0.02 * (end % 12))
+            began = time.monotonic()
+            self.stop(weftd)
+            self.assertLess(time.monotonic() - began, deadline + 5)
+            go_on.set()
+            over.set()
+            for c in clients:
+                c.join(LONGEST_S)
 
     def test_what_is_wrong_is_said_with_file_and_line(self):
         (self.home / "conf.yml").write_text("HttpPort: 1\nRetryIntervall: 10\nLog:\n  Outputs: [stderr]\n  Colour: red\n")
@@ -346,19 +489,68 @@ class Weftd(unittest.TestCase):
         self.start(f"AlertRetryLimit: 1\nAlertWebHook: {self.branches.url}/hook?key=hush-hush\n"
                    f"Weft:\n  BranchUrls: ['{self.branches.url}/allowed/*']\n")
         self.submit("failing", self.branches.url + "/allowed/failing")
-        self.submit("forbidden", self.branches.url + "/allowed/../secret")
+        status, text = self.submit("forbidden", self.branches.url + "/allowed/../secret")
+        self.assertEqual(status, 500, text)
+        self.assertIn("steps[0].action: its address is none that may be called", json.loads(text)["message"])
+        self.assertIsNone(self.status("forbidden"))
         self.submit("well", self.branches.url + "/allowed/well", wait=True)
         self.assertEqual(self.status("well"), "succeed")
-        alerts = eventually(lambda: len(self.branches.paths()) >= 4 and {a["gid"]: a for a in
-                                    (json.loads(body) for path, body in self.branches.came if path == "/hook")})
-        self.assertEqual(set(alerts), {"failing", "forbidden"})
+        alerts = eventually(lambda: {a["gid"]: a for a in (json.loads(body) for path, body in self.branches.came if path == "/hook")})
+        self.assertEqual(set(alerts), {"failing"})
         self.assertEqual(alerts["failing"]["status"], "submitted")
         self.assertEqual(alerts["failing"]["branch"], self.branches.url + "/allowed/failing")
         self.assertEqual(alerts["failing"]["retry_count"], 1)
         self.assertIn("500", alerts["failing"]["error"])
-        self.assertIn("none that may be called", alerts["forbidden"]["error"])
         self.assertNotIn("/secret", self.branches.paths())
         self.assertNotIn("hush-hush", self.log.read_text())
+
+    def test_nothing_is_called_that_nobody_submitted(self):
+        self.start()
+        for kind in ("tcc", "xa"):
+            status, text = self.ask("POST", "/api/dtmsvr/submit", {"gid": "lost", "trans_type": kind, "wait_result": True})
+            self.assertEqual((status, json.loads(text)), (500, {"message": "no transaction with gid: lost found"}))
+        saga = {"gid": "prepared", "trans_type": "saga", "timeout_to_fail": 1, "payloads": ["{}"],
+                "steps": [{"action": self.branches.url + "/do", "compensate": self.branches.url + "/undo"}]}
+        self.assertEqual(self.ask("POST", "/api/dtmsvr/prepare", saga)[0], 200)
+        self.submit("other", "", wait=True)
+        time.sleep(3)  # longer than it may take; nothing says that nothing happens
+        self.assertEqual((self.status("prepared"), self.branches.paths()), ("prepared", []))
+        self.assertEqual(self.ask("POST", "/api/dtmsvr/submit", {**saga, "timeout_to_fail": 3600, "wait_result": True})[0], 200)
+        self.assertEqual(self.branches.paths(), ["/do"])
+
+    def test_a_large_retry_limit_is_no_busy_loop(self):
+        self.start()
+        self.branches.answers["/failing"] = 500
+        self.submit("failing", self.branches.url + "/failing", retry_limit=1000000000)
+        self.assertTrue(eventually(lambda: len(self.branches.came) >= 11), self.log.read_text())
+        time.sleep(1)
+        self.assertEqual(len(self.branches.came), 11)
+        self.assertLess(self.log.read_text().count("gid=failing"), 15)
+
+    def test_what_has_not_ended_is_counted(self):
+        def metric(name):
+            found = re.search(rf"^{name} (\S+)$", self.ask("GET", "/api/metrics")[1], re.M)
+            return found and float(found.group(1))
+
+        stores = {"sqlite": "sqlite://counted.db"}
+        if os.environ.get("WEFT_SERVERS"):
+            for kind, name in (("postgres", "WEFT_POSTGRES"), ("mysql", "WEFT_MYSQL")):
+                address = self.addresses()[name]
+                stores[kind] = address + ("&" if "?" in address else "?") + f"table_prefix=weftd_{secrets.token_hex(4)}_"
+        for kind, url in stores.items():
+            with self.subTest(kind):
+                weftd = self.start(STORE_URL=url)
+                self.assertTrue(eventually(lambda: metric("weft_unfinished_transactions") == 0), self.log.read_text())
+                self.assertEqual((metric("weft_paused_transactions"), metric("weft_oldest_unfinished_seconds")), (0, 0))
+                self.branches.answers["/busy"] = 425
+                self.submit("busy", self.branches.url + "/busy")
+                self.submit("done", "", wait=True)
+                nobody_to_ask = {"gid": "paused", "trans_type": "msg", "timeout_to_fail": 1, "steps": [{"action": ""}], "payloads": [""]}
+                self.assertEqual(self.ask("POST", "/api/dtmsvr/prepare", nobody_to_ask)[0], 200)
+                self.assertTrue(eventually(lambda: metric("weft_paused_transactions") == 1), self.log.read_text())
+                self.assertEqual(metric("weft_unfinished_transactions"), 2)
+                self.assertGreater(metric("weft_oldest_unfinished_seconds"), 0)
+                self.stop(weftd)
 
     def test_what_ended_long_ago_goes(self):
         weftd = self.start()
@@ -467,12 +659,14 @@ class Weftd(unittest.TestCase):
         self.assertIn("--store cloned", done.stderr)
         self.stop(self.start(arguments=["--store", "cloned"], STORE_URL=url))
 
-    def postgres(self):
+    def addresses(self):
         directory = os.environ.get("WEFT_SERVERS")
         if not directory:
             self.skipTest("there is no WEFT_SERVERS")
-        addresses = dict(line.split("=", 1) for line in (pathlib.Path(directory) / "addresses").read_text().splitlines())
-        return re.fullmatch(r"postgres://([^:]+):([^@]+)@([^:]+):(\d+)/(.+)", addresses["WEFT_POSTGRES"]).groups()
+        return dict(line.split("=", 1) for line in (pathlib.Path(directory) / "addresses").read_text().splitlines())
+
+    def postgres(self):
+        return re.fullmatch(r"postgres://([^:]+):([^@]+)@([^:]+):(\d+)/(.+)", self.addresses()["WEFT_POSTGRES"]).groups()
 
     def test_writes_on_postgres_read_no_whole_tables(self):
         user, password, host, port, database = self.postgres()
@@ -492,6 +686,24 @@ class Weftd(unittest.TestCase):
         for table, updates in (("trans_global", 100), ("trans_branch_op", 200)):
             self.assertTrue(eventually(lambda: scans(table)[0] >= updates), scans(table))
             self.assertLess(scans(table)[1], 20)
+
+    # Whoever says no says so again: that is no reason to look as if all were well. (A server that is not there may come yet.)
+    def test_a_wrong_database_or_role_is_not_waited_for(self):
+        user, password, host, port, database = self.postgres()
+        here = f"{host}:{port}"
+        wrong = {f"postgres://{user}:{password}@{here}/nowhere": "nowhere", f"postgres://nobody:{password}@{here}/{database}": "nobody"}
+        mysql = self.addresses().get("WEFT_MYSQL", "")
+        if mysql:
+            wrong[re.sub(r"(//[^/]+/)\w+", r"\1nowhere", mysql)] = "nowhere"
+            wrong[re.sub(r"//[^:@]+", "//nobody", mysql)] = "nobody"
+        began = time.monotonic()
+        started = [(self.start(ready=False, STORE_URL=url), self.log, name) for url, name in wrong.items()]
+        for weftd, log, name in started:
+            self.assertEqual(weftd.wait(LONGEST_S), 1, log.read_text())
+            self.assertIn(name, log.read_text().splitlines()[-1])
+            self.assertIn(" error ", log.read_text().splitlines()[-1])
+            self.assertIn("waiting for the store", log.read_text())
+        self.assertGreater(time.monotonic() - began, 10)
 
     def test_waits_for_the_store(self):
         user, password, host, port, database = self.postgres()

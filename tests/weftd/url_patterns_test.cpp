@@ -10,34 +10,42 @@ using weftd::url_patterns;
 TEST(UrlPatterns, AllowWhatTheyName)
 {
     url_patterns const p({"https://*.shop.internal/*", "http://10.0.0.5:8080/api/*", "http://stock:*/try", "HTTP://Mixed.Example/*"});
-    for (auto const* url :
-         {"https://a.shop.internal/x", "https://a.b.shop.internal:443/x?gid=1", "https://A.SHOP.internal/", "https://a.shop.internal",
-          "http://10.0.0.5:8080/api/x", "http://10.0.0.5:8080/api/", "http://10.0.0.5:8080/api/a/../b", "http://stock/try?x=/y",
-          "http://stock:99/try", "http://mixed.example/", "HTTP://mixed.example:80/a"})
+    for (auto const* url : {"https://a.shop.internal/x", "https://a.b.shop.internal:443/x?gid=1", "https://A.SHOP.internal/",
+                            "https://a.shop.internal", "http://10.0.0.5:8080/api/x", "http://10.0.0.5:8080/api/",
+                            "http://10.0.0.5:8080/api/a/../b", "http://10.0.0.5:8080/api//x", "http://10.0.0.5:8080/api/x;a=b/50%25",
+                            "http://stock/try?x=/y", "http://stock:99/try", "http://mixed.example/", "HTTP://mixed.example:80/a"})
         EXPECT_TRUE(p.allow(url)) << url;
 }
 
 TEST(UrlPatterns, RefuseEverythingElse)
 {
     url_patterns const p({"https://*.shop.internal/*", "http://10.0.0.5:8080/api/*", "http://stock:*/try"});
-    for (auto const* url : {"http://a.shop.internal/x",                  // another scheme
-                            "https://a.shop.internal:8443/x",            // another port
-                            "https://shop.internal/x",                   // not below it
-                            "https://evilshop.internal/x",               // not a part of the name
-                            "https://a.shop.internal.evil.example/x",    //
-                            "https://evil.example/a.shop.internal/x",    //
-                            "https://evil.example?a.shop.internal/",     //
-                            "https://evil.example#.shop.internal/",      //
-                            "https://a.shop.internal@evil.example/x",    // a user
-                            "https://user@a.shop.internal/x",            //
-                            "https://a.shop.internal\\@evil.example/x",  // read in two ways
-                            "http://10.0.0.5:8080/api",                  // not below it
-                            "http://10.0.0.5:8080/apis/x",               //
-                            "http://10.0.0.5:8080/api/../admin",         // dots
-                            "http://10.0.0.5:8080/api/%2e%2e/admin",     //
-                            "http://10.0.0.5:8080/api/..%2fadmin",       //
-                            "http://10.0.0.5:8080/api/%5c..%5cadmin",    //
-                            "http://10.0.0.5/api/x",                     //
+    for (auto const* url : {"http://a.shop.internal/x",                   // another scheme
+                            "https://a.shop.internal:8443/x",             // another port
+                            "https://shop.internal/x",                    // not below it
+                            "https://evilshop.internal/x",                // not a part of the name
+                            "https://a.shop.internal.evil.example/x",     //
+                            "https://evil.example/a.shop.internal/x",     //
+                            "https://evil.example?a.shop.internal/",      //
+                            "https://evil.example#.shop.internal/",       //
+                            "https://a.shop.internal@evil.example/x",     // a user
+                            "https://user@a.shop.internal/x",             //
+                            "https://a.shop.internal\\@evil.example/x",   // read in two ways
+                            "http://10.0.0.5:8080/api",                   // not below it
+                            "http://10.0.0.5:8080/apis/x",                //
+                            "http://10.0.0.5:8080/api/../admin",          // dots
+                            "http://10.0.0.5:8080/api/%2e%2e/admin",      //
+                            "http://10.0.0.5:8080/api/..%2fadmin",        //
+                            "http://10.0.0.5:8080/api/%5c..%5cadmin",     //
+                            "http://10.0.0.5:8080/api/..;/admin",         // read in another way by some servers
+                            "http://10.0.0.5:8080/api/..;a=b/admin",      //
+                            "http://10.0.0.5:8080/api/%2e%2e;/admin",     //
+                            "http://10.0.0.5:8080/api/%252e%252e/admin",  //
+                            "http://10.0.0.5:8080/api//../admin",         //
+                            "http://10.0.0.5:8080/api/a//../../admin",    //
+                            "http://10.0.0.5:8080//api/../admin",         //
+                            "http://stock/try;a=b",                       //
+                            "http://10.0.0.5/api/x",                      //
                             "http://stock/try/more",
                             "http://stock/tr",
                             "ftp://stock/try",

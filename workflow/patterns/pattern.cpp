@@ -8,12 +8,17 @@
 #include <boost/json/parse.hpp>
 
 #include <algorithm>
+#include <set>
 
 namespace weft {
 inline namespace v0 {
 namespace detail {
 
 namespace {
+
+// What nobody can have meant is as good as these.
+constexpr std::chrono::hours longest_wait{24};
+constexpr std::int64_t       most_retries = 10'000;
 
 [[noreturn]] void wrong(std::string const& what, std::string const& gid) { throw misuse(misuse::code::bad_value, what, gid); }
 
@@ -50,10 +55,11 @@ std::optional<std::int64_t> number(boost::json::object const& o, std::string_vie
     return n;
 }
 
-void set_seconds(std::chrono::milliseconds& to, boost::json::object const& o, std::string_view name, std::string const& gid)
+void set_seconds(std::chrono::milliseconds& to, boost::json::object const& o, std::string_view name, std::string const& gid,
+                 std::chrono::seconds longest = std::chrono::seconds::max())
 {
     if (auto const n = number(o, name, gid); n && *n > 0)
-        to = std::chrono::seconds(*n);
+        to = std::min(std::chrono::seconds(*n), longest);
 }
 
 bool flag(boost::json::object const& o, std::string_view name, std::string const& gid)
@@ -62,6 +68,33 @@ bool flag(boost::json::object const& o, std::string_view name, std::string const
     if (v && !v->is_bool())
         wrong(std::string(name) + " is neither true nor false", gid);
     return v && v->as_bool();
+}
+
+constexpr std::size_t header_count_limit = 64, header_bytes_limit = 16u << 10;
+
+// What decides where a request goes, where it ends and what becomes of its connection.
+bool is_of_the_connection(std::string_view name)
+{
+    constexpr std::string_view these[] = {"host",    "connection", "keep-alive",        "upgrade",       "te",
+                                          "trailer", "expect",     "transfer-encoding", "content-length"};
+    constexpr std::string_view proxy = "proxy-";
+    return std::any_of(std::begin(these), std::end(these), [&](auto one) { return same_whatever_case(name, one); }) ||
+           same_whatever_case(name.substr(0, proxy.size()), proxy);
+}
+
+void check_header(std::string_view of, std::string_view name, std::string_view value, std::string const& gid)
+{
+    constexpr std::string_view more = "!#$%&'*+-.^_`|~";  // RFC 9110, 5.6.2
+    auto const                 is_letter = [&](char c) {
+        return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || more.find(c) != more.npos;
+    };
+    auto const which = std::string(of) + '.' + std::string(name);
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_letter))
+        wrong(which + " is no header's name: that is of letters, digits and hyphens", gid);
+    if (is_of_the_connection(name))
+        wrong(which + " is not for clients to set", gid);
+    if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 ? c != '\t' : c == 0x7f; }))
+        wrong(which + " has a line break or another control character", gid);
 }
 
 // A later one takes the place of an earlier one of the same name.
@@ -73,10 +106,19 @@ void add_headers(http_headers& all, boost::json::object const& o, std::string_vi
     auto const refuse = [&] { wrong(std::string(name) + " is no object of texts", gid); };
     if (!headers->is_object())
         refuse();
+    if (headers->as_object().size() > header_count_limit)
+        wrong(std::string(name) + " has " + std::to_string(headers->as_object().size()) + " headers: there may be " +
+                  std::to_string(header_count_limit),
+              gid);
+    std::size_t bytes = 0;
     for (auto const& h : headers->as_object())
     {
         if (!h.value().is_string())
             refuse();
+        bytes += h.key().size() + h.value().as_string().size();
+        if (bytes > header_bytes_limit)
+            wrong(std::string(name) + " is longer than " + std::to_string(header_bytes_limit) + " bytes in all", gid);
+        check_header(name, std::string_view(h.key()), std::string_view(h.value().as_string()), gid);
         std::erase_if(all, [&](auto const& there) { return same_whatever_case(there.first, std::string_view(h.key())); });
         all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
     }
@@ -95,14 +137,16 @@ std::map<std::size_t, std::vector<std::size_t>> orders_of(boost::json::object co
         std::string const key(m.key());
         if (key.empty() || key.size() > 4 || key.find_first_not_of("0123456789") != std::string::npos || !m.value().is_array())
             wrong("orders is no object of step numbers", gid);
-        auto& before = orders[std::stoul(key)];
+        std::set<std::size_t> before;
         for (auto const& b : m.value().as_array())
         {
             boost::system::error_code failed;
-            before.push_back(b.to_number<std::uint16_t>(failed));
+            before.insert(b.to_number<std::uint16_t>(failed));
             if (failed)
                 wrong("orders is no object of step numbers", gid);
         }
+        if (auto const k = std::stoul(key); k < most_steps)
+            orders[k].assign(before.begin(), before.lower_bound(most_steps));
     }
     return orders;
 }
@@ -131,15 +175,15 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
 {
     auto       s = defaults;
     auto const options = object_of(t.options, "options", t.gid);
-    set_seconds(s.retry_interval, options, "retry_interval", t.gid);
-    set_seconds(s.request_timeout, options, "request_timeout", t.gid);
+    set_seconds(s.retry_interval, options, "retry_interval", t.gid, longest_wait);
+    set_seconds(s.request_timeout, options, "request_timeout", t.gid, longest_wait);
     // A saga runs as long as it takes, unless its client says otherwise.
     if (t.trans_type == "saga")
         s.timeout_to_fail = std::chrono::milliseconds(0);
     set_seconds(s.timeout_to_fail, options, "timeout_to_fail", t.gid);
     s.wait_result = flag(options, "wait_result", t.gid);
     if (auto const limit = number(options, "retry_limit", t.gid))
-        s.retry_limit = static_cast<unsigned>(*limit);
+        s.retry_limit = static_cast<unsigned>(std::min<std::int64_t>(*limit, most_retries));
     http_headers headers;
     // Of the clients of an older dtm, in a row that it left behind.
     if (t.journal.find("\"headers\"") != std::string::npos)
@@ -147,6 +191,8 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
     add_headers(headers, options, "branch_headers", t.gid);
     if (!headers.empty())
         s.headers = std::make_shared<http_headers const>(std::move(headers));
+    if (t.trans_type == "workflow")
+        s.timeout_to_fail = std::chrono::milliseconds(0);
     if (t.trans_type == "msg")
     {
         s.concurrent = flag(options, "concurrent", t.gid);

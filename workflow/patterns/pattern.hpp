@@ -57,6 +57,12 @@ struct next_step
 using pattern = next_step (*)(transaction const& t, pattern_settings const& s, std::chrono::system_clock::time_point now,
                               std::string const& failure);
 
+// As many as branch ids of two digits tell apart.
+inline constexpr std::size_t most_steps = 99;
+
+// A step that could never begin, since the orders go in a circle. `steps`: how many there are; 0: not said.
+std::optional<std::size_t> in_a_circle(pattern_settings const& s, std::size_t steps);
+
 // For a trans_type; null: there is no such pattern.
 pattern pattern_of(std::string const& trans_type) noexcept;
 

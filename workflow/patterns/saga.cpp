@@ -45,6 +45,11 @@ next_step next_of_saga(transaction const& t, pattern_settings const& s, std::chr
     };
 
     next_step next;
+    if (t.status == status::prepared)  // nothing is called that nobody has submitted, not to undo it either
+    {
+        next.not_before = std::chrono::system_clock::time_point::max();
+        return next;
+    }
     if (t.status == status::submitted)
     {
         bool all = true;
@@ -94,6 +99,30 @@ next_step next_of_saga(transaction const& t, pattern_settings const& s, std::chr
     if (none)
         next.to = status::failed;
     return next;
+}
+
+std::optional<std::size_t> in_a_circle(pattern_settings const& s, std::size_t steps)
+{
+    auto const        n = steps == 0 ? most_steps : std::min(steps, most_steps);
+    std::vector<bool> done(n);
+    auto const        may_begin = [&](std::size_t k) {
+        if (!s.concurrent && k > 0 && !done[k - 1])
+            return false;
+        auto const found = s.orders.find(k);
+        return found == s.orders.end() ||
+               std::all_of(found->second.begin(), found->second.end(), [&](std::size_t b) { return b >= n || done[b]; });
+    };
+    for (bool more = !s.orders.empty(); more;)
+    {
+        more = false;
+        for (std::size_t k = 0; k < n; ++k)
+            if (!done[k] && may_begin(k))
+                more = done[k] = true;
+    }
+    for (std::size_t k = 0; k < n && !s.orders.empty(); ++k)
+        if (!done[k])
+            return k;
+    return std::nullopt;
 }
 
 std::vector<branch_op> saga_ops(std::vector<pattern_step> const& steps)

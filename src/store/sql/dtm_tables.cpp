@@ -1,10 +1,10 @@
 #include "src/store/sql/dtm_tables.hpp"
 
-#include <weft/detail/utc_offset.hpp>
 #include <weft/errors.hpp>
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <initializer_list>
 
 namespace weft {
@@ -173,19 +173,17 @@ void present_tables::refuse_strangers(std::string const& name) const
 
 namespace {
 
-// dtm writes its own local time, which is that of the server unless its TimeZoneOffset says another one; weft's sessions are UTC.
-void turn_times_to_utc(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name,
-                       std::optional<std::chrono::minutes> utc_offset)
+using in_utc = std::function<std::string(std::string const& time)>;  // as an expression of SQL
+
+// Null: it is UTC already.
+in_utc in_utc_of_server(detail::server_session& session, dialect const& d, std::string const& name)
 {
     std::string     zone;
     int             january = 0, july = 0;
     soci::indicator known = soci::i_null;
-    if (utc_offset)
-        zone = detail::utc_offset_text(*utc_offset);
-    else
-        session.sql() << "SELECT @@global.time_zone", soci::into(zone);
-    auto const in_utc = [zone = d.literal(zone)](std::string const& time) { return "CONVERT_TZ(" + time + ", " + zone + ", '+00:00')"; };
-    auto const seconds = [&](std::string const& time) { return "TIMESTAMPDIFF(SECOND, " + time + ", " + in_utc(time) + ")"; };
+    session.sql() << "SELECT @@global.time_zone", soci::into(zone);
+    in_utc const turned = [zone = d.literal(zone)](std::string const& time) { return "CONVERT_TZ(" + time + ", " + zone + ", '+00:00')"; };
+    auto const   seconds = [&](std::string const& time) { return "TIMESTAMPDIFF(SECOND, " + time + ", " + turned(time) + ")"; };
     session.sql() << "SELECT " + seconds("TIMESTAMP'2020-01-01 12:00:00'") + ", COALESCE(" + seconds("TIMESTAMP'2020-07-01 12:00:00'") +
                          ", 0)",
         soci::into(january, known), soci::into(july);
@@ -193,12 +191,28 @@ void turn_times_to_utc(detail::server_session& session, dialect const& d, table_
         throw misuse(misuse::code::wrong_call, name + " does not know its own time zone, " + zone +
                                                    ", so the times that dtm wrote cannot be understood: load its tables of time zones "
                                                    "(mysql_tzinfo_to_sql)");
-    if (january == 0 && july == 0)
+    return january == 0 && july == 0 ? in_utc() : turned;
+}
+
+// Not by CONVERT_TZ, which knows fewer offsets than there are.
+in_utc in_utc_of_offset(std::chrono::minutes offset)
+{
+    if (offset.count() == 0)
+        return {};
+    return [minutes = std::to_string(offset.count())](std::string const& time) { return time + " - INTERVAL " + minutes + " MINUTE"; };
+}
+
+// dtm writes its own local time, which is that of the server unless its TimeZoneOffset says another one; weft's sessions are UTC.
+void turn_times_to_utc(detail::server_session& session, dialect const& d, table_names const& tables, std::string const& name,
+                       std::optional<std::chrono::minutes> utc_offset)
+{
+    auto const turned = utc_offset ? in_utc_of_offset(*utc_offset) : in_utc_of_server(session, d, name);
+    if (!turned)
         return;
     auto const turn = [&](std::string const& table, std::initializer_list<char const*> columns) {
         std::string text = "UPDATE " + table + " SET ";
         for (auto const* c : columns)
-            text += std::string(c == *columns.begin() ? "" : ", ") + c + " = " + in_utc(c);
+            text += std::string(c == *columns.begin() ? "" : ", ") + c + " = " + turned(c);
         change(session.sql(), text);
     };
     turn(tables.kv, {"create_time", "update_time"});

@@ -28,6 +28,8 @@ std::unique_ptr<store> open_on_server(std::string const& url, store_options opti
     server.clock = std::move(options.clock);
     server.relocated = options.relocated;
     server.dtm_utc_offset = options.dtm_utc_offset;
+    if (auto const o = options.dtm_utc_offset; o && (*o <= -std::chrono::hours(24) || *o >= std::chrono::hours(24)))
+        throw misuse(misuse::code::wrong_call, "store_options::dtm_utc_offset is less than a day");
     std::erase_if(server.url.options, [&](auto const& option) {
         if (option.first == "table_prefix")
             server.table_prefix = option.second;

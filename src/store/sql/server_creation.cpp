@@ -75,14 +75,15 @@ std::optional<transaction> create_on(soci::session& sql, dialect const& d, detai
     {
         throw std::runtime_error(detail::server_message(e));
     }
-    // A locking read: an old snapshot would not show what the insert collided with.
+    // A locking read: an old snapshot would not show what the insert collided with. It asks for no more than the insert has locked on MySQL:
+    // the engine, or another caller, may wait for that row already, and would wait for us as we for it.
     transaction_row            row;
     soci::statement            find(sql);
     std::optional<transaction> found;
     row.into(find);
     find.exchange(soci::use(w.gid));
     find.alloc();
-    find.prepare("SELECT " + transaction_row::columns(d) + " FROM " + tables.global + " WHERE gid = :gid FOR UPDATE");
+    find.prepare("SELECT " + transaction_row::columns(d) + " FROM " + tables.global + " AS t WHERE gid = :gid" + d.for_key_share("t"));
     find.define_and_bind();
     if (find.execute(true))
         found = row.as_transaction(at);

@@ -115,7 +115,7 @@ void server_leases::pause_unreadable(std::vector<transaction>& rows)
             return false;
         auto const why = literal(t.paused_reason);
         change(sql_, "UPDATE " + tables_.global + " SET owner = '', paused_reason = " + why + ", last_error = " + why +
-                         ", next_cron_time = " + dialect_.time(end_of_time) + " WHERE gid = " + literal(t.gid));
+                         ", next_cron_time = " + dialect_.time(end_of_time) + " WHERE id = " + std::to_string(t.id));
         return true;
     });
 }
@@ -131,15 +131,16 @@ std::size_t server_leases::take(claimed& into, std::string const& engine, std::s
     pause_unreadable(rows);
     if (!owned && !rows.empty())
     {
-        std::vector<std::string_view> gids;
+        // By id, as the rows were locked: whoever comes by gid locks that first, and would wait for us as we for it (MySQL).
+        std::vector<std::int64_t> ids;
         for (auto& t : rows)
         {
-            gids.push_back(t.gid);
+            ids.push_back(t.id);
             t.owner = engine;
             ++t.attempts;
         }
-        change(sql_, "UPDATE " + tables_.global + " SET owner = " + literal(engine) + ", attempts = attempts + 1 WHERE gid IN (" +
-                         literals(dialect_, gids) + ")");
+        change(sql_, "UPDATE " + tables_.global + " SET owner = " + literal(engine) + ", attempts = attempts + 1 WHERE id IN (" +
+                         joined(ids) + ")");
     }
     into.rows.insert(into.rows.end(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
     return rows.size();

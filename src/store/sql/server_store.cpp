@@ -126,7 +126,10 @@ public:
         }
         catch (std::exception const& e)
         {
-            throw as_store_error(e, false);
+            auto const error = as_store_error(e, false);
+            if (!dynamic_cast<detail::session_refused const*>(&e))
+                throw error;
+            throw store_error(error.what(), error.written(), store_error::cause::rejected);
         }
     }
 

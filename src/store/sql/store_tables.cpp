@@ -9,6 +9,7 @@
 #include <weft/errors.hpp>
 #include <weft/soci_connection.hpp>
 
+#include <algorithm>
 #include <functional>
 
 namespace weft {
@@ -88,6 +89,23 @@ contents count_tables(std::string const& url)
     contents c;
     on_session(url, [&](soci::session& sql, table_names const& tables) { c = look(sql, tables); });
     return c;
+}
+
+backlog look_at_backlog(std::string const& url)
+{
+    backlog b;
+    on_session(url, [&](soci::session& sql, table_names const& tables) {
+        auto const   kind = sql.get_backend_name();
+        auto const*  age = kind == "postgresql" ? "EXTRACT(EPOCH FROM now() - min(create_time))"
+                           : kind == "mysql"    ? "timestampdiff(SECOND, min(create_time), utc_timestamp())"
+                                                : "(CAST(strftime('%s', 'now') AS INTEGER) - min(create_time) / 1000)";
+        std::int64_t seconds = 0;
+        sql << std::string("SELECT count(*), count(paused_reason), COALESCE(CAST(") + age + " AS " +
+                   (kind == "mysql" ? "SIGNED" : "bigint") + "), 0) FROM " + tables.global + " WHERE " + unfinished,
+            soci::into(b.unfinished), soci::into(b.paused), soci::into(seconds);
+        b.oldest = std::chrono::seconds(std::max<std::int64_t>(seconds, 0));
+    });
+    return b;
 }
 
 contents empty_tables(std::string const& url)

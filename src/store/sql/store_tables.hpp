@@ -20,6 +20,14 @@ struct contents
 // The store has been opened once, so that the tables are there. `url` as for `open_store`, but not memory://. Errors of all: store_error, misuse.
 contents count_tables(std::string const& url);
 
+// What has not ended: how many, how many of them wait for a person, and for how long the oldest one has been there, by the database's clock.
+struct backlog
+{
+    std::int64_t         unfinished = 0, paused = 0;
+    std::chrono::seconds oldest{0};
+};
+backlog look_at_backlog(std::string const& url);
+
 // Removes every transaction, and of kv what is not the store's own, in one transaction; nothing if an engine is at work there (see `engines`).
 contents empty_tables(std::string const& url);
 

@@ -488,17 +488,18 @@ class MysqlOfTheUser(Mysql):
         super().__init__("+00:00", 8)
         for script in ("dtmsvr.sql", "dtm_barrier.sql", "dtm_busi.sql"):
             self.command((self.SCRIPTS / script).read_text(), "mysql")
-        self.command("CREATE USER root@'127.0.0.1' IDENTIFIED BY '123456'; GRANT ALL ON *.* TO root@'127.0.0.1'", "mysql")
+        self.command("CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '123456'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION", "mysql")
 
     def configuration(self):
         text = (self.SCRIPTS / "conf.yml").read_text()
-        for line, instead in (("  Port: 3306\n", f"  Port: {urllib.parse.urlsplit(self.url).port}\n"), ("HttpPort: 36789\n", "")):
+        for line, instead in (("  Port: 3306\n", f"  Port: {urllib.parse.urlsplit(self.url).port}\n"), ("HttpPort: 36789\n", ""),
+                              ("TimeZoneOffset: '+8'", f"TimeZoneOffset: '{self.hours:+}'")):
             assert line in text
             text = text.replace(line, instead, 1)
         return text
 
     def remove(self):
-        self.command("DROP USER root@'127.0.0.1'; DROP DATABASE dtm_busi", "mysql")
+        self.command("DROP DATABASE dtm_busi", "mysql")
         super().remove()
 
 
@@ -534,6 +535,17 @@ class AsTheUserHasIt(Served, unittest.TestCase):
         self.assertEqual((self.status("tcc-young"), self.status("saga-later")), ("prepared", "submitted"))
         self.stop(process)
         self.assertEqual(self.snapshot("done-%"), before)
+
+    def test_the_farthest_offsets_are_read(self):
+        for hours in (14, -14):
+            with self.subTest(hours=hours):
+                self.database.hours = hours
+                self.fill()
+                before = self.snapshot("done-%", hours * 3600)
+                self.stop(self.start())
+                self.assertEqual(self.snapshot("done-%"), before)
+            self.database.remove()
+            self.database = self.made()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+// How many bytes of bodies a server holds at a time, those of all its connections together.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+namespace weft {
+inline namespace v0 {
+namespace server_detail {
+
+// Thread safety: any thread.
+class body_budget
+{
+public:
+    explicit body_budget(std::size_t limit) : limit_(limit) { }
+
+    // False if there is no room. Large bodies leave a quarter to the small ones: most of what clients ask for is small.
+    bool take(std::size_t bytes, bool large) noexcept
+    {
+        auto const most = large ? limit_ - limit_ / 4 : limit_;
+        auto       held = held_.load();
+        do
+            if (held > most || bytes > most - held)
+                return false;
+        while (!held_.compare_exchange_weak(held, held + bytes));
+        return true;
+    }
+    void give(std::size_t bytes) noexcept { held_ -= bytes; }
+
+private:
+    std::size_t const        limit_;
+    std::atomic<std::size_t> held_{0};
+};
+
+// A part of it, until this is destroyed. Lifetimes: the budget outlives it.
+class held_bytes
+{
+public:
+    held_bytes() = default;
+    explicit held_bytes(body_budget& of) : of_(&of) { }
+    held_bytes(held_bytes&& other) noexcept : of_(other.of_), held_(std::exchange(other.held_, 0)) { }
+    held_bytes& operator=(held_bytes&& other) noexcept
+    {
+        std::swap(of_, other.of_);
+        std::swap(held_, other.held_);
+        return *this;
+    }
+    ~held_bytes()
+    {
+        if (held_ > 0)
+            of_->give(held_);
+    }
+
+    // So many from now on, in all. False: it holds what it held.
+    bool grow_to(std::size_t bytes) noexcept
+    {
+        constexpr std::size_t small = 16u << 10;
+        if (bytes > held_ && !of_->take(bytes - held_, bytes > small))
+            return false;
+        held_ = std::max(held_, bytes);
+        return true;
+    }
+
+private:
+    body_budget* of_ = nullptr;
+    std::size_t  held_ = 0;
+};
+
+struct held_body
+{
+    std::string text;
+    held_bytes  bytes;
+};
+
+}  // namespace server_detail
+}  // namespace v0
+}  // namespace weft
