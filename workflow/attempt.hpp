@@ -118,13 +118,16 @@ public:
     // Whether it knew of a request to cancel when it was parked.
     bool parked_cancelled() const noexcept { return parked_cancelled_; }
 
+    // Whether it was parked for other engines to take.
+    bool left_to_others() const noexcept { return left_to_others_; }
+
 protected:
     void end(ended_as how);
 
     engine_core&                 engine_;
     std::unique_ptr<transaction> row_;  // what of it is needed
     std::string                  gid_;
-    bool                         parked_cancelled_ = false;
+    bool                         parked_cancelled_ = false, left_to_others_ = false;
 };
 
 }  // namespace detail

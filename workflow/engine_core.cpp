@@ -212,7 +212,8 @@ void engine_core::ended(attempt& a, ended_as how)
         {
             if (waiters_.contains(row.gid))
                 watch(row.gid);
-            claim_in(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(row.due - time().now()), std::chrono::milliseconds(0)));
+            if (!a.left_to_others())
+                claim_in(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(row.due - time().now()), std::chrono::milliseconds(0)));
         }
         else
         {

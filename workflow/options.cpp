@@ -36,13 +36,14 @@ engine_options checked(engine_options o)
     check_option("engine_options::sweep", o.sweep, 1);
     check_option("engine_options::operation_timeout", o.operation_timeout, 0);
     check(o.retry, "engine_options::retry");
+    check_option("engine_options::leave_misfits", o.leave_misfits, 0);
     check_option("engine_options::attempt_limit", o.attempt_limit, 1);
     check_option("engine_options::claim_batch", o.claim_batch, 1);
     check_option("engine_options::max_in_flight", o.max_in_flight, 1);
     check_option("engine_options::batch_limit", o.batch_limit, 1);
     check_option("engine_options::payload_limit", o.payload_limit, 1);
     check_option("engine_options::seal_at", o.seal_at, 1);
-    for (auto* t : {&o.poll, &o.sweep, &o.operation_timeout, &o.retry.initial, &o.retry.cap})
+    for (auto* t : {&o.poll, &o.sweep, &o.operation_timeout, &o.leave_misfits, &o.retry.initial, &o.retry.cap})
         *t = bounded_as(*t);
     return o;
 }

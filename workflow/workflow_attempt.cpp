@@ -98,6 +98,7 @@ void workflow_attempt::begin(program const& p, transaction row, std::string why_
     }
     catch (...)
     {
+        misfit_ = true;
         return pause("the body cannot be started: " + outcome_of_current_exception().text);
     }
     row_->input = {};
@@ -260,7 +261,7 @@ bool workflow_attempt::read_answer(branch_call& call)
     }
     catch (...)
     {
-        stop_body_ = unreadable_ = true;
+        stop_body_ = unreadable_ = misfit_ = true;
         pause_reason_ = "the recorded result of branch " + current_id_ + " \"" + call.name +
                         "\" no longer converts: " + outcome_of_current_exception().text;
         return false;
@@ -286,7 +287,7 @@ void workflow_attempt::made_and_dropped(std::string const& what, std::source_loc
 
 void workflow_attempt::mismatch(branch_call const* asked, recorded_branch const* recorded)
 {
-    stop_body_ = true;
+    stop_body_ = misfit_ = true;
     pause_reason_ = "replay does not match the journal: ";
     if (asked && recorded)
         pause_reason_ += "branch " + recorded->id + " was recorded as " +

@@ -160,6 +160,7 @@ private:
     bool                     stop_body_ = false;   // the body is not resumed again
     bool                     body_runs_ = false;   // right now
     bool                     unreadable_ = false;  // a recorded result no longer converts
+    bool                     misfit_ = false;      // other code may go on where this one cannot
     bool                     in_phase2_ = false;
     bool                     cancelled_ = false;
     bool                     stopping_ = false;

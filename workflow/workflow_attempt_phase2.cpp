@@ -85,14 +85,17 @@ void workflow_attempt::collected()
                 b.what != verb::step && b.second != recorded_branch::phase2::done &&
                 (row_->status == status::submitted ? b.what != verb::saga || (b.is == recorded_branch::state::failed && b.maybe)
                                                    : undone_by_rollback(b.is, b.maybe));
-            if (needs)
-                return pause("branch " + b.id + ", " + describe(b.what, b.name, b.has_arguments, b.arguments) +
-                             ", has to be finished, but the workflow no longer asks for it" +
-                             (failed_replay ? ": " + pause_reason_ : std::string()));
+            if (!needs)
+                continue;
+            misfit_ = true;
+            return pause("branch " + b.id + ", " + describe(b.what, b.name, b.has_arguments, b.arguments) +
+                         ", has to be finished, but the workflow no longer asks for it" +
+                         (failed_replay ? ": " + pause_reason_ : std::string()));
         }
     if (failed_replay && !unreadable_ && row_->status == status::submitted)
         return pause(std::move(pause_reason_));
     pause_reason_.clear();
+    misfit_ = false;
     if (row_->status == status::prepared)
         return cancel_rollback();
     drop_body();

@@ -190,6 +190,13 @@ void workflow_attempt::on_written(write_result const& r, write& w)
 
 void workflow_attempt::pause(std::string reason)
 {
+    if (auto const leave_for = engine_.options().leave_misfits; misfit_ && leave_for.count() > 0)
+    {
+        if (auto* log = engine_.log())
+            log->info("gid={} left to engines of other code for {} ms: {}", gid_, leave_for.count(), reason);
+        left_to_others_ = true;
+        return park(leave_for, false, readable(std::move(reason)));
+    }
     parking_ = {};
     parking_.paused_reason = readable(std::move(reason));
     row_->sends = 0;  // whoever resumes it wants it to be tried as if for the first time

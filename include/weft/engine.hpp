@@ -103,6 +103,10 @@ struct engine_options
     std::chrono::milliseconds operation_timeout{30'000};  ///< unless the branch's `named` says otherwise; 0: none
     retry_policy              retry;                      ///< unless the branch's `named` says otherwise
 
+    /// For rolling deployments: how long a transaction whose journal does not fit the body here, or whose input or results this body cannot
+    /// read, is left to engines of the code that it fits, before it is due again. 0: it pauses.
+    std::chrono::milliseconds leave_misfits{0};
+
     // How much at once
 
     /// Attempts that end in disorder, without one journal entry, before a pause (of a pattern: a wait). A body that throws a `std::logic_error`

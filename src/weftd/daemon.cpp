@@ -74,6 +74,8 @@ void daemon::run()
             backlog_->stop();
     });
     io_.run();
+    serving_.stop();
+    serving_.join();
     if (trouble_)
         std::rethrow_exception(trouble_);
 }
@@ -200,7 +202,7 @@ void daemon::build()
     backlog_.emplace(io_.get_executor(), blocking_, metrics_, store_url(values_), logger_);
     try
     {
-        server_.emplace(io_, *manager_, server_options());
+        server_.emplace(serving_.get_executor(), *manager_, server_options());
     }
     catch (boost::system::system_error const& e)
     {

@@ -51,6 +51,7 @@ private:
     std::shared_ptr<weft::clock>             clock_ = weft::system_clock();
     boost::asio::io_context                  io_{1};
     boost::asio::thread_pool                 blocking_{1};
+    boost::asio::thread_pool                 serving_{2};  // TLS and JSON of clients, whatever they send: the engine's heart beats on `io_`
     std::shared_ptr<weft::transport>         transport_;  // goes before `io_`: what is under way then posts its end there
     std::shared_ptr<weft::server_metrics>    metrics_;
     boost::asio::signal_set                  signals_{io_, SIGINT, SIGTERM, SIGHUP};

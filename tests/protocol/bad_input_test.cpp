@@ -8,6 +8,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+
 namespace protocol {
 namespace bad_input_test {
 
@@ -127,21 +129,31 @@ TEST_P(Protocol, BadInput_TwoSubmitsForOneGid)
 {
     answer held;
     held.held = true;
-    w.at.answers("/a", {held, {200}});
-    auto const         body = text(with(saga(w, "g1"), "wait_result", true));
-    std::vector<asked> clients;
-    for (int i = 0; i < 4; ++i)
-        clients.emplace_back(w.port(), "POST", "/api/dtmsvr/submit", body);
-    ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
-    // Who asks later is answered later: by now the others have been heard, too.
-    for (int i = 0; i < 3; ++i)
-        EXPECT_EQ(w.status("g1"), "submitted");
-    w.at.http().release();
-    std::vector<unsigned> statuses;
-    for (auto& c : clients)
-        statuses.push_back(c.answer().status);
-    EXPECT_THAT(statuses, ElementsAre(200u, 200u, 200u, 200u)) << "each of them hears how it ended";
-    EXPECT_THAT(w.at.seen(), ElementsAre("01 action /a", "02 action /b"));
+    // Nobody can see when the last of them is heard. One that comes after the end is told that there is nothing to submit; then once more.
+    for (int round = 1;; ++round)
+    {
+        ASSERT_LE(round, 5) << "one of them always comes too late";
+        auto const gid = "g" + std::to_string(round);
+        auto const before = w.at.seen().size();
+        w.at.answers("/a", {held, {200}});
+        auto const         body = text(with(saga(w, gid), "wait_result", true));
+        std::vector<asked> clients;
+        for (int i = 0; i < 4; ++i)
+            clients.emplace_back(w.port(), "POST", "/api/dtmsvr/submit", body);
+        ASSERT_TRUE(eventually([&] { return w.at.http().held() == 1; }));
+        for (int i = 0; i < 3; ++i)
+            EXPECT_EQ(w.status(gid), "submitted");
+        w.at.http().release();
+        std::vector<unsigned> statuses;
+        for (auto& c : clients)
+            statuses.push_back(c.answer().status);
+        auto seen = w.at.seen();
+        seen.erase(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(before));
+        EXPECT_THAT(seen, ElementsAre("01 action /a", "02 action /b"));
+        EXPECT_THAT(statuses, Each(AnyOf(200u, 409u)));
+        if (std::ranges::count(statuses, 200u) == 4)
+            return;  // each of them hears how it ended
+    }
 }
 
 TEST_P(Protocol, BadInput_SubmittedAgainWhileItRuns)

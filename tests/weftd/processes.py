@@ -350,6 +350,36 @@ class Weftd(unittest.TestCase):
         self.assertEqual(weftd.wait(LONGEST_S), 128 + signal.SIGTERM)
         go_on.set()
 
+    def test_requests_that_take_long_delay_no_heartbeat(self):
+        weftd = self.start(STORE_URL=f"sqlite://{self.home}/beats.db")
+        step = {"action": self.branches.url + "/well", "compensate": ""}
+        saga = {"gid": "many", "trans_type": "saga", "steps": [step], "payloads": [""], "branch_headers": {f"h{i}": "v" for i in range(100_000)}}
+        over = threading.Event()
+
+        def attack():
+            while not over.is_set():
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    self.assertEqual(self.ask("POST", "/api/dtmsvr/submit", saga)[0], 409)
+
+        attackers = [threading.Thread(target=attack) for _ in range(8)]
+        for a in attackers:
+            a.start()
+        beats, seen, longest = -1, time.monotonic(), 0.0
+        until = seen + 8
+        with contextlib.closing(sqlite3.connect(f"file:{self.home}/beats.db?mode=ro", uri=True, timeout=10)) as store:
+            while (now := time.monotonic()) < until:
+                came = store.execute("SELECT version FROM kv WHERE cat = 'engine'").fetchone()[0]
+                if came != beats:
+                    beats, seen = came, now
+                longest = max(longest, now - seen)
+                time.sleep(0.02)
+        over.set()
+        for a in attackers:
+            a.join(LONGEST_S)
+        print(f"the longest time between two heartbeats: {longest:.2f} s")
+        self.assertLess(longest, 3)
+        self.stop(weftd)
+
     def test_idle_connections_do_not_keep_it_from_stopping(self):
         weftd = self.start()
         idle = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_S)
