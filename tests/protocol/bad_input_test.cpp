@@ -150,7 +150,7 @@ TEST_P(Protocol, BadInput_TwoSubmitsForOneGid)
         auto seen = w.at.seen();
         seen.erase(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(before));
         EXPECT_THAT(seen, ElementsAre("01 action /a", "02 action /b"));
-        EXPECT_THAT(statuses, Each(AnyOf(200u, 409u)));
+        EXPECT_THAT(statuses, ::testing::Each(::testing::AnyOf(200u, 409u)));
         if (std::ranges::count(statuses, 200u) == 4)
             return;  // each of them hears how it ended
     }
