@@ -295,10 +295,15 @@ private:
     void poll();
     void poll_again();
     template <class Job, class Then>
-    void          look(Job job, Then then);
-    void          slot_freed();
-    void          claim();
-    void          claim_in(std::chrono::milliseconds delay);
+    void look(Job job, Then then);
+    void slot_freed();
+    void claim();
+    void claim_in(std::chrono::milliseconds delay);
+    void let_others_first(std::string const& workflow);
+
+    // Of which workflows, in turn. `all`: also of those of which others come first.
+    std::vector<std::string> to_claim(bool all);
+
     void          claimed_rows(claimed c);
     bool          left_to_others(transaction const& row);
     void          begin(transaction row);
@@ -411,12 +416,16 @@ private:
     bool                     full_ = false;        // as much is in memory as may be, and there may be more
     bool                     claiming_ = false;
     std::vector<std::string> claim_order_;  // the names, first the one whose turn it is
-    bool                     claim_again_ = false;
-    bool                     claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs
-    bool                     stopping_ = false;
-    bool                     stopped_ = false;
-    bool                     signing_off_ = false;
-    bool                     stops_answered_ = false;
+
+    // Workflows of which something was left to engines of other code: until when this one takes nothing of them. Who claims when a row is due
+    // would always be first.
+    std::map<std::string, std::chrono::nanoseconds> others_first_;
+    bool                                            claim_again_ = false;
+    bool                                            claim_in_doubt_ = false;  // the last one may have leased rows that nobody runs
+    bool                                            stopping_ = false;
+    bool                                            stopped_ = false;
+    bool                                            signing_off_ = false;
+    bool                                            stops_answered_ = false;
 
     std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;  // key: the attempt's own gid
     std::unordered_map<std::string, std::vector<waiter>>                waiters_;  // gid → who waits for its end

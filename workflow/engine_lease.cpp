@@ -260,10 +260,11 @@ void engine_core::claim()
         full_ = true;
         return;
     }
+    auto names = to_claim(claim_in_doubt_);
+    if (names.empty())
+        return;
     claiming_ = true;
     auto const room = claiming_room_ = std::min(options_.claim_batch, options_.max_in_flight - taken);
-    if (claim_order_.empty())
-        claim_order_ = names_;
     struct brought
     {
         claimed                  c;
@@ -271,7 +272,7 @@ void engine_core::claim()
     };
     on_store(
         lane::writes,
-        [this, id = incarnation_, room, names = claim_order_, owned_too = std::exchange(claim_in_doubt_, false)] {
+        [this, id = incarnation_, room, names = std::move(names), owned_too = std::exchange(claim_in_doubt_, false)] {
             auto const from = time().since_boot();
             brought    b;
             b.c = store_.claim(id, names, room, owned_too);
@@ -305,6 +306,24 @@ void engine_core::claim()
             if (std::exchange(claim_again_, false))
                 claim();
         });
+}
+
+void engine_core::let_others_first(std::string const& workflow)
+{
+    auto const wait = std::chrono::duration_cast<std::chrono::milliseconds>(options_.leave_misfits * (1 + jitter()));
+    others_first_[workflow] = time().since_boot() + wait;
+    claim_in(wait);
+}
+
+std::vector<std::string> engine_core::to_claim(bool all)
+{
+    if (claim_order_.empty())
+        claim_order_ = names_;
+    std::erase_if(others_first_, [now = time().since_boot()](auto const& o) { return o.second <= now; });
+    auto names = claim_order_;
+    if (!all)
+        std::erase_if(names, [this](std::string const& n) { return others_first_.contains(n); });
+    return names;
 }
 
 // Something may be leased to this engine that nobody runs.

@@ -15,12 +15,12 @@ using ::testing::StartsWith;
 using weft::testing::environment;
 using weft::testing::environment_options;
 
-std::string letters() { return "abc"; }
+std::string letters(int n) { return std::string(static_cast<std::size_t>(n), 'a'); }
 
 weft::workflow<int> ship(weft::context& wf, deployed& d)
 {
     if (d.version == 3)
-        co_await wf.step("amount", &letters);
+        co_await wf.step("amount", &letters, 5);
     else
         co_await wf.step("amount", &same, 5);
     if (d.version == 2)
@@ -117,7 +117,7 @@ TEST_F(Misfits, OfAnInputThatCannotBeReadAreLeftToTheOldCode)
     another_engine old(env);
     old.engine.add("takes", &takes_number);
     int const n = 7;
-    old.engine.submit("takes", "g1", n, [](std::exception_ptr, bool) {});
+    old.engine.submit("takes", "g1", n, [](std::exception_ptr) {});
     env.advance(60s);
     EXPECT_EQ(env.query("g1")->paused_reason, "");
     old.run();
