@@ -74,7 +74,19 @@ asio::awaitable<void> verbs::finish_workflow(transaction_request r)
 
 asio::awaitable<void> verbs::abort(transaction_request r)
 {
+    if (r.t.trans_type == "workflow")
+        co_return co_await cancel_workflow(std::move(r.t.gid));
     co_await manager_.abort(std::move(r.t.gid), std::move(r.t.trans_type), std::move(r.rollback_reason), r.wait_result);
+}
+
+// One of an engine that works on this store, too: that one rolls it back.
+asio::awaitable<void> verbs::cancel_workflow(std::string gid)
+{
+    auto const answer = co_await manager_.engine().cancel(gid);
+    if (answer == cancel_answer::accepted)
+        co_return;
+    auto const row = co_await manager_.query(gid);
+    throw misuse(misuse::code::wrong_status, "current status '" + std::string(row ? to_string(row->status) : "") + "', cannot abort", gid);
 }
 
 asio::awaitable<void> verbs::register_branch(branch_request r)

@@ -30,6 +30,7 @@ public:
 private:
     boost::asio::awaitable<global_transaction> addressed(global_transaction t);
     boost::asio::awaitable<void>               finish_workflow(transaction_request r);
+    boost::asio::awaitable<void>               cancel_workflow(std::string gid);
 
     transaction_manager& manager_;
     std::chrono::minutes utc_offset_;

@@ -278,6 +278,43 @@ void add_both(weft::engine& engine)
 }
 //]
 
+//[answer
+struct answer
+{
+    int         status;
+    std::string text;
+};
+
+boost::asio::awaitable<answer> charge_order(weft::engine& engine, order o)
+{
+    std::string const gid = "charge-" + o.id;  // the order's own number: whoever asks again means this one
+    answer            a{500, {}};
+    try
+    {
+        auto const cents = co_await engine.execute<std::int64_t>("charge-order", gid, o, weft::within(5s));
+        a = {200, "charged " + std::to_string(cents)};
+    }
+    catch (weft::failure const& no)
+    {
+        a = {409, no.reason()};  // rolled back, for good
+    }
+    catch (weft::unfinished const& later)
+    {
+        // 202: it is there and goes on; ask again with the same gid, or poll. 503: there is nothing, and never will be.
+        a = {later.written() == weft::known::not_written ? 503 : 202, later.what()};
+    }
+    catch (weft::store_error const& e)
+    {
+        a = {e.written() == weft::known::applied ? 202 : 503, e.what()};  // in doubt: ask again with the same gid, never with another one
+    }
+    catch (weft::misuse const& wrong)
+    {
+        a = {wrong.which() == weft::misuse::code::other_input ? 409 : 400, wrong.what()};  // nothing was written
+    }
+    co_return a;
+}
+//]
+
 //[resume_many
 boost::asio::awaitable<std::size_t> go_on(weft::engine& engine)
 {
@@ -396,6 +433,39 @@ TEST(DocumentedDeployment, CarriesOnWithBothBodiesAndResumesWhatWasPaused)
     boost::asio::co_spawn(env.get_executor(), go_on(env.engine()), [&](std::exception_ptr, std::size_t n) { resumed = n; });
     env.run_until([&] { return resumed.has_value(); });
     EXPECT_EQ(*resumed, 0u) << "nothing is paused";
+}
+
+// ---------------------------------------------------------------------------------------------------------------------------------
+// docs/calling.md
+
+weft::workflow<std::int64_t> charge_it(weft::context& wf, order o) { co_return co_await wf.saga("charge", &charge, &pay_back, o); }
+
+TEST(DocumentedCalling, AnswersWhatIsTrue)
+{
+    weft::testing::environment env;
+    env.add("charge-order", &charge_it);
+    env.settle();
+    auto const asked = [&](order const& o) {
+        std::optional<answer> a;
+        boost::asio::co_spawn(env.get_executor(), charge_order(env.engine(), o), [&](std::exception_ptr, answer said) { a = said; });
+        env.run_until([&] { return a.has_value(); });
+        return *a;
+    };
+    order wanted{"o1", "tea", 1, 500};
+    env.on("charge").succeeds(std::int64_t{500}).fails("no money").never_answers();
+    EXPECT_EQ(asked(wanted).status, 200);
+    EXPECT_EQ(asked(wanted).text, "charged 500") << "asked again";
+    wanted.cents = 501;
+    EXPECT_EQ(asked(wanted).status, 409) << "another input";
+    wanted.id = "o2";
+    EXPECT_EQ(asked(wanted).status, 409);
+    EXPECT_EQ(asked(wanted).text, "no money");
+    wanted.id = "o3";
+    EXPECT_EQ(asked(wanted).status, 202);
+    env.stop(0ms);
+    wanted.id = "o4";
+    EXPECT_EQ(asked(wanted).status, 503);
+    EXPECT_FALSE(env.query("charge-o4"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
