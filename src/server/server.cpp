@@ -149,11 +149,12 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         {
             {
                 std::scoped_lock lock(mutex);
+                // Where there is no room it is closed.
                 if (sessions.size() >= connections)
-                    return {};  // and it is closed
+                    return turn_away(who, connections), std::string();
                 auto& of_it = by_address[who];
                 if (of_it >= per_address)
-                    return {};
+                    return turn_away(who, per_address), std::string();
                 s = server_detail::make_session(std::move(socket), tls ? &*tls : nullptr, shared_from_this());
                 sessions.emplace(s.get(), connected{s, who});
                 ++of_it;
@@ -167,6 +168,18 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
             return e.what();
         }
         return {};
+    }
+
+    // Said now and then only: who floods a server is not to flood its log. Under the mutex.
+    void turn_away(asio::ip::address const& who, std::size_t limit)
+    {
+        ++turned_away;
+        auto const now = time->since_boot();
+        if (!options.logger || now < silent_until)
+            return;
+        silent_until = now + std::chrono::seconds(10);
+        options.logger->warn("a connection of {} was closed: there are {} already ({} were closed so far)", who.to_string(), limit,
+                             turned_away);
     }
 
     void left(session& who) noexcept override
@@ -265,6 +278,8 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     std::unordered_map<session*, connected>  sessions;
     std::map<asio::ip::address, std::size_t> by_address;
     std::size_t                              connections = 0, per_address = 0;
+    std::uint64_t                            turned_away = 0;
+    std::chrono::nanoseconds                 silent_until{0};
     std::vector<waiting>                     waiters;  // for the last connection to go
 };
 

@@ -235,6 +235,7 @@ TEST(Limits, OneAddressHasNotAllConnections)
         one.add();
     one.add();
     EXPECT_EQ(one.answer(), "");
+    EXPECT_THAT(w.weftd().log(), HasSubstr("a connection of 127.0.0.2 was closed: there are 3 already"));
     other.add("GET /api/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     EXPECT_THAT(other.answer(), HasSubstr("pong"));
     one.go();
