@@ -1,7 +1,6 @@
 #include <weft/detail/codec.hpp>
 #include <weft/errors.hpp>
 
-#include <boost/core/demangle.hpp>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serializer.hpp>
 #include <boost/json/value_stack.hpp>
@@ -271,7 +270,7 @@ std::string said_by(std::exception const& e)
 
 }  // namespace
 
-void throw_not_convertible(char const* type)
+void throw_not_convertible(std::string const& type)
 {
     std::string what;
     try
@@ -286,7 +285,7 @@ void throw_not_convertible(char const* type)
     {
         what = "its conversion threw something that is no std::exception";
     }
-    throw misuse(misuse::code::bad_value, "expected " + boost::core::demangle(type) + ": " + what);
+    throw misuse(misuse::code::bad_value, "expected " + type + ": " + what);
 }
 
 void throw_not_recordable()

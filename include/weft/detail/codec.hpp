@@ -7,6 +7,8 @@
 #include <weft/detail/json_writer.hpp>
 #include <weft/errors.hpp>
 
+#include <boost/type_index/ctti_type_index.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,7 +18,7 @@ inline namespace v0 {
 namespace detail {
 
 /// Rethrows the exception in flight as misuse(bad_value): "expected a T, …". Call inside a catch block.
-[[noreturn]] void throw_not_convertible(char const* type);
+[[noreturn]] void throw_not_convertible(std::string const& type);
 
 /// Rethrows the exception in flight as misuse(bad_value), whatever it is. Call inside a catch block.
 [[noreturn]] void throw_not_recordable();
@@ -57,7 +59,7 @@ T decode(boost::json::value const& v, source from = source::recorded)
     }
     catch (...)
     {
-        throw_not_convertible(typeid(T).name());
+        throw_not_convertible(boost::typeindex::ctti_type_index::type_id<T>().pretty_name());  // also where there is no RTTI
     }
 }
 
