@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """weftd under load, killed with -9 at random and started again; the books balanced.
 
-    chaos.py WEFTD sqlite|postgres|mysql [--seconds 60] [--seed N] [--weftds 1] [--expect-violation barrier|lost]
+    chaos.py WEFTD sqlite|postgres|mysql [--seconds 60] [--seed N] [--weftds 1] [--strangers] [--expect-violation barrier|lost]
 
 Clients submit sagas, tccs and messages without end, to a bank that says no, not yet or nothing at random (chaos_participant.py); some of them
 walk away in the middle. Every two seconds at most weftd is killed, and started on the same port and store. At the end everything that was accepted,
 and everything else that is in the store, must be over, with the effect of its status and no other, and no cent missing.
 Exit status 1 if not. The same seed makes the same plans; when which of them meets a kill is up to the machine.
+
+--strangers: nobody is killed. For a third of the time all is as above, then requests are mixed in that mean no good: bodies that do not end, a megabyte
+of brackets, headers without number, long pages, garbage, idle connections. No engine may be taken for dead, and an honest client, who waits for sagas
+of two branches that answer at once, may wait for three times as long at most (99 of 100 times), compared with the first third.
 
 --expect-violation shows that this can fail: `barrier` has a bank without one, `lost` has a transaction removed from the store (a SQLite
 file). Then the exit status is 0 if the audit says so, and 1 if not.
@@ -217,6 +221,85 @@ class client(threading.Thread):
             self.tell("abort", p)
 
 
+class honest(threading.Thread):
+    """What a saga takes whose branches answer at once."""
+
+    def __init__(self, outer, port):
+        super().__init__(daemon=True)
+        self.outer, self.weftd, self.took, self.trouble = outer, connection(outer.url(port)), [], None
+
+    def run(self):
+        url = self.outer.bank_url_of_weftd + "/well"
+        number = 0
+        while not self.outer.over.wait(0.03):
+            number += 1
+            body = {"gid": f"honest-{id(self)}-{number}", "trans_type": "saga", "steps": [{"action": url}, {"action": url}], "payloads": ["", ""], "wait_result": True}
+            began = time.monotonic()
+            answer = self.weftd.ask("POST", "/api/dtmsvr/submit", body)
+            if answer is None or answer[0] != 200:
+                self.trouble = Failed(f"an honest client was told {answer}")
+                return
+            self.took.append((began, time.monotonic() - began))
+
+
+class stranger(threading.Thread):
+    """Sends what nobody should."""
+
+    def __init__(self, outer, number):
+        super().__init__(daemon=True)
+        self.outer, self.random, self.sent = outer, random.Random(f"{outer.seed}/stranger/{number}"), collections.Counter()
+
+    def run(self):
+        attacks = [self.unending_body, self.brackets, self.headers, self.garbage, self.long_page, self.idle, self.extension, self.two_hosts]
+        while not self.outer.over.wait(self.random.expovariate(4)):
+            attack = self.random.choice(attacks)
+            with contextlib.suppress(OSError):
+                attack()
+            self.sent[attack.__name__] += 1
+
+    def say(self, request, then_wait=0.0):
+        with socket.create_connection(("127.0.0.1", self.random.choice(self.outer.ports)), timeout=5) as s:
+            s.sendall(request)
+            if then_wait:
+                self.outer.over.wait(then_wait)
+            else:
+                s.recv(1 << 16)
+
+    def post(self, body, length=None, more=b""):
+        return b"POST /api/dtmsvr/submit HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n" % (more, length or len(body)) + body
+
+    def unending_body(self):
+        self.say(self.post(b" " * 100_000, length=4 << 20), then_wait=2)
+
+    def brackets(self):
+        self.say(self.post(b'{"x":[' + b"[]," * 300_000))
+
+    def headers(self):
+        self.say(self.post(json.dumps({"gid": "h", "trans_type": "saga", "branch_headers": {f"h{i}": "v" for i in range(20_000)}}).encode()))
+
+    def garbage(self):
+        self.say(self.random.randbytes(5_000))
+
+    def long_page(self):
+        self.say(b"GET /api/dtmsvr/all?limit=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def idle(self):
+        with contextlib.ExitStack() as held:
+            for _ in range(50):
+                held.enter_context(socket.create_connection(("127.0.0.1", self.random.choice(self.outer.ports)), timeout=5))
+            self.outer.over.wait(2)
+
+    def extension(self):
+        self.say(b"POST /api/ping HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x=" + b"x" * (2 << 20))
+
+    def two_hosts(self):
+        self.say(b"GET /api/ping HTTP/1.1\r\nHost: localhost\r\nHost: example.com\r\n\r\n")
+
+
+def p99(times):
+    return sorted(times)[len(times) * 99 // 100] if times else 0.0
+
+
 def differences(kind, status, had):
     """What its effects are, and should not be."""
     branches = {"saga": ["01", "02", "03", "04"], "tcc": ["01", "02"], "msg": ["00", "01"] if had["00", "msg"] else ["01", "02"]}[kind]
@@ -252,6 +335,8 @@ class chaos:
         self.bank_url = self.bank.stdout.readline().strip()
         self.bank_url_of_weftd = self.bank_url.replace("127.0.0.1", "bank.test") if self.names else self.bank_url
         self.clients = [client(self, i) for i in range(arguments.clients)]
+        self.honest = [honest(self, port) for port in self.ports] if arguments.strangers else []
+        self.strangers = [stranger(self, i) for i in range(4)] if arguments.strangers else []
 
     def say(self, text):
         print(f"{time.monotonic() - self.began:7.1f} s  {text}", flush=True)
@@ -278,8 +363,55 @@ class chaos:
     def torment(self):
         for port in self.ports:
             self.start(port)
+        for port in self.ports:
+            self.await_ready(port)
         for c in self.clients:
             c.start()
+        if self.strangers:
+            self.mix_in_strangers()
+        else:
+            self.kill_at_random()
+        self.over.set()
+        for c in self.clients + self.honest:
+            c.join(PATIENCE_S + 10)
+            if c.is_alive():
+                raise Failed("a client does not come back")
+            if c.trouble:
+                self.wrong.append(str(c.trouble) if isinstance(c.trouble, Failed) else repr(c.trouble))
+        self.repeats = sum(c.repeats for c in self.clients)
+
+    def await_ready(self, port):
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            if (answer := connection(self.url(port)).ask("GET", "/api/ready")) and answer[0] == 200:
+                return
+            time.sleep(0.05)
+        raise Failed("weftd does not become ready")
+
+    def mix_in_strangers(self):
+        for h in self.honest:
+            h.start()
+        time.sleep(self.seconds / 3)
+        strange_from = time.monotonic()
+        for s in self.strangers:
+            s.start()
+        time.sleep(self.seconds * 2 / 3)
+        took = [t for h in self.honest for t in h.took]
+        quiet, strange = p99([t for at, t in took if at < strange_from]), p99([t for at, t in took if at >= strange_from])
+        self.say(f"{len(took)} honest sagas; 99 of 100 took {quiet * 1000:.1f} ms at most, among strangers {strange * 1000:.1f} ms; these sent "
+                 f"{dict(sum((s.sent for s in self.strangers), collections.Counter()))}")
+        peaks = [int(next(line for line in open(f"/proc/{w.pid}/status") if line.startswith("VmHWM")).split()[1]) // 1024 for w in self.weftds.values()]
+        self.say(f"memory at most: {peaks} MiB")
+        if strange > 3 * quiet:
+            self.wrong.append("honest clients wait for more than three times as long among strangers")
+        if max(peaks) > 200:
+            self.wrong.append("weftd took more than 200 MiB")
+        if any(w.poll() is not None for w in self.weftds.values()):
+            self.wrong.append(f"weftd ended by itself: {[w.returncode for w in self.weftds.values()]}")
+        if "taken for dead" in (log := (self.home / "weftd.log").read_text()) or "no heartbeat" in log:
+            self.wrong.append("an engine was taken for dead")
+
+    def kill_at_random(self):
         until = time.monotonic() + self.seconds
         while time.monotonic() < until:
             lives = self.random.uniform(0.3, 2) if self.random.random() < 0.8 else self.random.uniform(0, 0.3)  # some while they start
@@ -291,14 +423,6 @@ class chaos:
             self.weftds[port].wait(10)
             self.kills += 1
             self.start(port)
-        self.over.set()
-        for c in self.clients:
-            c.join(PATIENCE_S + 10)
-            if c.is_alive():
-                raise Failed("a client does not come back")
-            self.repeats = sum(c.repeats for c in self.clients)
-            if c.trouble:
-                self.wrong.append(str(c.trouble) if isinstance(c.trouble, Failed) else repr(c.trouble))
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -336,7 +460,7 @@ class chaos:
 
     def audit(self):
         plans = {p.gid: p for c in self.clients for p in c.plans}
-        rows = {row["gid"]: row for row in self.rows()}
+        rows = {row["gid"]: row for row in self.rows() if not row["gid"].startswith("honest-")}
         with contextlib.closing(sqlite3.connect(self.home / "bank.db")) as db:
             accounts = db.execute("SELECT id, balance, held FROM account").fetchall()
             ledger = db.execute("SELECT gid, branch_id, op, account, balance, held FROM ledger").fetchall()
@@ -369,7 +493,7 @@ class chaos:
         standing = collections.Counter((plans[gid].kind, row["status"]) for gid, row in rows.items() if gid in plans)
         self.say(f"{len(plans)} sent, {sum(p.accepted for p in plans.values())} accepted: " + ", ".join(f"{n} {kind} {status}" for (kind, status), n in sorted(standing.items()))
                  + f"; {len(ledger)} effects")
-        if sum(n for (_, status), n in standing.items() if status == "succeed") < 20 or not self.kills:
+        if sum(n for (_, status), n in standing.items() if status == "succeed") < 20 or not (self.kills or self.strangers):
             wrong.append("too little happened for this to show anything")
 
     def stop(self):
@@ -425,13 +549,14 @@ def main():
     parser.add_argument("--clients", type=int, default=24)
     parser.add_argument("--rate", type=float, default=300, help="transactions a second, of all clients")
     parser.add_argument("--weftds", type=int, default=1, help="so many of them, on one store")
+    parser.add_argument("--strangers", action="store_true")
     parser.add_argument("--expect-violation", choices=["barrier", "lost"], default=None)
     arguments = parser.parse_args()
     if arguments.expect_violation == "lost" and arguments.store != "sqlite":
         parser.error("--expect-violation lost: there must be a file to take it from")
     if arguments.seed is None:
         arguments.seed = random.randrange(1 << 32)
-    more = f" --expect-violation {arguments.expect_violation}" if arguments.expect_violation else ""
+    more = (" --strangers" if arguments.strangers else "") + (f" --expect-violation {arguments.expect_violation}" if arguments.expect_violation else "")
     print(f"chaos: again with: {sys.argv[0]} {arguments.weftd} {arguments.store} --seconds {arguments.seconds:g} --clients {arguments.clients} "
           f"--rate {arguments.rate:g} --weftds {arguments.weftds} --seed {arguments.seed}{more}", flush=True)
     sys.exit(chaos(arguments).run())
