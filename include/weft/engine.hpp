@@ -104,7 +104,8 @@ struct engine_options
     retry_policy              retry;                      ///< unless the branch's `named` says otherwise
 
     /// For rolling deployments: how long a transaction whose journal does not fit the body here, or whose input or results this body cannot
-    /// read, is left to engines of the code that it fits, before it is due again. 0: it pauses.
+    /// read, is left to engines of the code that it fits, before it is due again. 0: it pauses. Up to twice as long this engine takes up nothing
+    /// of that workflow, so that others come first.
     std::chrono::milliseconds leave_misfits{0};
 
     // How much at once
