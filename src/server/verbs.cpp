@@ -82,10 +82,19 @@ asio::awaitable<void> verbs::abort(transaction_request r)
 // One of an engine that works on this store, too: that one rolls it back.
 asio::awaitable<void> verbs::cancel_workflow(std::string gid)
 {
+    auto row = co_await manager_.query(gid);
+    if (!row)
+        throw misuse(misuse::code::unknown_gid, "no transaction with gid: " + gid + " found", gid);
+    if (row->trans_type != "workflow")
+        throw misuse(misuse::code::wrong_status, "it is of type '" + row->trans_type + "', cannot abort", gid);
+    if (row->workflow.empty())
+        throw misuse(misuse::code::wrong_status, "a workflow that runs elsewhere is cancelled there", gid);
     auto const answer = co_await manager_.engine().cancel(gid);
     if (answer == cancel_answer::accepted)
         co_return;
-    auto const row = co_await manager_.query(gid);
+    row = co_await manager_.query(gid);
+    if (row && row->status == status::aborting)
+        co_return;  // it was asked for before
     throw misuse(misuse::code::wrong_status, "current status '" + std::string(row ? to_string(row->status) : "") + "', cannot abort", gid);
 }
 

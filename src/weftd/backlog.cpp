@@ -5,6 +5,8 @@
 
 #include <boost/asio/redirect_error.hpp>
 
+#include <utility>
+
 namespace weftd {
 
 namespace asio = boost::asio;
@@ -28,16 +30,19 @@ backlog_watch::backlog_watch(asio::any_io_executor executor, asio::thread_pool& 
 asio::awaitable<void> backlog_watch::run()
 {
     std::function<backlog()> look = [url = store_url_] { return weft::sql_store::look_at_backlog(url); };
+    bool                     said = false;
     while (!stopping_ && store_url_ != "memory://")
     {
         try
         {
             auto const found = co_await offload<backlog>(blocking_, look);
             metrics_->counted(found.unfinished, found.paused, found.oldest);
+            said = false;
         }
         catch (std::exception const& e)
         {
-            logger_->debug("what has not ended could not be counted: {}", e.what());
+            logger_->log(std::exchange(said, true) ? spdlog::level::debug : spdlog::level::warn,
+                         "what has not ended could not be counted: {}", e.what());
         }
         if (stopping_)
             break;

@@ -62,6 +62,16 @@ daemon::daemon(loaded_configuration const& all, std::shared_ptr<spdlog::logger> 
 
 void daemon::run()
 {
+    // However this ends: nobody is served by what goes.
+    struct until_the_end
+    {
+        asio::thread_pool& threads;
+        ~until_the_end()
+        {
+            threads.stop();
+            threads.join();
+        }
+    } const serving{serving_};
     await_signal();
     asio::co_spawn(io_, serve(), [this](std::exception_ptr e) {
         if (e)
@@ -74,8 +84,6 @@ void daemon::run()
             backlog_->stop();
     });
     io_.run();
-    serving_.stop();
-    serving_.join();
     if (trouble_)
         std::rethrow_exception(trouble_);
 }
@@ -109,6 +117,13 @@ void daemon::reload()
     {
         reopen(*logger_);
         logger_->info("SIGHUP: the log is opened anew, tokens and certificates are read again");
+    }
+    catch (std::exception const& e)
+    {
+        logger_->error("SIGHUP: {}", e.what());
+    }
+    try
+    {
         auto const fresh = load_again_();
         if (server_)
             server_->renew(with_trust_of(fresh, weft::server_options()));

@@ -45,13 +45,14 @@ private:
     weft::manager_options                                manager_options();
     weft::server_options                                 server_options() const;
 
-    configuration                            values_;
-    std::shared_ptr<spdlog::logger>          logger_;
-    std::function<configuration()>           load_again_;
-    std::shared_ptr<weft::clock>             clock_ = weft::system_clock();
+    configuration                   values_;
+    std::shared_ptr<spdlog::logger> logger_;
+    std::function<configuration()>  load_again_;
+    std::shared_ptr<weft::clock>    clock_ = weft::system_clock();
+    // Of clients: TLS and JSON, whatever they send; the engine's heart beats on `io_`. It outlives that: answers that are left there are for it.
+    boost::asio::thread_pool                 serving_{2};
     boost::asio::io_context                  io_{1};
     boost::asio::thread_pool                 blocking_{1};
-    boost::asio::thread_pool                 serving_{2};  // TLS and JSON of clients, whatever they send: the engine's heart beats on `io_`
     std::shared_ptr<weft::transport>         transport_;  // goes before `io_`: what is under way then posts its end there
     std::shared_ptr<weft::server_metrics>    metrics_;
     boost::asio::signal_set                  signals_{io_, SIGINT, SIGTERM, SIGHUP};

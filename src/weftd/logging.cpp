@@ -143,15 +143,20 @@ catch (spdlog::spdlog_ex const& e)
 }
 
 void reopen(spdlog::logger& log)
-try
 {
+    std::string wrong;
     for (auto const& sink : log.sinks())
-        if (auto* const file = dynamic_cast<file_sink*>(sink.get()))
-            file->reopen();
-}
-catch (spdlog::spdlog_ex const& e)
-{
-    throw std::runtime_error(std::string("the log: ") + e.what());
+        try
+        {
+            if (auto* const file = dynamic_cast<file_sink*>(sink.get()))
+                file->reopen();
+        }
+        catch (spdlog::spdlog_ex const& e)
+        {
+            wrong += (wrong.empty() ? "" : "; ") + std::string(e.what());
+        }
+    if (!wrong.empty())
+        throw std::runtime_error("the log stays where it was: " + wrong);
 }
 
 }  // namespace weftd

@@ -68,6 +68,17 @@ TEST_P(Embedded, WorkflowIsShownAndCancelled)
     EXPECT_EQ(here.given_back, 1);
 }
 
+TEST_P(Embedded, NothingElseIsCancelledAsAWorkflow)
+{
+    w.at.answers("/b", {{425}});
+    EXPECT_EQ(w.post("submit", saga(w, "s1")).status, 200u);
+    EXPECT_EQ(w.post("abort", reference("s1")).status, 409u);
+    EXPECT_EQ(w.status("s1"), "submitted");
+    EXPECT_EQ(w.post("prepare", object{{"gid", "t1"}, {"trans_type", "tcc"}}).status, 200u);
+    EXPECT_EQ(w.post("abort", reference("t1")).status, 409u);
+    EXPECT_EQ(w.status("t1"), "prepared");
+}
+
 TEST_P(Embedded, WorkflowThatHasEndedIsNotCancelled)
 {
     here.sold = true;

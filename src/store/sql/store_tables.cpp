@@ -101,7 +101,8 @@ backlog look_at_backlog(std::string const& url)
                                                 : "(CAST(strftime('%s', 'now') AS INTEGER) - min(create_time) / 1000)";
         std::int64_t seconds = 0;
         sql << std::string("SELECT count(*), count(paused_reason), COALESCE(CAST(") + age + " AS " +
-                   (kind == "mysql" ? "SIGNED" : "bigint") + "), 0) FROM " + tables.global + " WHERE " + unfinished,
+                   (kind == "mysql" ? "SIGNED" : "bigint") + "), 0) FROM " + tables.global + " WHERE " +
+                   (kind == "mysql" ? "unfinished_owner IS NOT NULL" : unfinished),  // as its index has it
             soci::into(b.unfinished), soci::into(b.paused), soci::into(seconds);
         b.oldest = std::chrono::seconds(std::max<std::int64_t>(seconds, 0));
     });
