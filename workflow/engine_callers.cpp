@@ -597,7 +597,8 @@ struct engine_core::resuming
     std::size_t        left = 0;
     std::size_t        open = 0;  // requests of this page under way
     std::size_t        resumed = 0;
-    std::exception_ptr error{};  // the first
+    bool               over = false;  // the store, or this engine, takes no more
+    std::exception_ptr error{};       // the first
     done<std::size_t>  answer;
 };
 
@@ -616,13 +617,13 @@ void engine_core::resume_all(list_filter filter, done<std::size_t> answer)
 
 void engine_core::resume_page(std::shared_ptr<resuming> r)
 {
-    constexpr std::size_t page = 256;
-    if (r->error || r->left == 0)
+    auto const page = std::clamp<std::size_t>(options_.queue_limit / 2, 1, 256);  // other callers come, too
+    if (r->over || r->left == 0)
         return r->answer->complete(r->error, std::move(r->resumed));
     r->filter.limit = std::min(r->left, page);
     auto then = [this, r](std::exception_ptr error, std::vector<transaction> rows) {
         if (error || rows.empty())
-            return r->answer->complete(error, std::move(r->resumed));
+            return r->answer->complete(r->error ? r->error : error, std::move(r->resumed));
         r->filter.before = rows.back().id;
         r->left = rows.size() < r->filter.limit ? 0 : r->left - rows.size();
         r->open = rows.size();
@@ -633,6 +634,7 @@ void engine_core::resume_page(std::shared_ptr<resuming> r)
                     return write(request_write{gid, request_write::kind::resume});
                 },
                 [this, r](std::exception_ptr failed, write_result const& w) {
+                    r->over = r->over || failed;
                     if (!failed && w.what == written::refused)
                         failed = refused_by_store(w);
                     if (!failed && w.what == written::done)

@@ -215,7 +215,8 @@ void engine_core::ended(attempt& a, ended_as how)
             if (a.left_to_others())
                 let_others_first(row.workflow);
             else
-                claim_in(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(row.due - time().now()), std::chrono::milliseconds(0)));
+                claim_in(
+                    std::max(std::chrono::duration_cast<std::chrono::milliseconds>(row.due - time().now()), std::chrono::milliseconds(0)));
         }
         else
         {

@@ -180,16 +180,17 @@ public:
     remote_caller&          remote() noexcept { return *remote_; }
     pattern_settings const& pattern_defaults() const noexcept { return pattern_defaults_; }
     void                    find(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>)> then);
-    void                    branch_error(transaction const& t, std::string const& url, std::string const& error, unsigned times);
+    void branch_error(transaction const& t, std::string const& url, std::string const& error, std::uint32_t before, std::uint32_t times);
 
     // Says it to whoever should hear: the log, the counters, the user's callback.
     void report(trouble const& t);
 
-    // Whether so many sends without an answer are reported: `trouble_after` of them, and each time that these have doubled.
-    bool is_trouble(std::uint32_t times) const noexcept
+    // Whether it is reported that so many sends had no answer, where `before` of them have been looked at: `trouble_after` of them are, and each
+    // time that these have doubled.
+    bool is_trouble(std::uint32_t before, std::uint32_t times) const noexcept
     {
-        auto const n = times / options_.trouble_after;
-        return times % options_.trouble_after == 0 && std::has_single_bit(n);
+        auto const reported = [&](std::uint32_t n) { return std::bit_width(n / options_.trouble_after); };
+        return reported(times) > reported(before);
     }
 
     // Replays from the store (engine_options::replay_always).

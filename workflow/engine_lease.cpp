@@ -261,6 +261,8 @@ void engine_core::claim()
         return;
     }
     auto names = to_claim(claim_in_doubt_);
+    for (auto const& [name, until] : others_first_)
+        claim_in(std::chrono::ceil<std::chrono::milliseconds>(until - time().since_boot()));
     if (names.empty())
         return;
     claiming_ = true;

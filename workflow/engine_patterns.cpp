@@ -87,9 +87,10 @@ void engine_core::add_manager(manager_options const& options)
     names_.emplace_back();  // they have no workflow's name
 }
 
-void engine_core::branch_error(transaction const& row, std::string const& url, std::string const& error, unsigned times)
+void engine_core::branch_error(transaction const& row, std::string const& url, std::string const& error, std::uint32_t before,
+                               std::uint32_t times)
 {
-    if (is_trouble(times))
+    if (is_trouble(before, times))
     {
         trouble t;
         t.what = trouble::kind::no_answer;
@@ -600,6 +601,7 @@ void engine_core::register_ops(std::string gid, std::string trans_type, std::vec
         for (auto const& op : ops)
         {
             o.url = op.url;
+            o.payload = op.data;
             if (!op.url.empty())
                 checked(trans_type == "xa" ? "url" : op.op, gid, [&] { remote_->check(o); });
         }

@@ -204,8 +204,8 @@ void pattern_attempt::decide(next_step& step)
 void pattern_attempt::forget_what_was_before()
 {
     failure_.clear();
-    errors_ = false;
-    unanswered_ = 0;
+    errors_ = counted_ = false;
+    unanswered_ = row_->sends = 0;
     question_.later = false;
     for (auto& s : states_)
         s.later = false;
@@ -486,7 +486,7 @@ void pattern_attempt::park(bool keep_attempts)
         if (!counted_)
             ++unanswered_;
         if (!failed_url_.empty())
-            engine_.branch_error(*row_, failed_url_, row_->last_error, unanswered_);
+            engine_.branch_error(*row_, failed_url_, row_->last_error, row_->sends, unanswered_);
     }
     auto       due = interval_;
     auto const until = [&](std::chrono::system_clock::time_point t) {
@@ -518,7 +518,7 @@ void pattern_attempt::park(bool keep_attempts)
 // runs here, so there is nothing that a person could mend before it goes on. It waits, longer each time, in case that it was the reason.
 void pattern_attempt::postpone()
 {
-    errors_ = true;
+    errors_ = counted_ = true;  // no send of it went without an answer
     row_->last_error =
         "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further: each time the process ended";
     if (auto* log = engine_.log())

@@ -21,6 +21,8 @@ constexpr std::size_t name_limit = 128;
 // So often a body is run that throws a std::logic_error.
 constexpr std::uint32_t attempts_with_a_mistake = 3;
 
+constexpr std::string_view body_threw_this = "the body threw: ";
+
 std::string file_name(char const* path)
 {
     auto const* slash = std::strrchr(path, '/');
@@ -244,7 +246,10 @@ bool workflow_attempt::replay(branch_call& call, recorded_branch const& recorded
         break;
     }
     if (!read_answer(call))
+    {
+        misfit_ = true;
         return false;
+    }
     last_at_ = recorded.at;
     return true;
 }
@@ -261,7 +266,7 @@ bool workflow_attempt::read_answer(branch_call& call)
     }
     catch (...)
     {
-        stop_body_ = unreadable_ = misfit_ = true;
+        stop_body_ = unreadable_ = true;
         pause_reason_ = "the recorded result of branch " + current_id_ + " \"" + call.name +
                         "\" no longer converts: " + outcome_of_current_exception().text;
         return false;
@@ -376,9 +381,10 @@ void workflow_attempt::body_threw(bool mistake)
     t.gid = gid_;
     t.workflow = row_->workflow;
     t.text = readable(outcome_of_current_exception().text);
-    t.times = row_->attempts + (entries_total_ > 0 ? 1 : 0);  // the last entry began the count anew, after its attempt
+    // Those attempts count that ended so. (The last entry began the count anew, after its attempt.)
+    t.times = row_->last_error.starts_with(body_threw_this) ? row_->attempts + (entries_total_ > 0 ? 1 : 0) : 1;
     engine_.report(t);
-    auto why = "the body threw: " + t.text;
+    auto why = std::string(body_threw_this) + t.text;
     if (mistake && t.times >= attempts_with_a_mistake)
         return pause(why + " (a std::logic_error, in " + std::to_string(t.times) + " attempts: more of them do not mend the code)");
     park(engine_.options().retry.interval(row_->attempts), true, std::move(why));

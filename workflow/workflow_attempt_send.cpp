@@ -323,7 +323,7 @@ void workflow_attempt::no_answer(outcome const& o, bool permanent)
     row_->last_error = why;
     if (permanent)
         return pause(std::move(why));
-    if (o.what == outcome::kind::error && engine_.is_trouble(row_->sends))
+    if (o.what == outcome::kind::error && engine_.is_trouble(row_->sends - 1, row_->sends))
     {
         trouble t;
         t.what = trouble::kind::no_answer;

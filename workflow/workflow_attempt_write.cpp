@@ -195,7 +195,8 @@ void workflow_attempt::pause(std::string reason)
         if (auto* log = engine_.log())
             log->info("gid={} left to engines of other code for {} ms: {}", gid_, leave_for.count(), reason);
         left_to_others_ = true;
-        return park(leave_for, false, readable(std::move(reason)));
+        // What ended others is counted on: a transaction that kills them would else go round among them without end.
+        return park(leave_for, row_->attempts > 1, readable(std::move(reason)));
     }
     parking_ = {};
     parking_.paused_reason = readable(std::move(reason));

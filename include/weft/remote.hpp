@@ -32,7 +32,8 @@ public:
     /// An outcome of success carries no text.
     virtual void start(remote_operation const& operation, operation_call to) = 0;
 
-    /// Asked when a transaction is submitted or a branch registered, on the same strand: what could never be performed is refused then.
+    /// Asked when a transaction is submitted or a branch registered, on the same strand: what could never be performed is refused then. Of a branch
+    /// that is registered the protocol is not known here, and empty.
     /// Errors: misuse that says what is wrong with the address, or with the payload for it.
     virtual void check(remote_operation const&) const { }
 };

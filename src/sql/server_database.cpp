@@ -1,4 +1,5 @@
 // A participant's database on a server: a few sessions, each with a thread of its own, that take what waits.
+#include "src/barrier/statements.hpp"
 #include "src/sql/backend.hpp"
 #include "src/sql/job_queue.hpp"
 #include "src/sql/session_pool.hpp"
@@ -167,6 +168,7 @@ public:
         });
         detail::check_option("database_options::connections", options.connections, 1, 1'000);
         detail::check_option("database_options::readers", options.readers, 1, 1'000);
+        detail::check_table_name(options.barrier.table);
         detail::check_url(url_, session_, detail::server_session::purpose::participant);
         name = url_.describe();
         for (std::size_t i = 0; i < options.connections + options.readers; ++i)

@@ -1,4 +1,5 @@
 // A server whose prepared transactions are branches of workflows.
+#include "src/barrier/statements.hpp"
 #include "src/sql/job_queue.hpp"
 #include "src/sql/session_pool.hpp"
 #include "src/xa/protocol.hpp"
@@ -305,6 +306,7 @@ struct xa_resource::impl
         });
         if (options.connections == 0 || options.connections > 1'000)
             throw misuse(misuse::code::wrong_call, "an xa_resource has 1 to 1000 connections");
+        detail::check_table_name(options.barrier.table);
         detail::check_url(url, session, server_session::purpose::xa);
         auto const finishing = std::max<std::size_t>(2, options.connections / 2);
         // What ends a branch comes first where the server has not enough sessions for all: it frees rows that actions wait for.

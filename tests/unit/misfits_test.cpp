@@ -126,6 +126,24 @@ TEST_F(Misfits, OfAnInputThatCannotBeReadAreLeftToTheOldCode)
     EXPECT_EQ(env.query("g1")->result, "7");
 }
 
+TEST_F(Misfits, AreLookedAtAgainByTheSameEngine)
+{
+    env.on("reserve", weft::operation::try_).throws("down").throws("down").runs();
+    env.add("ship", &ship, std::ref(code));
+    env.submit("ship", "g1");
+    env.submit("ship", "g2");
+    env.settle();
+    code.version = 2;
+    env.crash();
+    env.advance(60s);
+    EXPECT_THAT(env.query("g1")->last_error, StartsWith("replay does not match"));
+    EXPECT_THAT(env.query("g2")->last_error, StartsWith("replay does not match"));
+    code.version = 1;
+    env.advance(60s);
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+}
+
 // What stands in nobody's way: a cancelled one whose journal has nothing to undo needs no code that fits.
 TEST_F(Misfits, CanBeCancelled)
 {

@@ -206,4 +206,33 @@ TEST(TroubleOfPatterns, IsHeardOfToo)
     EXPECT_EQ(heard[0].times, 2u);
 }
 
+weft::workflow<int> throws_at_once(weft::context& wf, deployed& d)
+{
+    if (d.version == 2)
+        throw std::out_of_range("at: 7");
+    co_await wf.step("work", &nothing);
+    co_return 1;
+}
+
+// Attempts that a crash ended are none in which the body threw.
+TEST(Mistakes, CountOnlyInAttemptsInWhichTheBodyThrew)
+{
+    deployed    code;
+    environment env;
+    env.add("throws-at-once", &throws_at_once, std::ref(code));
+    env.on("work").hangs();
+    env.submit("throws-at-once", "g1");
+    for (int i = 0; i < 3; ++i)
+    {
+        env.settle();
+        env.crash();
+    }
+    code.version = 2;
+    env.settle();
+    EXPECT_THAT(env.query("g1")->last_error, HasSubstr("at: 7"));
+    EXPECT_THAT(env.query("g1")->paused_reason, IsEmpty()) << "it is the first time";
+    env.finish();
+    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("std::logic_error"));
+}
+
 }  // namespace trouble_test
