@@ -224,11 +224,13 @@ TEST(Mistakes, CountOnlyInAttemptsInWhichTheBodyThrew)
     env.submit("throws-at-once", "g1");
     for (int i = 0; i < 3; ++i)
     {
-        env.settle();
+        env.advance(10s);
         env.crash();
     }
     code.version = 2;
-    env.settle();
+    for (int i = 0; i < 100 && env.query("g1")->last_error.empty(); ++i)
+        env.advance(100ms);
+    EXPECT_GE(env.query("g1")->attempts, 3u);
     EXPECT_THAT(env.query("g1")->last_error, HasSubstr("at: 7"));
     EXPECT_THAT(env.query("g1")->paused_reason, IsEmpty()) << "it is the first time";
     env.finish();
