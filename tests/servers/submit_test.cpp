@@ -171,8 +171,9 @@ TEST_P(SubmitWithin, IsRepeatedByManyWhileTheEngineIsAtWorkOnIt)
         for (int c = 0; c < callers; ++c)
             threads.emplace_back([&] {
                 for (int k = 0; k < gids; ++k)
-                    EXPECT_NO_THROW(created += shop.run(
-                                        [&](soci::session& sql) { return host.engine().submit(sql, "ship", "g" + std::to_string(k), what); }));
+                    EXPECT_NO_THROW(created += shop.run([&](soci::session& sql) {
+                        return host.engine().submit(sql, "ship", "g" + std::to_string(k), what);
+                    }));
             });
     }
     EXPECT_EQ(created, gids);
