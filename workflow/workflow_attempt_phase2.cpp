@@ -108,9 +108,19 @@ void workflow_attempt::begin_phase2()
     in_phase2_ = true;
     phase2_next_ = 0;
     resent_ = false;
-    // The operation that was under way when the attempt before this one ended comes first: the count of sends in the row is its.
-    if (!rolling_back())
-        std::stable_partition(undoables_.begin(), undoables_.end(), [](auto const& u) { return !u.refused_before; });
+    // In the order in which it is done: what tells how it ended comes last, and of that what was asked for first.
+    auto const not_at_the_end = [](auto const& u) { return !u.call->at_the_end; };
+    if (rolling_back())
+        std::stable_partition(undoables_.rbegin(), undoables_.rend(), not_at_the_end);
+    else
+    {
+        auto const end = std::stable_partition(undoables_.begin(), undoables_.end(), not_at_the_end);
+        std::reverse(end, undoables_.end());
+        // The operation that was under way when the attempt before this one ended comes first: the count of sends in the row is its.
+        auto const not_refused = [](auto const& u) { return !u.refused_before; };
+        std::stable_partition(undoables_.begin(), end, not_refused);
+        std::stable_partition(end, undoables_.end(), not_refused);
+    }
     if (fault(planted::undo_in_order))
         std::reverse(undoables_.begin(), undoables_.end());
 }
@@ -121,9 +131,9 @@ void workflow_attempt::next_in_phase2()
     bool const backwards = rolling_back();
     for (; phase2_next_ < undoables_.size(); ++phase2_next_)
     {
-        if (refused_ && backwards)
-            break;  // an earlier branch may depend on the one that refused
         auto& u = undoables_[backwards ? undoables_.size() - 1 - phase2_next_ : phase2_next_];
+        if (refused_ && (backwards || u.call->at_the_end))
+            break;  // an earlier branch may depend on the one that refused; and it has not ended
         if (!needs_phase2(u))
             continue;
         second_ = &u;

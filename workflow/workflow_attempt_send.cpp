@@ -298,7 +298,7 @@ void workflow_attempt::record(outcome const& o)
     }
     else
     {
-        e.maybe = o.what == outcome::kind::failure && current_->has_undo() && resent_;
+        e.maybe = o.what == outcome::kind::failure && current_->has_undo() && (resent_ || current_->undo_failed);
         if (!current_intent_)
             e.call = current_.get();
         if (auto* u = undo_of_current())

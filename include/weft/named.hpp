@@ -42,16 +42,27 @@ public:
         return std::move(*this);
     }
 
+    /// A failure does not exempt this branch from undo: its compensate, cancel or rollback also runs when its own first operation said no,
+    /// whether the workflow rolls back then or the body catches the failure. For services that fail half-way. Without it, only a branch
+    /// that may have happened is undone. What counts is what was said when the failure was recorded. Of a `step`: no effect.
+    named undo_failed() &&
+    {
+        undo_failed_ = true;
+        return std::move(*this);
+    }
+
     std::string const&                       name() const& noexcept { return name_; }
     std::string&&                            name() && noexcept { return std::move(name_); }
     std::optional<std::chrono::milliseconds> timeout() const noexcept { return timeout_; }
     std::optional<retry_policy> const&       retry() const noexcept { return retry_; }
+    bool                                     undoes_failed() const noexcept { return undo_failed_; }
     std::source_location                     where() const noexcept { return where_; }
 
 private:
     std::string                              name_;
     std::optional<std::chrono::milliseconds> timeout_;
     std::optional<retry_policy>              retry_;
+    bool                                     undo_failed_ = false;
     std::source_location                     where_;
 };
 

@@ -154,6 +154,20 @@ public:
                        std::forward<Args>(args)...);
     }
 
+    /// Does `f(branch, args...)` when all else is done: after the last confirmation or, if `is_undo(branch.op)`, after the last undo. For what
+    /// tells others how it ended. Awaiting it records that it is wanted, and returns at once: asked for in the first line, it hears of every
+    /// end. Several are done in the reverse order. It is a `tcc` with nothing to try, so it may happen more than once, is retried until it
+    /// succeeds, and pauses the transaction if it says no. The final status is written after it: until then, a query says `submitted` or
+    /// `aborting`. Where a confirmation or an undo was refused, it waits until that is resumed.
+    template <class D = void, class F = typename detail::unclear<D>::type, class... Args>
+    auto on_finish(named name, F f, Args&&... args)
+    {
+        auto made =
+            call_of(detail::verb::tcc, std::move(name), std::tuple<detail::nothing_to_try, F, F>({}, f, f), std::forward<Args>(args)...);
+        made->at_the_end = true;
+        return detail::branch_awaitable<void>(core_, std::move(made));
+    }
+
     /// A header for every request of the branches that follow, those of their confirmations and undos included: tenant, trace, credentials.
     /// An earlier value of the name is replaced. Like addresses, headers are not compared on replay.
     /// Errors: none here; one that cannot be sent pauses the transaction at its first request.
@@ -182,14 +196,20 @@ private:
     template <class First, class... Ops, class... Args>
     auto make(detail::verb v, named name, std::tuple<Ops...> ops, Args&&... args)
     {
+        using result = typename detail::result_of_operation<First, std::decay_t<Args>...>::type;
+        return detail::branch_awaitable<result>(core_, call_of(v, std::move(name), std::move(ops), std::forward<Args>(args)...));
+    }
+
+    template <class... Ops, class... Args>
+    boost::intrusive_ptr<detail::branch_call> call_of(detail::verb v, named name, std::tuple<Ops...> ops, Args&&... args)
+    {
         (detail::check_operation<Ops>(), ...);
         (detail::check_argument<Args>(), ...);
-        using result = typename detail::result_of_operation<First, std::decay_t<Args>...>::type;
         (check_callable<Ops, std::decay_t<Args>...>(), ...);
         using call = detail::branch_call_of<std::tuple<std::decay_t<Args>...>, Ops...>;
         boost::intrusive_ptr<detail::branch_call> made(new call(v, std::move(name), std::move(ops), std::forward<Args>(args)...));
         made->headers = headers_;
-        return detail::branch_awaitable<result>(core_, std::move(made));
+        return made;
     }
 
     template <class Op, class... Args>

@@ -90,6 +90,19 @@ weft::workflow<std::string> locate(weft::context& wf, std::string sku)
 }
 //]
 
+//[on_finish
+void tell_customer(weft::branch const& b, order const& o)
+{
+    std::cout << o.id << (is_undo(b.op) ? " could not be delivered" : " is on its way") << '\n';
+}
+
+weft::workflow<std::int64_t> deliver(weft::context& wf, order o)
+{
+    co_await wf.on_finish("tell-customer", &tell_customer, o);  // first: it hears of every end
+    co_return co_await wf.saga("charge", &charge, &pay_back, o);
+}
+//]
+
 //[another_way
 weft::workflow<std::int64_t> pay(weft::context& wf, order o)
 {
@@ -377,6 +390,18 @@ TEST(DocumentedCoroutines, GoAnotherWayAfterAFailure)
     order const wanted{"o1", "tea", 1, 500};
     EXPECT_EQ(env.execute<std::int64_t>("order-and-pay", "g1", wanted).value(), 500);
     EXPECT_THAT(env.calls(), ElementsAre("notify/action", "charge-card/action", "charge-account/action"));
+}
+
+TEST(DocumentedCoroutines, TellTheCustomerHowItEnded)
+{
+    weft::testing::environment env;
+    env.add("deliver", &deliver);
+    order const wanted{"o1", "tea", 1, 500};
+    EXPECT_EQ(env.execute<std::int64_t>("deliver", "g1", wanted).value(), 500);
+    env.on("charge").fails("expired");
+    EXPECT_FALSE(env.execute<std::int64_t>("deliver", "g2", wanted));
+    EXPECT_THAT(env.calls(), ElementsAre("tell-customer/try", "charge/action", "tell-customer/confirm",  //
+                                         "tell-customer/try", "charge/action", "tell-customer/cancel"));
 }
 
 TEST(DocumentedCoroutines, SeeWhyTheBusinessSaidNo)

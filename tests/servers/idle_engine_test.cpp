@@ -90,20 +90,17 @@ TEST_P(IdleEngine, SaysNoMoreWithTwoThousandTransactionsThanWithOne)
     auto const one = messages_a_second();
     hold(host, all, count);
     ASSERT_EQ(here.value("SELECT count(*) FROM trans_global WHERE owner <> '' AND status = 'prepared'"), std::to_string(count));
-    auto many = messages_a_second();
-    for (int i = 0; i < 2 && many >= 1.25 * one + 5; ++i)  // the last of the beginnings may have been under way still
-        many = messages_a_second();
+    auto const many = messages_a_second();
     std::printf("%s: an idle engine sends %.1f messages a second, with 1 transaction %.1f, with %d transactions %.1f\n", GetParam().c_str(),
                 none, one, count, many);
     RecordProperty("idle", std::to_string(none));
     RecordProperty("holding_1", std::to_string(one));
     RecordProperty("holding_2000", std::to_string(many));
     EXPECT_GT(none, 0.5) << "nothing was counted";
-    // A beat or a look more or less falls into the four seconds. One statement for each transaction would be hundreds a second, even if it
-    // were sent only once in that time.
-    EXPECT_LT(many, 1.25 * one + 5);
-    // Who holds something asks four times a second whether any of it was cancelled, in one question: begin, select, commit.
-    EXPECT_LT(many, 1.25 * (none + 4 * 3) + 5);
+    // Who holds something asks four times a second whether any of it was cancelled, in one question: begin, select, commit. How many looks
+    // and beats fall into a second differs on a busy machine; one statement for each transaction would be hundreds, even if it were sent
+    // only once in that time.
+    EXPECT_LT(many, 2 * std::max(none, one) + 4 * 3);
     EXPECT_EQ(all.now, count) << "an operation was sent again meanwhile: the engine was not idle";
     host.stop(0ms);
 }

@@ -117,6 +117,37 @@ TEST_F(Failure, ThatIsAMaybeIsUndoneAlsoWhenTheWorkflowCommits)
     EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
 }
 
+weft::workflow<void> fails_half_way(weft::context& wf, bool goes_on)
+{
+    co_await wf.saga("a", &nothing, &nothing);
+    auto const b = co_await weft::as_outcome(wf.saga(weft::named("b").undo_failed(), &nothing, &nothing));
+    if (!b && !goes_on)
+        throw b.error();
+}
+
+TEST_F(Failure, OfABranchThatIsUndoneNoneTheLess)
+{
+    env.add("half-way", &fails_half_way);
+    env.on("b").fails("sold out");
+    EXPECT_EQ(env.execute("half-way", "g1", false).error().reason(), "sold out");
+    EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/action", "b/compensate", "a/compensate"));
+    env.forget_calls();
+    EXPECT_TRUE(env.execute("half-way", "g2", true).has_value());
+    EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/action", "b/compensate")) << "it is not kept";
+}
+
+TEST_F(Failure, OfABranchThatIsUndoneNoneTheLessIsRecorded)
+{
+    env.add("half-way", &fails_half_way);
+    env.on("b").fails("sold out");
+    env.on("b", weft::operation::compensate).hangs().runs();
+    env.submit("half-way", "g1", false);
+    env.settle();
+    env.crash();
+    env.finish();
+    EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/action", "b/compensate", "b/compensate", "a/compensate"));
+}
+
 TEST_F(Failure, StaysAMaybeInReplay)
 {
     env.on("b").throws("connection reset").fails("sold out");

@@ -62,7 +62,12 @@ protected:
 class branch_call : public boost::intrusive_ref_counter<branch_call>
 {
 public:
-    branch_call(verb v, named n) : what(v), timeout(n.timeout()), where(n.where()), name(std::move(n).name())
+    branch_call(verb v, named n)
+        : what(v)
+        , undo_failed(n.undoes_failed())
+        , timeout(n.timeout())
+        , where(n.where())
+        , name(std::move(n).name())
     {
         if (n.retry())
             retry = std::make_unique<retry_policy const>(*n.retry());
@@ -109,6 +114,8 @@ public:
     bool has_confirm() const noexcept { return what == verb::tcc || what == verb::xa; }
 
     verb                                     what;
+    bool                                     undo_failed = false;  ///< also if its first operation said no for certain
+    bool                                     at_the_end = false;   ///< its confirmation or undo comes after all others
     bool                                     has_arguments = false;
     std::uint64_t                            arguments = 0;       ///< their digest
     std::size_t                              arguments_size = 0;  ///< their length as JSON

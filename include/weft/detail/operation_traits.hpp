@@ -91,6 +91,14 @@ constexpr void check_operation()
     }
 }
 
+/// The first operation of a branch that has only a second one.
+struct nothing_to_try
+{
+    template <class... Args>
+    void operator()(Args const&...) const noexcept
+    { }
+};
+
 /// A plain function `F` called with `Args`.
 template <class F, class... Args>
 struct plain_operation
