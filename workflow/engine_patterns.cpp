@@ -159,6 +159,7 @@ std::optional<misuse> engine_core::refusal(global_transaction const& t) const
         row.trans_type = t.trans_type;
         row.options = t.options;
         row.custom_data = t.custom_data;
+        check_headers(t.options, t.gid);
         auto const settings = settings_of(row, pattern_defaults_);
         if (auto const k = in_a_circle(settings, t.steps.size()))
             return misuse(misuse::code::bad_value,
@@ -737,15 +738,25 @@ void transaction_manager::start_make_due(std::string gid, done<std::monostate> a
     });
 }
 
+void transaction_manager::start_make_all_due(std::chrono::milliseconds later_than, std::size_t limit, done<made_due> answer)
+{
+    on_strand_of(engine_.core_, [later_than, limit, answer = std::move(answer)](detail::engine_core& core) mutable {
+        auto const made = std::make_shared<made_due>();
+        core.on_store(
+            detail::lane::questions, [&core, later_than, limit, made] { *made = core.store_.make_due(later_than, limit); },
+            [&core, made, answer = std::move(answer)](std::exception_ptr error) mutable {
+                answer->complete(error, *made);
+                core.claim_again_soon();
+            });
+    });
+}
+
 void transaction_manager::start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer)
 {
     on_strand_of(engine_.core_, [f = std::move(f), answer = std::move(answer)](detail::engine_core& core) mutable {
         core.on_store(
             detail::lane::questions, [&core, f = std::move(f)] { f(core.store_); },
-            [&core, answer = std::move(answer)](std::exception_ptr error) mutable {
-                answer->complete(error, {});
-                core.claim_again_soon();
-            });
+            [answer = std::move(answer)](std::exception_ptr error) mutable { answer->complete(error, {}); });
     });
 }
 

@@ -194,9 +194,6 @@ void pattern_attempt::decide(next_step& step)
     record_.to = step.to;
     if (!step.reason.empty())
         row_->reason = record_.reason = short_reason(std::move(step.reason));
-    if (auto* log = engine_.log();
-        log && (*step.to == status::aborting || *step.to == status::failed) && undecided_->first != status::aborting)
-        log->info("gid={} rolls back: {}", gid_, row_->reason);
     forget_what_was_before();
 }
 
@@ -233,7 +230,12 @@ void pattern_attempt::on_written(write_result const& r, write& w)
             std::tie(row_->status, row_->reason) = std::move(*before);
     }
     else if (recorded && recorded->to)
-        undecided_.reset();
+    {
+        auto const before = std::exchange(undecided_, std::nullopt);
+        bool const rolls_back = row_->status == status::aborting || row_->status == status::failed;
+        if (auto* log = engine_.log(); log && before && before->first != status::aborting && rolls_back)
+            log->info("gid={} rolls back: {}", gid_, row_->reason);
+    }
     switch (r.what)
     {
     case written::done:

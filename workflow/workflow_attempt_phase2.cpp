@@ -55,7 +55,6 @@ void workflow_attempt::decide(extend_write::decision d, std::string text, std::s
     {
         row_->reason = std::move(text);
         row_->result = std::move(details);
-        log_rollback();
     }
     begin_phase2();
     bool const nothing_left = std::none_of(undoables_.begin(), undoables_.end(), [&](auto const& u) { return needs_phase2(u); });
@@ -108,6 +107,9 @@ void workflow_attempt::begin_phase2()
     in_phase2_ = true;
     phase2_next_ = 0;
     resent_ = false;
+    // It may have begun the other way: a decision to commit can meet a request to cancel.
+    std::sort(undoables_.begin(), undoables_.end(),
+              [](auto const& a, auto const& b) { return a.id.size() != b.id.size() ? a.id.size() < b.id.size() : a.id < b.id; });
     // In the order in which it is done: what tells how it ended comes last, and of that what was asked for first.
     auto const not_at_the_end = [](auto const& u) { return !u.call->at_the_end; };
     if (rolling_back())

@@ -143,6 +143,7 @@ bool workflow_attempt::run(record_writer& writer)
     where.op = op_;
     where.send = row_->sends + 1;
     where.sent_at = engine_.time().now();
+    where.at_the_end = current_->at_the_end;
     auto const from = engine_.time().since_boot();
     l.permanent = false;
     l.said = current_->run_local(op_, where, writer, l.permanent);
@@ -194,6 +195,7 @@ void workflow_attempt::send_now()
         auto const* u = in_phase2_ ? second_ : undo_of_current();
         where.send = current_->what == verb::xa && u ? u->send : row_->sends;
         where.sent_at = engine_.time().now();
+        where.at_the_end = current_->at_the_end;
     }
     bool const scripted = participants && participants->wants(where);
     if (!scripted)
@@ -301,6 +303,8 @@ void workflow_attempt::record(outcome const& o)
         e.maybe = o.what == outcome::kind::failure && current_->has_undo() && (resent_ || current_->undo_failed);
         if (!current_intent_)
             e.call = current_.get();
+        if (e.maybe && !undo_of_current())
+            register_undo(recorded_branch::state::failed);  // in the store's own database nothing is sent ahead
         if (auto* u = undo_of_current())
         {
             u->is = o.what == outcome::kind::success ? recorded_branch::state::succeeded : recorded_branch::state::failed;

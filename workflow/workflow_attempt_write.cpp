@@ -69,7 +69,10 @@ void workflow_attempt::extended(extend_write const& w)
     if (w.decide == extend_write::decision::commit)
         row_->status = status::submitted;
     else if (w.decide == extend_write::decision::roll_back)
+    {
         row_->status = status::aborting;
+        log_rollback();
+    }
     if (w.finish)
         row_->status = w.commits ? status::succeed : status::failed;
 }
@@ -104,7 +107,7 @@ void workflow_attempt::on_written(write_result const& r, write& w)
         cancelled_ = row_->cancel_requested = true;
         row_->result.clear();
         row_->reason = e.text = cancelled_reason;
-        log_rollback();
+        begin_phase2();
         e.commits = false;
         e.finish = std::none_of(undoables_.begin(), undoables_.end(), [&](auto const& u) { return needs_phase2(u); });
         then_ = e.finish ? after_write::finished : after_write::phase2;

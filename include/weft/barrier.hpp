@@ -210,12 +210,13 @@ private:
     [[noreturn]] void throw_row_gone() const;
     [[noreturn]] void throw_nothing_recorded() const;
 
-    std::string     gid_;
-    std::string     branch_id_;
-    operation       op_;
-    barrier_options options_;
-    unsigned        calls_ = 0;
-    std::string     barrier_id_;
+    std::string              gid_;
+    std::string              branch_id_;
+    operation                op_;
+    std::optional<operation> origin_;  // what `op_` undoes
+    barrier_options          options_;
+    unsigned                 calls_ = 0;
+    std::string              barrier_id_;
 };
 
 }  // namespace v0

@@ -47,6 +47,9 @@ struct branch
 
     /// When this was sent, by the engine's clock: in tests the virtual one. Not known where the engine is in another process.
     std::chrono::system_clock::time_point sent_at{};
+
+    /// Of `wf.on_finish`: it comes after all others, and its cancel undoes nothing, for nothing was tried.
+    bool at_the_end = false;
 };
 
 }  // namespace v0

@@ -79,6 +79,14 @@ public:
 
     weft::engine& engine() const noexcept { return engine_; }
 
+    /// Makes up to `limit` unfinished transactions due now that would be due more than `later_than` from now, and takes on what it can.
+    /// Durability: they are due when this returns. Errors: store_error.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto make_due(std::chrono::milliseconds later_than, std::size_t limit, Token&& token = {})
+    {
+        return initiate<made_due>(std::forward<Token>(token), &transaction_manager::start_make_all_due, later_than, limit);
+    }
+
     /// What the store offers, where its blocking calls run: `f(store&)`, its result, of type `R`. For queries and topics; `f` must not keep the
     /// store. Where the call is awaited, an `f` that holds values is a variable (docs/coroutines.md).
     template <class R, class F, class Token = boost::asio::use_awaitable_t<>>
@@ -112,6 +120,7 @@ private:
     void start_force_stop(std::string gid, done<transaction> answer);
     void start_finish(std::string gid, status how, std::string reason, std::string result, done<transaction> answer);
     void start_make_due(std::string gid, done<std::monostate> answer);
+    void start_make_all_due(std::chrono::milliseconds later_than, std::size_t limit, done<made_due> answer);
     void start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer);
 
     boost::asio::any_io_executor executor() const override { return engine_.outer_executor(); }

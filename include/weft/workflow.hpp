@@ -159,6 +159,8 @@ public:
     /// end. Several are done in the reverse order. It is a `tcc` with nothing to try, so it may happen more than once, is retried until it
     /// succeeds, and pauses the transaction if it says no. The final status is written after it: until then, a query says `submitted` or
     /// `aborting`. Where a confirmation or an undo was refused, it waits until that is resumed.
+    /// `weft::sql` does it once. A service that is called needs a way of its own to know a duplicate: a barrier there would take the cancel for
+    /// the undo of something that never came, and do nothing.
     template <class D = void, class F = typename detail::unclear<D>::type, class... Args>
     auto on_finish(named name, F f, Args&&... args)
     {

@@ -39,6 +39,7 @@ barrier::barrier(branch const& where, barrier_options options)
     : gid_(where.gid)
     , branch_id_(where.id)
     , op_(where.op)
+    , origin_(where.at_the_end ? std::nullopt : origin_of(where.op))
     , options_(std::move(options))
 {
     check_length("gid", gid_);
@@ -63,8 +64,7 @@ barrier_entry barrier::enter(barrier_connection& c)
     barrier_id_ = (calls_ < 10 ? "0" : "") + std::to_string(calls_);
 
     // The action's row first: if it can be inserted, the action has not been here, and from now on it never will.
-    auto const origin = origin_of(op_);
-    bool const nothing_to_undo = origin && insert(c, *origin);
+    bool const nothing_to_undo = origin_ && insert(c, *origin_);
     if (insert(c, op_))
         return {.first = !nothing_to_undo, .recorded = std::nullopt};
 

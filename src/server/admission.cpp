@@ -18,7 +18,7 @@ namespace http = boost::beast::http;
 
 namespace {
 
-constexpr std::size_t small_body = 4'096;  // of a request that needs none
+constexpr std::size_t body_of_others = 4'096;  // of a request that needs none
 
 std::string_view value_of(request_header const& header, http::field name) { return std::string_view(header[name]); }
 
@@ -143,7 +143,9 @@ std::optional<answer> refused_entry(server_options const& options, request_heade
 std::size_t body_limit_of(server_options const& options, request_header const& header)
 {
     auto const* const to = find_route(std::string_view(header.target()));
-    return to && to->is(takes_body) ? options.body_limit : std::min(options.body_limit, small_body);
+    if (to && to->is(open_to_all))
+        return 0;
+    return to && to->is(takes_body) ? options.body_limit : std::min(options.body_limit, body_of_others);
 }
 
 }  // namespace server_detail

@@ -11,6 +11,8 @@ namespace weft {
 inline namespace v0 {
 namespace server_detail {
 
+constexpr std::size_t small_body = 16u << 10;
+
 // Thread safety: any thread.
 class body_budget
 {
@@ -57,8 +59,7 @@ public:
     // So many from now on, in all. False: it holds what it held.
     bool grow_to(std::size_t bytes) noexcept
     {
-        constexpr std::size_t small = 16u << 10;
-        if (bytes > held_ && !of_->take(bytes - held_, bytes > small))
+        if (bytes > held_ && !of_->take(bytes - held_, bytes > small_body))
             return false;
         held_ = std::max(held_, bytes);
         return true;
@@ -73,6 +74,13 @@ struct held_body
 {
     std::string text;
     held_bytes  bytes;
+
+    // Of an empty text that is assigned, a string keeps its memory.
+    void let_go() noexcept
+    {
+        std::string().swap(text);
+        bytes = {};
+    }
 };
 
 }  // namespace server_detail

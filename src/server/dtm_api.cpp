@@ -29,7 +29,7 @@ constexpr std::size_t page_limit = 10'000, page_bytes = 1u << 20, portion = 16;
 boost::json::object parsed(routed& r)
 {
     auto o = parse_object(r.body.text);
-    r.body = {};
+    r.body.let_go();
     return o;
 }
 
@@ -232,11 +232,10 @@ asio::awaitable<answer> all(surroundings at, routed r)
 
 asio::awaitable<answer> reset_cron_time(surroundings at, routed r)
 {
-    std::chrono::seconds const      later_than(std::min<std::int64_t>(r.number("timeout", 105, 0), 1'000'000'000));
-    auto const                      limit = static_cast<std::size_t>(r.number("limit", 100, 1));
-    std::function<made_due(store&)> make = [later_than, limit](store& s) { return s.make_due(later_than, limit); };
-    auto const                      made = co_await at.manager.with_store(std::move(make));
-    boost::json::object             o;
+    std::chrono::seconds const later_than(std::min<std::int64_t>(r.number("timeout", 105, 0), 1'000'000'000));
+    auto const                 limit = static_cast<std::size_t>(r.number("limit", 100, 1));
+    auto const                 made = co_await at.manager.make_due(later_than, limit);
+    boost::json::object        o;
     o["has_remaining"] = made.more;
     o["succeed_count"] = made.count;
     co_return well(std::move(o));

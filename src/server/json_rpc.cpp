@@ -57,7 +57,7 @@ asio::awaitable<answer> answer_json_rpc(verbs& to, held_body body)
     try
     {
         read_rpc(c, body.text);
-        body = {};
+        body.let_go();
         result = co_await perform(to, c);
     }
     catch (rpc_refusal const& r)

@@ -20,6 +20,7 @@
 #include <spdlog/logger.h>
 
 #include <array>
+#include <iterator>
 #include <optional>
 
 namespace weft {
@@ -39,7 +40,8 @@ using request_parser = http::request_parser<http::string_body>;
 using response = http::response<http::string_body>;
 
 constexpr std::chrono::seconds patience_at_the_end{5};  // with what a client still sends after it has been refused
-constexpr std::size_t          room_for_pieces = 48u << 10;
+constexpr std::size_t          room_for_pieces = 48u << 10, piece_of_header = 4u << 10;
+constexpr std::ptrdiff_t       most_fields = 100;
 
 // What to say to a request that cannot be read; nothing if there is nobody to say it to.
 std::optional<answer> answer_to_error(boost::system::error_code failed, bool too_slow, std::size_t body_limit)
@@ -52,7 +54,7 @@ std::optional<answer> answer_to_error(boost::system::error_code failed, bool too
     if (failed == e::body_limit)
         return message(413, "the body is longer than " + std::to_string(body_limit) + " bytes");
     if (failed == e::header_limit || failed == e::buffer_overflow)
-        return message(431, "the header is too long");
+        return message(431, "the header is too long, or has too many fields");
     if (failed == e::end_of_stream || failed.category() != http::make_error_code(e::end_of_stream).category())
         return std::nullopt;
     return message(400, "no HTTP request: " + failed.message());
@@ -195,6 +197,26 @@ private:
         co_return (!failed && !draining_) || (draining_ && (buffer_.size() > 0 || socket().available(gone) > 0));
     }
 
+    // A field takes far more memory than its bytes: there may be so many.
+    asio::awaitable<boost::system::error_code> more_of_header(request_parser& parser)
+    {
+        boost::system::error_code failed;
+        if (buffer_.size() > 0)
+        {
+            auto const used = parser.put(buffer_.data(), failed);
+            buffer_.consume(used);
+            auto const& fields = parser.get();
+            if ((!failed || failed == http::error::need_more) && std::distance(fields.begin(), fields.end()) > most_fields)
+                co_return http::error::header_limit;
+            if (failed != http::error::need_more)
+                co_return failed;
+            failed = {};
+        }
+        auto const n = co_await stream_.async_read_some(buffer_.prepare(piece_of_header), asio::redirect_error(use_awaitable, failed));
+        buffer_.commit(n);
+        co_return failed;
+    }
+
     // False: it was the last one.
     asio::awaitable<bool> one_request()
     {
@@ -212,7 +234,8 @@ private:
         parser.header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(options.header_limit, UINT32_MAX)));
         parser.body_limit(options.body_limit);
         watch(options.request_timeout);
-        co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(use_awaitable, failed));
+        while (!failed && !parser.is_header_done())
+            failed = co_await more_of_header(parser);
         auto const began = host_->time->since_boot();
         if (!failed)
             if (auto refusal = ambiguous(parser.get()))
@@ -301,7 +324,7 @@ private:
         surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
         answer             a = co_await answer_to(at, std::move(r));
         held_bytes         held_by_answer(host_->bodies);
-        if (!held_by_answer.grow_to(a.body.size()))
+        if (a.body.size() > small_body && !held_by_answer.grow_to(a.body.size()))  // what was done is said whatever else is held
             a = message(503, "there are too many long answers at the moment");
         tell(method, target, a.status, began);
         bool const keep = from.keep_alive() && !draining_;

@@ -35,7 +35,10 @@ std::string loosely_read(std::string path)
         if (failed != std::errc() || end != path.data() + at + 3)
             ++at;
         else
-            path.replace(at, 3, 1, static_cast<char>(byte));  // and again from here: it may be a %
+        {
+            path.replace(at, 3, 1, static_cast<char>(byte));
+            at -= std::min<std::size_t>(at, 2);  // and again: with what stands before it, it may be another one
+        }
     }
     std::vector<std::string> segments;
     bool                     below = false;  // the last one ends with a slash

@@ -136,7 +136,7 @@ TEST_F(HttpCaller, AsksAgainAfterAnErrorAndSaysWhatItWaitsFor)
     EXPECT_EQ(now.status, status::submitted);
     EXPECT_THAT(now.last_error, HasSubstr("answered 503"));
     EXPECT_EQ(now.interval, 20s);
-    EXPECT_EQ(manager->with_store<std::size_t>([](weft::store& s) { return s.make_due(0s, 10).count; }, weft::blocking), 1u);
+    EXPECT_EQ(manager->make_due(0s, 10, weft::blocking).count, 1u);
     EXPECT_EQ(status_at_last("g1"), status::succeed);
 }
 

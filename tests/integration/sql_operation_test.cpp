@@ -217,6 +217,15 @@ TEST_F(SqlOperation, IsUndoneOnlyIfItHappened)
     EXPECT_EQ(count("refund%"), "1");
 }
 
+TEST_F(SqlOperation, IsDoneAtTheEndWhicheverWayItWent)
+{
+    auto cancel = branch_of("g1", operation::cancel);
+    cancel.at_the_end = true;
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(done(&refund, cancel).outcome, outcome::success());
+    EXPECT_EQ(count("refund%"), "1");
+}
+
 TEST_F(SqlOperation, FailsIfItComesAfterItsUndo)
 {
     done(&refund, branch_of("g1", operation::compensate));

@@ -110,6 +110,13 @@ def open_routes(weftd):
         return s.peak(), honest(s)
 
 
+def fields(weftd):
+    with server(weftd, f"Weft: {{BearerTokens: [{TOKEN}]}}\n") as s:
+        held = s.hold(b"POST /api/ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n" + b"a:\r\n" * 3_900 + b"\r\n", 500)
+        time.sleep(3)
+        return s.peak(), honest(s)
+
+
 def bodies(weftd):
     with server(weftd) as s:
         held = s.hold(post("/api/dtmsvr/submit", 4 * MIB), 150)
@@ -164,6 +171,7 @@ def idle_for_good(weftd):
 
 
 ATTACKS = {
+    "500 headers of 3,900 empty fields, before a body that does not come": fields,
     "150 bodies of 4 MiB for `/api/ping`, without a token": open_routes,
     "150 bodies of 4 MiB for `submit`": bodies,
     "4 chunks with extensions of 100 MiB": extensions,

@@ -16,6 +16,7 @@
 // expect: after name and gid come at most one input
 // expect: after name and gid come at most one input
 // expect: after name and gid come at most one input
+// expect: of which each attempt would make a temporary one
 #include <weft/sql.hpp>
 #include <weft/weft.hpp>
 
@@ -81,6 +82,10 @@ weft::workflow<int> looks_at_a_shop(weft::context& wf, shop const& our) { co_ret
 #if WRONG == 3
 weft::workflow<void> takes_an_order(weft::context& wf, order) { co_await wf.step("number", &number, 1); }
 #endif
+weft::workflow<int> takes_a_text(weft::context& wf, std::string const& url)
+{
+    co_return co_await wf.step("number", &number, static_cast<int>(url.size()));
+}
 weft::workflow<int> without_context(int n) { co_return n; }
 weft::workflow<int> context_last(shop&, weft::context& wf) { co_return co_await wf.step("number", &number, 1); }
 int                 no_coroutine(weft::context&) { return 1; }
@@ -115,7 +120,10 @@ boost::asio::awaitable<void> use(weft::engine& engine, shop& our, weft::database
     co_await engine.submit("body", "g1", 5, wanted);
 #elif WRONG == 17
     co_await engine.execute<int>("body", "g1", 5, weft::within(std::chrono::seconds(1)), boost::asio::use_awaitable, 7);
+#elif WRONG == 18
+    engine.add("takes-a-text", &takes_a_text, "http://stock");
 #endif
+    engine.add("takes-a-text", &takes_a_text, std::string("http://stock"));
     co_await engine.execute<int>("body", "g1", 5, weft::within(std::chrono::seconds(1)), boost::asio::use_awaitable);
     co_await engine.submit("body", "g1", 5, boost::asio::use_awaitable);
     static_cast<void>(wanted);

@@ -70,7 +70,10 @@ TEST_P(Absent, ParticipantsKeepNobodyFromStarting)
         std::lock_guard lock(mutex);
         return !said.empty();
     }));
-    EXPECT_THAT(said, HasSubstr(":" + std::to_string(port) + "/")) << "it names the server";
+    {
+        std::lock_guard lock(mutex);
+        EXPECT_THAT(said, HasSubstr(":" + std::to_string(port) + "/")) << "it names the server";
+    }
     EXPECT_THROW(db.connect(), std::runtime_error);
     EXPECT_THROW(bank.connect(), std::runtime_error);
     EXPECT_THROW(db.run([](soci::session&) {}), std::runtime_error);

@@ -129,6 +129,20 @@ weft::workflow<int> rolls_back(weft::context& wf, weft::database& db, std::strin
     co_return co_await wf.step("third", weft::sql(db, &refuse), std::string("third"));
 }
 
+weft::workflow<void> tells(weft::context& wf, weft::database& db, bool well)
+{
+    co_await wf.on_finish("notice", weft::sql(db, &enter), std::string("notice"));
+    co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
+    if (!well)
+        throw weft::failure("no");
+}
+
+void                 undo(std::string) { }
+weft::workflow<void> fails_half_way(weft::context& wf, weft::database& db, std::string what)
+{
+    co_await wf.saga(weft::named("half").undo_failed(), weft::sql(db, &refuse), &undo, what);
+}
+
 struct shop
 {
     std::unique_ptr<weft::database> db;
@@ -163,8 +177,15 @@ struct in_one_database
         s.open(env);
         env.add("commits", &commits, std::ref(*s.db));
         env.add("rolls-back", &rolls_back, std::ref(*s.db));
+        env.add("tells", &tells, std::ref(*s.db));
     }
-    void act(environment& env, shop&) const { env.submit(workflow, "g1", std::string("input")); }
+    void act(environment& env, shop&) const
+    {
+        if (workflow == "tells")
+            env.submit(workflow, "g1", false);
+        else
+            env.submit(workflow, "g1", std::string("input"));
+    }
 };
 
 weft::testing::crash_report sweep(std::string workflow, std::function<void(shop&)> check)
@@ -191,6 +212,37 @@ TEST(SameDatabase, NeedsOneWriteForAStep)
     auto const row = env.query("g1").value();
     EXPECT_THAT(row.journal, ::testing::Not(::testing::HasSubstr("prepared")))
         << "an operation that commits with its own entry needs no intent";
+}
+
+// A barrier would take its cancel for the undo of something that never came.
+TEST(SameDatabase, TellsHowItEndedWhicheverWayItWent)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment env(options);
+    shop        s;
+    in_one_database{"tells"}.arrange(env, s);
+    EXPECT_TRUE(env.execute("tells", "g1", true).has_value());
+    EXPECT_FALSE(env.execute("tells", "g2", false).has_value());
+    EXPECT_THAT(s.ledger(), ElementsAre("first", "notice", "first", "not first", "notice"));
+}
+
+TEST(SameDatabase, TellsItOnceWhereverItCrashes)
+{
+    auto const report = sweep("tells", [](shop& s) { EXPECT_THAT(s.ledger(), ElementsAre("first", "not first", "notice")); });
+    EXPECT_GT(report.cases(), 10u);
+}
+
+TEST(SameDatabase, UndoesABranchThatFailedIfItIsToldTo)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    environment env(options);
+    shop        s;
+    s.open(env);
+    env.add("fails-half-way", &fails_half_way, std::ref(*s.db));
+    EXPECT_FALSE(env.execute("fails-half-way", "g1", std::string("what")).has_value());
+    EXPECT_EQ(env.calls().back(), "half/compensate");
 }
 
 class SameDatabaseEnded : public ::testing::TestWithParam<std::pair<char const*, wrong_operation>>

@@ -113,6 +113,28 @@ TEST_F(OnFinish, HearsOfACancellation)
     EXPECT_EQ(env.query("g1")->status, weft::status::failed);
 }
 
+// Filed just before the decision to commit, which turns into the other one.
+TEST(OnFinishLate, HearsOfACancellationThatMeetsTheDecision)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    notices     said;
+    environment env(wrapped_store::options(control));
+    env.add("order", &order, std::ref(said));
+    bool filed = false;
+    control->seen = [&](weft::write const& w) {
+        auto const* extension = std::get_if<weft::extend_write>(&w);
+        if (!extension || extension->decide != weft::extend_write::decision::commit || std::exchange(filed, true))
+            return;
+        weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
+        EXPECT_EQ(env.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
+    };
+    EXPECT_FALSE(env.execute("order", "g1", true).has_value());
+    ASSERT_TRUE(filed);
+    auto const calls = env.calls();
+    EXPECT_THAT(std::vector(calls.begin() + 6, calls.end()),
+                ElementsAre("parcel/cancel", "account/compensate", "stock/cancel", "late/cancel", "receipt/cancel", "notice/cancel"));
+}
+
 // It may be told twice, and never before the last of the others.
 struct everything
 {

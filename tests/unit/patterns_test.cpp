@@ -263,6 +263,22 @@ TEST_F(Patterns, HeadersOfAClientAreFewShortAndNoneOfTheConnections)
     EXPECT_EQ(refused(many(64, 200)), "none");
 }
 
+// Of an older server's, which let them pass: what was begun is finished, without them.
+TEST_F(Patterns, ARowWithHeadersThatMustNotBeSentIsFinishedWithoutThem)
+{
+    weft::create_write w;
+    w.gid = "g1";
+    w.trans_type = "saga";
+    w.status = status::submitted;
+    w.options = R"({"branch_headers":{"Host":"x","a":"1","b":"2\r\nc:3","content-length":"7"}})";
+    w.ops = {{.branch_id = "01", .op = "action", .url = "url:a"}};
+    std::vector<weft::write> const writes{w};
+    env.store().apply(writes, false);
+    env.run_until([&] { return row("g1").status == status::succeed; });
+    ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
+    EXPECT_THAT(at.calls[0].headers, ElementsAre(::testing::Pair("a", "1")));
+}
+
 // Of an older server's, which asked no such question: it would cost every server that claims it its time.
 TEST_F(Patterns, ARowWithTooManyHeadersWaitsForAPerson)
 {

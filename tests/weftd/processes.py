@@ -756,11 +756,50 @@ class Weftd(unittest.TestCase):
             self.stop(weftd)
 
 
-def forward(listener, host, port):
+    # What is asked of the store then is still under way when the process ends.
+    def test_ends_while_its_store_hangs(self):
+        user, password, host, port, database = self.postgres()
+        for deadline in ("0", "1"):
+            silent, heard = threading.Event(), threading.Event()
+
+            def hung(silent=silent, heard=heard):
+                if silent.is_set():
+                    heard.set()
+                return silent.is_set()
+
+            with self.subTest(deadline), socket.socket() as listener:
+                listener.bind(("127.0.0.1", 0))
+                listener.listen()
+                threading.Thread(target=forward, args=(listener, host, int(port), hung), daemon=True).start()
+                weftd = self.start(WEFT_DRAIN_DEADLINE=deadline, STORE_URL=f"postgres://{user}:{password}@127.0.0.1:{listener.getsockname()[1]}/"
+                                   f"{database}?table_prefix=weftd_{secrets.token_hex(4)}_")
+                self.submit("busy", "", wait=True)
+                silent.set()
+
+                def asks(path, body=None):
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        self.ask("POST" if body else "GET", path, body)
+
+                clients = [threading.Thread(target=asks, args=a) for a in
+                           (("/api/dtmsvr/query?gid=busy",), ("/api/dtmsvr/all",), ("/api/metrics",),
+                            ("/api/dtmsvr/submit", {"gid": "late", "trans_type": "saga", "steps": [{"action": ""}], "payloads": ["{}"]}))]
+                for c in clients:
+                    c.start()
+                self.assertTrue(heard.wait(LONGEST_S))
+                time.sleep(0.5)  # until each of them waits for the store
+                began = time.monotonic()
+                self.stop(weftd)
+                self.assertLess(time.monotonic() - began, 20)
+                for c in clients:
+                    c.join(LONGEST_S)
+
+
+def forward(listener, host, port, hung=lambda: False):
     def pump(source, sink):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                sink.sendall(data)
+                if not hung():
+                    sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
     with contextlib.suppress(OSError):

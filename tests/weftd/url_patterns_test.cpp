@@ -41,11 +41,14 @@ TEST(UrlPatterns, RefuseEverythingElse)
                             "http://10.0.0.5:8080/api/..;a=b/admin",      //
                             "http://10.0.0.5:8080/api/%2e%2e;/admin",     //
                             "http://10.0.0.5:8080/api/%252e%252e/admin",  //
-                            "http://10.0.0.5:8080/api//../admin",         //
-                            "http://10.0.0.5:8080/api/a//../../admin",    //
-                            "http://10.0.0.5:8080//api/../admin",         //
-                            "http://stock/try;a=b",                       //
-                            "http://10.0.0.5/api/x",                      //
+                            "http://10.0.0.5:8080/api/%25%32%65%25%32%65/admin",
+                            "http://10.0.0.5:8080/api/%%32%65%2e/admin",
+                            "http://10.0.0.5:8080/api/..%25%32%66admin",
+                            "http://10.0.0.5:8080/api//../admin",       //
+                            "http://10.0.0.5:8080/api/a//../../admin",  //
+                            "http://10.0.0.5:8080//api/../admin",       //
+                            "http://stock/try;a=b",                     //
+                            "http://10.0.0.5/api/x",                    //
                             "http://stock/try/more",
                             "http://stock/tr",
                             "ftp://stock/try",

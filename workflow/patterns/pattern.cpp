@@ -70,7 +70,8 @@ bool flag(boost::json::object const& o, std::string_view name, std::string const
     return v && v->as_bool();
 }
 
-constexpr std::size_t header_count_limit = 64, header_bytes_limit = 16u << 10;
+// Of a transaction that is submitted; and of one that was taken when nothing was asked.
+constexpr std::size_t header_count_limit = 64, header_bytes_limit = 16u << 10, stored_count_limit = 1'000;
 
 // What decides where a request goes, where it ends and what becomes of its connection.
 bool is_of_the_connection(std::string_view name)
@@ -82,43 +83,46 @@ bool is_of_the_connection(std::string_view name)
            same_whatever_case(name.substr(0, proxy.size()), proxy);
 }
 
-void check_header(std::string_view of, std::string_view name, std::string_view value, std::string const& gid)
+// Why a header is not sent; empty: it is.
+std::string_view unfit(std::string_view name, std::string_view value)
 {
     constexpr std::string_view more = "!#$%&'*+-.^_`|~";  // RFC 9110, 5.6.2
     auto const                 is_letter = [&](char c) {
         return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || more.find(c) != more.npos;
     };
-    auto const which = std::string(of) + '.' + std::string(name);
     if (name.empty() || !std::all_of(name.begin(), name.end(), is_letter))
-        wrong(which + " is no header's name: that is of letters, digits and hyphens", gid);
+        return "is no header's name: that is of letters, digits and hyphens";
     if (is_of_the_connection(name))
-        wrong(which + " is not for clients to set", gid);
+        return "is not for clients to set";
     if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 ? c != '\t' : c == 0x7f; }))
-        wrong(which + " has a line break or another control character", gid);
+        return "has a line break or another control character";
+    return {};
 }
 
-// A later one takes the place of an earlier one of the same name.
-void add_headers(http_headers& all, boost::json::object const& o, std::string_view name, std::string const& gid)
+boost::json::object const* headers_of(boost::json::object const& o, std::string_view name, std::size_t limit, std::string const& gid)
 {
     auto const* const headers = member(o, name);
     if (!headers)
+        return nullptr;
+    auto const is_text = [](auto const& h) { return h.value().is_string(); };
+    if (!headers->is_object() || !std::all_of(headers->as_object().begin(), headers->as_object().end(), is_text))
+        wrong(std::string(name) + " is no object of texts", gid);
+    if (auto const count = headers->as_object().size(); count > limit)
+        wrong(std::string(name) + " has " + std::to_string(count) + " headers: there may be " + std::to_string(limit), gid);
+    return &headers->as_object();
+}
+
+// A later one takes the place of an earlier one of the same name. One that must not be sent is left out: the row may be older than that rule,
+// and what was begun has to be finished.
+void add_headers(http_headers& all, boost::json::object const& o, std::string_view name, std::string const& gid)
+{
+    auto const* const headers = headers_of(o, name, stored_count_limit, gid);
+    if (!headers)
         return;
-    auto const refuse = [&] { wrong(std::string(name) + " is no object of texts", gid); };
-    if (!headers->is_object())
-        refuse();
-    if (headers->as_object().size() > header_count_limit)
-        wrong(std::string(name) + " has " + std::to_string(headers->as_object().size()) + " headers: there may be " +
-                  std::to_string(header_count_limit),
-              gid);
-    std::size_t bytes = 0;
-    for (auto const& h : headers->as_object())
+    for (auto const& h : *headers)
     {
-        if (!h.value().is_string())
-            refuse();
-        bytes += h.key().size() + h.value().as_string().size();
-        if (bytes > header_bytes_limit)
-            wrong(std::string(name) + " is longer than " + std::to_string(header_bytes_limit) + " bytes in all", gid);
-        check_header(name, std::string_view(h.key()), std::string_view(h.value().as_string()), gid);
+        if (!unfit(h.key(), h.value().as_string()).empty())
+            continue;
         std::erase_if(all, [&](auto const& there) { return same_whatever_case(there.first, std::string_view(h.key())); });
         all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
     }
@@ -170,6 +174,25 @@ pattern pattern_of(std::string const& trans_type) noexcept
 }
 
 bool may_fail(transaction const& t, branch_op const& op) noexcept { return t.trans_type == "saga" && op.op == "action"; }
+
+void check_headers(std::string const& all_options, std::string const& gid)
+{
+    constexpr std::string_view name = "branch_headers";
+    auto const                 options = object_of(all_options, "options", gid);
+    auto const* const          headers = headers_of(options, name, header_count_limit, gid);
+    if (!headers)
+        return;
+    std::size_t bytes = 0;
+    for (auto const& h : *headers)
+    {
+        auto const& value = h.value().as_string();
+        bytes += h.key().size() + value.size();
+        if (auto const why = unfit(h.key(), value); !why.empty())
+            wrong(std::string(name) + '.' + std::string(h.key()) + ' ' + std::string(why), gid);
+    }
+    if (bytes > header_bytes_limit)
+        wrong(std::string(name) + " is longer than " + std::to_string(header_bytes_limit) + " bytes in all", gid);
+}
 
 pattern_settings settings_of(transaction const& t, pattern_settings const& defaults)
 {

@@ -42,7 +42,11 @@ struct pattern_settings
 };
 
 // Of this transaction: `defaults`, and what stands in its options and custom_data. Throws misuse naming what is wrong with them.
+// Headers that must not be sent are left out: a row may have been written when nobody asked for that.
 pattern_settings settings_of(transaction const& t, pattern_settings const& defaults);
+
+// Of a transaction that is submitted. Throws misuse naming the header that must not be sent, or the limit.
+void check_headers(std::string const& options, std::string const& gid);
 
 struct next_step
 {

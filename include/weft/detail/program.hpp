@@ -85,6 +85,12 @@ S const& kept_service(S const& s) noexcept
     return s;
 }
 
+/// Whether a parameter can be a reference to what is kept, and need not be one to something made of it, which would be gone when the body goes on.
+template <class Param, class Kept>
+inline constexpr bool binds_to = true;
+template <class P, class K>
+inline constexpr bool binds_to<P&, K&> = !std::is_convertible_v<K&, P&> || std::is_convertible_v<K*, P*>;
+
 /// A body that takes the context, `Services` and then `Input` (or nothing, `Input` = void).
 template <class T, class Params, class... Services>
 class program_of;
@@ -107,8 +113,8 @@ public:
         using given = std::tuple<Services...>;
         struct
         {
-            bool kept, all;
-        } fit{true, true};
+            bool kept, all, bound;
+        } fit{true, true, true};
         if constexpr (as_many)
         {
             // A copy that is to be changed.
@@ -118,6 +124,9 @@ public:
             fit.all = (std::is_convertible_v<decltype(detail::kept_service(std::declval<std::tuple_element_t<I, given> const&>())),
                                              std::tuple_element_t<I, params>> &&
                        ...);
+            fit.bound = (binds_to<std::tuple_element_t<I, params>,
+                                  decltype(detail::kept_service(std::declval<std::tuple_element_t<I, given> const&>()))> &&
+                         ...);
         }
         return fit;
     }
@@ -129,6 +138,9 @@ public:
     static_assert(services_fit.kept,
                   "weft: this body takes a service by reference, and add was given the service itself, which it would copy: give it "
                   "std::ref(service)");
+    static_assert(services_fit.bound,
+                  "weft: this body takes a service by reference, and add was given something else, of which each attempt would make a "
+                  "temporary one: give it std::ref(service), or a value of the parameter's type");
     static_assert(services_fit.all || !services_fit.kept,
                   "weft: a body takes the services in the order in which add is given them, and one of them is of another type");
     static_assert(input_fits, "weft: a body takes its input by value: it must live in the coroutine's frame");
