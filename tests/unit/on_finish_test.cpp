@@ -1,5 +1,6 @@
 // What tells others how a workflow ended: after everything else, whichever way it went.
 #include "tests/unit/workshop.hpp"
+#include "tests/unit/wrapped_store.hpp"
 
 #include <weft/testing/crash_everywhere.hpp>
 

@@ -271,7 +271,7 @@ TEST_F(Patterns, ARowWithHeadersThatMustNotBeSentIsFinishedWithoutThem)
     w.trans_type = "saga";
     w.status = status::submitted;
     w.options = R"({"branch_headers":{"Host":"x","a":"1","b":"2\r\nc:3","content-length":"7"}})";
-    w.ops = {{.branch_id = "01", .op = "action", .url = "url:a"}};
+    w.ops = {{.branch_id = "01", .op = "compensate", .url = "a"}, {.branch_id = "01", .op = "action", .url = "a"}};
     std::vector<weft::write> const writes{w};
     env.store().apply(writes, false);
     env.run_until([&] { return row("g1").status == status::succeed; });
