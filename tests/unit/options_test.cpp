@@ -166,7 +166,7 @@ TEST(ForEver, IsHowLongARetryMayBeAway)
     env.add("works", &works);
     env.on("work").throws("down");
     env.submit("works", "g1");
-    env.advance(24h);
+    env.advance(1h);
     EXPECT_EQ(calls_of(env, "work").size(), 1u);
     EXPECT_GT(env.query("g1")->due, env.clock().now() + 24h * 365 * 50);
 }
