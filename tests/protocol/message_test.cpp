@@ -74,6 +74,7 @@ TEST_P(Senders, P14_SendWhatTheirLocalTransactionCommits)
 
 TEST_P(Senders, P14_SendNothingIfItSaysNo)
 {
+    m.timeout_to_fail(60s);  // nobody asks meanwhile, however busy the machine is
     EXPECT_THROW(do_and_submit(&refuse), weft::failure);
     EXPECT_EQ(w.status("g1"), "failed");
     EXPECT_EQ(count(), 0);
