@@ -18,8 +18,6 @@ namespace http = boost::beast::http;
 
 namespace {
 
-constexpr std::size_t body_of_others = 4'096;  // of a request that needs none
-
 std::string_view value_of(request_header const& header, http::field name) { return std::string_view(header[name]); }
 
 // As far as it matters here: characters that may stand in a name, an address or a port (RFC 3986).
@@ -143,8 +141,6 @@ std::optional<answer> refused_entry(server_options const& options, request_heade
 std::size_t body_limit_of(server_options const& options, request_header const& header)
 {
     auto const* const to = find_route(std::string_view(header.target()));
-    if (to && to->is(open_to_all))
-        return 0;
     return to && to->is(takes_body) ? options.body_limit : std::min(options.body_limit, body_of_others);
 }
 

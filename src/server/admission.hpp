@@ -23,6 +23,8 @@ std::optional<answer> ambiguous(request_header const& header);
 // for any page that it shows: so what a page of somebody else's may have sent is refused.
 std::optional<answer> refused_entry(server_options const& options, request_header const& header);
 
+constexpr std::size_t body_of_others = 4'096;  // of a request that needs none
+
 // Of a request that may enter: bytes of its body.
 std::size_t body_limit_of(server_options const& options, request_header const& header);
 

@@ -269,8 +269,8 @@ private:
         while (!failed && !parser.is_done())
         {
             co_await http::async_read_some(stream_, buffer_, parser, asio::redirect_error(use_awaitable, failed));
-            // What has arrived counts, not what is announced.
-            if (!failed && !held.grow_to(parser.get().body().size()))
+            // What has arrived counts, not what is announced. The few bytes that every route takes leave the room to those that need it.
+            if (!failed && body_limit > body_of_others && !held.grow_to(parser.get().body().size()))
                 failed = boost::system::errc::make_error_code(boost::system::errc::not_enough_memory);
         }
         bool const too_slow = !in_time();

@@ -1,4 +1,4 @@
-# Run by ctest (see CMakeLists.txt): SOURCE, BUILT, PLANTED_FAULTS (whether it has them), WORK, GENERATOR, COMPILER, LAUNCHER
+# Run by ctest (see CMakeLists.txt): SOURCE, BUILT, PLANTED_FAULTS (whether it has them), WORK, GENERATOR, COMPILER, PYTHON, LAUNCHER
 # (ccache, or empty).
 cmake_minimum_required(VERSION 3.25)
 
@@ -12,7 +12,7 @@ function(run what)
 endfunction()
 
 set(common -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} -D CMAKE_BUILD_TYPE=Debug
-    "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0")
+    "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror" "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g0")
 
 # Installed in one place and moved to another: nothing may remember where it was built or installed.
 file(REMOVE_RECURSE ${WORK}/first-prefix ${WORK}/prefix ${WORK}/consumer)
@@ -58,10 +58,10 @@ foreach(example stock shop)
         -D CMAKE_PREFIX_PATH=${WORK}/prefix)
     run("build the example ${example}" ${CMAKE_COMMAND} --build ${WORK}/${example}/build --parallel 1)
 endforeach()
-foreach(script run saga)
-    run("run the example shop: ${script}" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib SHOP_PROGRAMS=${WORK}/shop/build
-        SHOP_WEFTD=${WORK}/prefix/bin/weftd ${WORK}/shop/${script})
-endforeach()
+run("test the example stock" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib ${PYTHON} ${WORK}/stock/tests/program_test.py
+    ${WORK}/stock/build/stock_service ${WORK}/stock/build/buy)
+run("test the example shop" ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${WORK}/prefix/lib ${PYTHON} ${WORK}/shop/tests/scripts_test.py
+    ${WORK}/shop/build ${WORK}/prefix/bin/weftd)
 
 # What is released has its debug information beside it, and only if it is asked for.
 if(OBJDUMP)
