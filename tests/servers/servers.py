@@ -50,10 +50,15 @@ def own(directory, name):
         os.chown(directory, user.pw_uid, user.pw_gid)
 
 
+def end_of(log):
+    """What it said last: its file goes with the servers."""
+    return f"{log.name}:\n{pathlib.Path(log.name).read_text(errors='replace')[-3000:]}"
+
+
 def run(command, log, **more):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=START_S, **more)
     if done.returncode != 0:
-        raise SystemExit(f"servers: {command[0]} failed ({done.returncode}), see {log.name}")
+        raise SystemExit(f"servers: {command[0]} failed ({done.returncode}): {end_of(log)}")
 
 
 def await_port(port, server, log):
@@ -61,7 +66,7 @@ def await_port(port, server, log):
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         if server.poll() is not None:
-            raise SystemExit(f"servers: {server.args[0]} ended at once, see {log.name}")
+            raise SystemExit(f"servers: {server.args[0]} ended at once: {end_of(log)}")
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 return
