@@ -52,7 +52,7 @@ def own(directory, name):
 
 def end_of(log):
     """What it said last: its file goes with the servers."""
-    return f"{log.name}:\n{pathlib.Path(log.name).read_text(errors='replace')[-3000:]}"
+    return f"{log.name}:\n{pathlib.Path(log.name).read_text(errors='replace')[-6000:]}"
 
 
 def run(command, log, **more):
@@ -171,7 +171,14 @@ class Mariadb:
         own(self.directory, "mysql")
         self.log = open(self.directory.parent / "mariadb.log", "ab")
         run(["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data", "--skip-test-db", "--auth-root-authentication-method=normal"],
-            self.log, **as_user("mysql"))
+            self.log, env=self.environment(), **as_user("mysql"))
+
+    def environment(self):
+        """A directory of its own for temporary tables: a server that starts removes those of all others that share it."""
+        temporary = self.directory / "tmp"
+        temporary.mkdir(exist_ok=True)
+        own(temporary, "mysql")
+        return {**os.environ, "TMPDIR": str(temporary)}
 
     def start(self):
         first = self.directory / "first.sql"
@@ -183,7 +190,7 @@ class Mariadb:
         self.process = subprocess.Popen(
             ["mariadbd", "--no-defaults", f"--datadir={self.directory}/data", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid",
              f"--port={self.port}", f"--init-file={first}", *(tls or []), *self.settings], cwd="/",
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **as_user("mysql"))
+            env=self.environment(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, **as_user("mysql"))
         await_port(self.port, self.process, self.log)
 
 
