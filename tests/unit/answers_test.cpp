@@ -322,6 +322,45 @@ TEST_F(Caller, HasTheSamePatienceWithEveryOutage)
     EXPECT_TRUE(second.there && second.well);
 }
 
+// After an outage of which nothing is left to write: all who waited were told.
+TEST_F(Caller, HasTheSamePatienceAfterAnOutageThatOthersGaveUp)
+{
+    answer first, second;
+    control->down = true;
+    env.engine().execute<int>("works", "g1", first.slot());
+    env.advance(10s);
+    ASSERT_EQ(first.written, known::not_written);
+    control->down = false;
+    env.advance(60s);
+    control->down = true;
+    env.engine().execute<int>("works", "g2", second.slot());
+    env.advance(1s);
+    EXPECT_FALSE(second.there) << "told of trouble after a second";
+    control->down = false;
+    env.advance(10s);
+    EXPECT_TRUE(second.there && second.well);
+}
+
+// What a transaction under way has to write is nobody's to take back; callers who come behind it are told all the same.
+TEST_F(Caller, WhoComesBehindATransactionThatWaitsForTheStoreIsToldToo)
+{
+    env.submit("takes-a-while", "under way");
+    env.settle();
+    control->down = true;
+    env.advance(12s);
+    answer first, second;
+    env.engine().execute<int>("works", "g1", first.slot());
+    env.engine().execute<int>("works", "g2", second.slot());
+    env.advance(6s);
+    EXPECT_TRUE(first.there && second.there);
+    EXPECT_EQ(first.written, known::not_written);
+    EXPECT_EQ(second.written, known::not_written);
+    control->down = false;
+    env.advance(10s);
+    EXPECT_EQ(row("under way").status, weft::status::succeed);
+    EXPECT_FALSE(find("g1") || find("g2"));
+}
+
 TEST_F(Caller, OfAnEngineThatHasStoppedIsToldThatNothingWasWritten)
 {
     env.stop(1s);

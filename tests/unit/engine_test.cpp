@@ -540,10 +540,16 @@ TEST(Stop, TellsThoseWhoWaitForAStoreThatIsDown)
 // An engine that stops, and waits for one operation, gives back what it has and claims none of it again.
 TEST(Stop, TakesNothingUpAgain)
 {
-    auto const          counted = std::make_shared<tally>();
-    environment_options options;
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto const counted = std::make_shared<tally>();
+    auto       options = wrapped_store::options(control);
     options.engine.counters = counted;
     options.engine.retry = {.initial = 500ms};
+    unsigned parked = 0;
+    control->seen = [&](weft::write const& w) {
+        parked += std::holds_alternative<weft::park_write>(w);
+        control->down = parked > 1'000;  // or this test would never end
+    };
     environment env(options);
     env.add("one step", &one_step);
     env.add("simple", &simple);

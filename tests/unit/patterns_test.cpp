@@ -520,6 +520,19 @@ TEST_F(Patterns, ABranchThatRegistersFencesWhoThinksItIsComplete)
     EXPECT_THAT(refusal([&] { force_stop("g1"); }, weft::misuse::code::wrong_status), HasSubstr("failed"));
 }
 
+TEST_F(Patterns, WhoWaitsForWhatIsStoppedByForceIsToldSo)
+{
+    at.hold = true;
+    answer<weft::transaction> a;
+    manager().submit(saga("g1"), true, a.slot());
+    env.settle();
+    ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
+    force_stop("g1");
+    ASSERT_TRUE(a.there);
+    EXPECT_EQ(a.value.status, status::failed);
+    EXPECT_EQ(a.value.reason, "stopped by force");
+}
+
 // --- msg ------------------------------------------------------------------------------------------------------------------------------
 
 weft::global_transaction message(std::string gid, std::string options = {}, std::string custom_data = {})
@@ -577,6 +590,21 @@ TEST_F(Patterns, MessageThatNobodySubmitsIsAskedFor)
     EXPECT_EQ(ends.count(status::failed), 1u);
     EXPECT_EQ(at.calls[0].what, "00 msg asked");
     EXPECT_EQ(at.calls[0].operation.payload, "");
+}
+
+// It was asked before: its own request counts, and not what it says about the time before that.
+TEST_F(Patterns, WhatASenderAnswersAfterItHasSubmittedCountsNoMore)
+{
+    prepare(message("g1"));
+    at.hold = true;
+    env.advance(36s);
+    ASSERT_THAT(at.seen(), ElementsAre("00 msg asked"));
+    at.hold = false;
+    submit(message("g1"));
+    std::move(*at.calls[0].held).answer(outcome::failure("not committed yet"));
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::succeed);
+    EXPECT_THAT(at.seen(), ElementsAre("00 msg asked", "01 action a", "02 action b"));
 }
 
 // dtm takes silence for a yes. Nobody knows, so a person decides.
@@ -916,6 +944,9 @@ TEST_F(Patterns, StopLetsTheCallInFlightFinishAndBeRecorded)
     EXPECT_TRUE(stopped);
     EXPECT_THAT(at.seen(), ElementsAre("01 action a"));
     EXPECT_EQ(statuses("g1"), "prepared succeed prepared prepared");
+    std::vector<std::string> const patterns{""};
+    env.store().enlist("another", patterns);
+    EXPECT_THAT(env.store().claim("another", patterns, 10, false).rows, ::testing::SizeIs(1)) << "who comes next goes on at once";
 }
 
 TEST_F(Patterns, WhatAnotherEngineHasTakenOverIsLeftToIt)
@@ -931,6 +962,37 @@ TEST_F(Patterns, WhatAnotherEngineHasTakenOverIsLeftToIt)
     std::move(*at.calls[0].held).answer(outcome::success());
     env.settle();
     EXPECT_THAT(at.seen(), ElementsAre("01 action a")) << "whoever has lost it sends nothing more";
+}
+
+// Those who wait for the end of an attempt that ends without one.
+TEST_F(Patterns, WhoWaitsAtAnEngineThatIsTakenForDeadIsToldSo)
+{
+    at.hold = true;
+    answer<weft::transaction> a;
+    manager().submit(saga("g1"), true, a.slot());
+    env.settle();
+    ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
+    bury_all(env.store());
+    env.advance(2s);
+    ASSERT_TRUE(a.there);
+    EXPECT_TRUE(a.is<weft::unfinished>([](auto const& e) { return e.reason() == weft::unfinished::why::lease_lost; })) << a.what();
+    at.hold = false;
+    std::move(*at.calls[0].held).answer(outcome::success());
+    env.finish();
+    EXPECT_EQ(row("g1").status, status::succeed);
+}
+
+TEST_F(Patterns, WhoWaitsAtAnEngineThatStopsIsToldSo)
+{
+    at.hold = true;
+    answer<weft::transaction> a;
+    manager().submit(saga("g1"), true, a.slot());
+    env.settle();
+    ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
+    env.stop(1s);
+    ASSERT_TRUE(a.there);
+    EXPECT_TRUE(a.is<weft::unfinished>([](auto const& e) { return e.reason() == weft::unfinished::why::stopped; })) << a.what();
+    EXPECT_EQ(row("g1").status, status::submitted);
 }
 
 // The two that race for a saga: what is accepted is undone, also where everything had just succeeded and only the end was not written yet.

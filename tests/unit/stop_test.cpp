@@ -194,6 +194,22 @@ TEST(Stop, DoesNotWaitForAnOperationThatWaitsForItsOwnEngine)
     }
 }
 
+TEST(Stop, DoesNotWaitForTheNextTry)
+{
+    environment_options o;
+    o.engine.retry = {.initial = 900ms, .jitter = 0};
+    environment env(o);
+    env.add("retries", &retries);
+    env.on("try").throws("down");
+    env.submit("retries", "g1");
+    env.settle();
+    ASSERT_NE(env.query("g1")->owner, "") << "it tries again here";
+    auto const before = env.clock().since_boot();
+    env.stop(1h);
+    EXPECT_LT(env.clock().since_boot() - before, 100ms);
+    EXPECT_EQ(env.query("g1")->owner, "");
+}
+
 std::atomic<int> alive{0};
 struct counted
 {
@@ -247,6 +263,20 @@ TEST(Stop, ThatComesAgainHasTheSameAnswer)
     env.settle();
     EXPECT_EQ(answers, 4);
     EXPECT_EQ(env.query("g1")->owner, "");
+}
+
+TEST(Stop, TakesNoLongerThanWhoeverIsInAHurryAllows)
+{
+    environment env;
+    env.add("retries", &retries);
+    env.on("try").hangs();
+    env.submit("retries", "g1");
+    env.settle();
+    int answers = 0;
+    for (auto const deadline : {std::chrono::milliseconds(1h), 1'000ms})
+        env.engine().stop(deadline, [&](std::exception_ptr) { ++answers; });
+    env.advance(3s);
+    EXPECT_EQ(answers, 2);
 }
 
 // Else whoever runs the executor's context waits for it after the stop.
