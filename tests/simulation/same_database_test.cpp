@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 
 #include <future>
+#include <map>
 #include <thread>
 
 // After GoogleTest: failures are reported to it.
@@ -347,6 +348,35 @@ TEST(SameDatabase, AsksAgainAsOftenAsThePolicySays)
     env.advance(std::chrono::minutes(1));
     EXPECT_EQ(asked, 3);
     EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("sent 3 times"));
+}
+
+std::map<std::string, int> tries;
+void                       is_down_twice(soci::session& sql, std::string what)
+{
+    if (++tries[what] <= 2)
+        throw std::runtime_error("down");
+    enter(sql, what);
+}
+weft::workflow<void> asks_two(weft::context& wf, weft::database& db)
+{
+    co_await wf.step("first", weft::sql(db, &is_down_twice), std::string("first"));
+    co_await wf.step("second", weft::sql(db, &is_down_twice), std::string("second"));
+}
+
+TEST(SameDatabase, BeginsToCountAnewWithEachOperation)
+{
+    weft::testing::environment_options options;
+    options.open_store = &simulation::open_sqlite;
+    options.engine.retry = {.initial = std::chrono::milliseconds(10), .attempts = 3};
+    environment env(options);
+    shop        our;
+    our.open(env);
+    tries.clear();
+    env.add("asks two", &asks_two, std::ref(*our.db));
+    env.submit("asks two", "g1");
+    env.finish();
+    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << env.query("g1")->paused_reason;
+    EXPECT_THAT(our.ledger(), ElementsAre("first", "second"));
 }
 
 TEST(SameDatabase, EnforcesForeignKeysWhereThatWasAskedFor)

@@ -964,6 +964,30 @@ TEST_F(Patterns, WhatAnotherEngineHasTakenOverIsLeftToIt)
     EXPECT_THAT(at.seen(), ElementsAre("01 action a")) << "whoever has lost it sends nothing more";
 }
 
+TEST_F(Patterns, WhoWaitsForWhatAnotherEngineHasEndedIsToldHow)
+{
+    at.hold = true;
+    answer<weft::transaction> a;
+    manager().submit(saga("g1"), true, a.slot());
+    env.settle();
+    ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
+    bury_all(env.store());
+    std::vector<std::string> const patterns{""};
+    env.store().enlist("other", patterns);
+    ASSERT_THAT(env.store().claim("other", patterns, 10, false).rows, ::testing::SizeIs(1));
+    weft::record_write end;
+    end.gid = "g1";
+    end.owner = "other";
+    end.position = row("g1").position;
+    end.to = status::succeed;
+    weft::write const write = end;
+    ASSERT_EQ(env.store().apply({&write, 1}, false).at(0).what, weft::written::done);
+    std::move(*at.calls[0].held).answer(outcome::success());
+    env.settle();
+    ASSERT_TRUE(a.there);
+    EXPECT_EQ(a.value.status, status::succeed);
+}
+
 // Those who wait for the end of an attempt that ends without one.
 TEST_F(Patterns, WhoWaitsAtAnEngineThatIsTakenForDeadIsToldSo)
 {

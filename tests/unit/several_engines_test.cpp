@@ -197,6 +197,20 @@ TEST(Hanging, WhatHangsInOneEngineAndIsCancelledIsUndoneByTheOther)
     EXPECT_EQ(env.query("g1")->status, weft::status::failed);
 }
 
+// However often it is given back meanwhile.
+TEST(Hanging, WhatHangsIsSentNoMoreOftenThanThePolicySays)
+{
+    auto options = with_a_time_out_of(1s);
+    options.engine.retry = {.initial = 1s, .factor = 1.0, .attempts = 3, .jitter = 0};
+    environment env(options);
+    env.add("one", &one_step);
+    env.on("work").answers_after(20s).throws("down");
+    env.submit("one", "g1");
+    env.advance(5min);
+    EXPECT_EQ(env.calls().size(), 3u);
+    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("sent 3 times"));
+}
+
 // With nobody else there: the action has had its time, so that its undo is no worse than anybody else's.
 TEST(Hanging, WhatHangsAndIsCancelledIsUndoneHereWhenThereIsNobodyElse)
 {
