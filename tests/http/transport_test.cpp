@@ -436,7 +436,7 @@ TEST_F(HttpTransport, HoldsTenThousandRequestsOnOneThread)
     for (std::size_t i = 0; i < count; ++i)
         all.push_back(send("http://127.0.0.1:" + port + "/held", "POST", std::to_string(i)));
     service.wait_for("all held", 50s);
-    EXPECT_EQ(threads(), before);
+    EXPECT_LE(threads(), before);
     for (std::size_t i = 0; i < count; ++i)
     {
         ASSERT_EQ(all[i]->wait(), 200u) << all[i]->why;
