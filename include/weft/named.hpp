@@ -44,7 +44,8 @@ public:
 
     /// A failure does not exempt this branch from undo: its compensate, cancel or rollback also runs when its own first operation said no,
     /// whether the workflow rolls back then or the body catches the failure. For services that fail half-way. Without it, only a branch
-    /// that may have happened is undone. Behind a barrier (`weft::sql`) nothing of a failure is left, and the undo there finds that out. What counts is what was said when the failure was recorded. Of a `step`: no effect.
+    /// that may have happened is undone. Behind a barrier (`weft::sql`) nothing of a failure is left, and the undo there finds that out.
+    /// What counts is what was said when the failure was recorded. Of a `step`: no effect.
     named undo_failed() &&
     {
         undo_failed_ = true;

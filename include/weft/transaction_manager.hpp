@@ -80,7 +80,7 @@ public:
     weft::engine& engine() const noexcept { return engine_; }
 
     /// Makes up to `limit` unfinished transactions due now that would be due more than `later_than` from now, and takes on what it can.
-    /// Durability: they are due when this returns. Errors: store_error.
+    /// Those that are paused stay so. Durability: they are due when this returns; another engine may take them on. Errors: store_error.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto make_due(std::chrono::milliseconds later_than, std::size_t limit, Token&& token = {})
     {
