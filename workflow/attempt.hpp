@@ -21,7 +21,8 @@ enum class ended_as : std::uint8_t
 {
     finished,  // the final row is durable
     parked,    // given back to the store; due again, or paused
-    fenced     // somebody else goes on
+    fenced,    // somebody else goes on
+    vanished   // its row is gone
 };
 
 // The way for answers into the engine, shared by it and its sends. Answers come from any thread and at any time, also when the
@@ -115,9 +116,6 @@ public:
     std::string const& gid() const noexcept { return gid_; }
     transaction const& row() const noexcept { return *row_; }
 
-    // Whether it knew of a request to cancel when it was parked.
-    bool parked_cancelled() const noexcept { return parked_cancelled_; }
-
     // Whether it was parked for other engines to take.
     bool left_to_others() const noexcept { return left_to_others_; }
 
@@ -127,7 +125,7 @@ protected:
     engine_core&                 engine_;
     std::unique_ptr<transaction> row_;  // what of it is needed
     std::string                  gid_;
-    bool                         parked_cancelled_ = false, left_to_others_ = false;
+    bool                         left_to_others_ = false;
 };
 
 }  // namespace detail

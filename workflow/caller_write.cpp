@@ -39,13 +39,19 @@ caller_write::caller_write(engine_core& engine, std::string gid, std::size_t byt
     , gid_(std::move(gid))
     , bytes_(bytes + overhead)
 {
-    engine_.callers_write_waits(bytes_);
+    engine_.callers_write_waits(gid_, bytes_);
 }
 
 void caller_write::leave() noexcept
 {
     if (std::exchange(waits_, false))
-        engine_.callers_write_left(bytes_);
+        engine_.callers_write_left(gid_, bytes_);
+}
+
+known caller_write::of_question(known of_this) const noexcept
+{
+    bool const others = of_this == known::not_written && engine_.may_be_written(gid_, asks_for_transaction(), waits_ ? 1 : 0);
+    return of_this == known::not_written && (in_doubt_ || others) ? known::in_doubt : of_this;
 }
 
 void caller_write::count() noexcept

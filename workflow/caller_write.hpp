@@ -39,6 +39,7 @@ public:
     virtual void fail(std::exception_ptr error) = 0;
 
     void on_trouble(store_error const& trouble) final;
+    void taken_back() final { leave(); }
     void on_stopped(known written) override;
 
     std::string const& gid() const noexcept { return gid_; }
@@ -46,10 +47,14 @@ public:
     // An earlier write of the same question may have been applied: whatever becomes of this one, its caller does not hear "not written".
     void follows_one_in_doubt(bool in_doubt) noexcept { in_doubt_ = in_doubt_ || in_doubt; }
 
-    // What is known of the whole question, if this is known of the write that waits now.
-    known of_question(known of_this) const noexcept { return in_doubt_ && of_this == known::not_written ? known::in_doubt : of_this; }
+    // What is known of the whole question, if this is known of the write that waits now. Where somebody else asked for the same transaction
+    // here, and that may still be done, it is not "not written": the caller would go on under another gid.
+    known of_question(known of_this) const noexcept;
 
 protected:
+    // Whether it asks for a transaction, as against something of one that is there.
+    virtual bool asks_for_transaction() const noexcept = 0;
+
     // The store has answered, or it has been taken back.
     void leave() noexcept;
 
@@ -73,7 +78,7 @@ class asking final : public caller_write
 public:
     using then = std::function<void(std::exception_ptr, write_result const&)>;
 
-    // `make` is called when it is queued.
+    // `make` is called when it is queued. `needs_life`: it leases a transaction.
     asking(engine_core& engine, std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make, then t)
         : caller_write(engine, std::move(gid), bytes)
         , needs_life_(needs_life)
@@ -86,6 +91,7 @@ public:
     void on_written(write_result const& r, write&) override;
 
 private:
+    bool asks_for_transaction() const noexcept override { return needs_life_; }
     void tell(std::exception_ptr error, write_result const& r)
     {
         if (auto const t = std::exchange(then_, nullptr))

@@ -203,7 +203,10 @@ void committer::stop()
     auto const        collect = [&](batch const& b, known what) {
         for (std::size_t i = 0; i < b.sinks.size(); ++i)
             if (b.sinks[i])
-                all.push_back({b.sinks[i], std::binary_search(gids.begin(), gids.end(), gid_of(b.writes[i])) ? known::in_doubt : what});
+            {
+                bool const doubt = std::binary_search(gids.begin(), gids.end(), gid_of(b.writes[i]));
+                all.push_back({b.sinks[i], doubt ? known::in_doubt : what, what == known::not_written});
+            }
     };
     {
         std::lock_guard lock(mutex_);
@@ -218,6 +221,9 @@ void committer::stop()
         collect(l.first, l.first.in_doubt ? known::in_doubt : known::not_written);
         collect(l.behind, l.behind.in_doubt ? known::in_doubt : known::not_written);
     }
+    for (auto const& t : all)
+        if (t.taken_back)
+            t.sink->taken_back();
     for (auto const& t : all)
         t.sink->on_stopped(t.what);
     // They stay, and go with the engine: the store may be at work on what they own.
@@ -650,6 +656,9 @@ void committer::take_back(batch& from, std::vector<std::string> const& gids, std
 void committer::tell(std::vector<told> const& whom, store_error const& why)
 {
     std::size_t n = 0;
+    for (auto const& t : whom)
+        if (t.taken_back)
+            t.sink->taken_back();
     for (auto const& t : whom)
     {
         t.sink->on_trouble(store_error(why.what(), t.what, why.why()));

@@ -45,6 +45,9 @@ public:
     // Else it is still tried, and `on_written` may follow.
     virtual void on_trouble(store_error const&) { }
 
+    // Of a caller's: it will never be applied, and hears so in a moment. Those that are told at once are all taken back first.
+    virtual void taken_back() { }
+
     // Of a caller's: the engine has stopped. Nothing more is heard of it.
     virtual void on_stopped(known) { }
 };

@@ -66,6 +66,9 @@ public:
     wait                                   until = wait::finished;
 
     using caller_write::count;
+
+private:
+    bool asks_for_transaction() const noexcept override { return true; }
 };
 
 void engine_core::submission::go()
@@ -114,7 +117,7 @@ void engine_core::submission::on_written(write_result const& r, write& w)
                 a->begin_created(name, r.created);
             }
         }
-        else if (waiting != 0)
+        else if (waiting != 0 && engine.waiters_.contains(gid_))
             engine.watch(gid_);
         return;
     case written::exists:
@@ -199,8 +202,8 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     if (auto const wrong = refusal(name, gid, input))
         return answer->complete(std::make_exception_ptr(*wrong), {});
     if (stopping_)
-        return answer->complete(stopped_error(gid, known::not_written), {});
-    if (auto const refused = full(input.size()))
+        return answer->complete(stopped_error(gid, nothing_written(gid, true)), {});
+    if (auto const refused = full(input.size(), nothing_written(gid, true)))
         return answer->complete(std::make_exception_ptr(*refused), {});
     auto const found = programs_.find(name);
     auto const p = found == programs_.end() ? nullptr : found->second.get();
@@ -239,14 +242,32 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     go_when_alive(std::move(s));
 }
 
+void engine_core::callers_write_waits(std::string const& gid, std::size_t bytes)
+{
+    callers_writes_.insert(gid);
+    callers_bytes_ += bytes;
+}
+
+void engine_core::callers_write_left(std::string const& gid, std::size_t bytes) noexcept
+{
+    auto const [first, last] = callers_writes_.equal_range(gid);
+    callers_writes_.erase(std::find_if(first, last, [&](std::string_view one) { return one.data() == gid.data(); }));
+    callers_bytes_ -= bytes;
+}
+
+bool engine_core::may_be_written(std::string const& gid, bool or_is_here, std::size_t own) const noexcept
+{
+    return callers_writes_.count(gid) > own || (or_is_here && running_.contains(gid));
+}
+
 // Why there is no room for so much more of callers' writes.
 std::optional<store_error> engine_core::full(std::size_t bytes, known written) const
 {
-    bool const many = callers_writes_ >= options_.queue_limit;
-    bool const much = callers_writes_ > 0 && callers_bytes_ + bytes > options_.queue_bytes;
+    bool const many = callers_writes_.size() >= options_.queue_limit;
+    bool const much = !callers_writes_.empty() && callers_bytes_ + bytes > options_.queue_bytes;
     if (!many && !much)
         return std::nullopt;
-    return store_error(std::to_string(callers_writes_) + " writes of " + std::to_string(callers_bytes_) +
+    return store_error(std::to_string(callers_writes_.size()) + " writes of " + std::to_string(callers_bytes_) +
                            " bytes wait for the store already (engine_options::queue_limit, queue_bytes)" + and_known(written),
                        written, store_error::cause::passing);
 }
@@ -270,7 +291,7 @@ boost::intrusive_ptr<asking> engine_core::question(std::string gid, std::size_t 
     std::exception_ptr wrong;
     if (auto const bad = refusal_of_gid(gid))
         wrong = std::make_exception_ptr(*bad);
-    else if (auto const no_room = full(bytes, in_doubt ? known::in_doubt : known::not_written))
+    else if (auto const no_room = full(bytes, in_doubt ? known::in_doubt : nothing_written(gid, needs_life)))
         wrong = std::make_exception_ptr(*no_room);
     if (wrong)
     {
@@ -305,7 +326,10 @@ void engine_core::tell_lifeless(std::exception_ptr const& error)
         lifeless_since_ = now;
     if (now - *lifeless_since_ < patience)
         return;
-    for (auto const& w : std::exchange(before_alive_, {}))
+    auto const all = std::exchange(before_alive_, {});
+    for (auto const& w : all)
+        w->taken_back();
+    for (auto const& w : all)
         w->on_trouble(store_error(what_of(error)));
 }
 
@@ -451,7 +475,7 @@ void engine_core::watch(std::string const& gid)
 {
     if (stopping_)
         return tell_stopped(gid);
-    watched_.insert(gid);
+    watched_.emplace(gid, time().since_boot());
     look_again_ = true;
 }
 
@@ -467,7 +491,7 @@ void engine_core::look_for_watched()
                          answer_waiters(row);
              });
     };
-    for (auto const& gid : watched_)
+    for (auto const& [gid, seen] : watched_)
         if (!running_.contains(gid))
         {
             gids.push_back(gid);
@@ -478,25 +502,37 @@ void engine_core::look_for_watched()
         ask();
 }
 
-class engine_core::late_cancel final : public write_sink
+// A store that was set back (a replica that lacked the last writes) says nothing of what it does not have: now and then that is asked for.
+void engine_core::look_for_vanished()
 {
-public:
-    explicit late_cancel(engine_core& e) : engine_(e) { }
-    void on_written(write_result const&, write&) override { engine_.claim(); }
-
-private:
-    engine_core& engine_;
-};
-
-// A request to cancel that was filed while the transaction was being paused: the pause must not outlast it.
-void engine_core::look_for_late_cancel(std::string const& gid)
-{
-    on_store(
-        lane::reads, [this, gid] { return store_.find(gid, false); },
-        [this](std::exception_ptr, std::optional<transaction> row) {
-            if (row && row->cancel_requested && row->status == status::prepared && !row->paused_reason.empty())
-                committer_.add(request_write{row->gid, request_write::kind::cancel}, new late_cancel(*this));
+    constexpr std::size_t          at_once = 8;
+    constexpr std::chrono::minutes each(1);
+    auto const                     now = time().since_boot();
+    std::vector<std::string>       gids;
+    for (auto& [gid, seen] : watched_)
+        if (gids.size() < at_once && now - seen >= each && !running_.contains(gid))
+        {
+            seen = now;
+            gids.push_back(gid);
+        }
+    if (gids.empty())
+        return;
+    look(
+        [this, gids = std::move(gids)]() mutable {
+            std::erase_if(gids, [this](std::string const& gid) { return store_.find(gid, false).has_value(); });
+            return gids;
+        },
+        [this](std::exception_ptr error, std::vector<std::string> const& vanished) {
+            if (!error)
+                for (auto const& gid : vanished)
+                    tell_vanished(gid);
         });
+}
+
+void engine_core::tell_vanished(std::string const& gid)
+{
+    drop_all_waiters(gid, std::make_exception_ptr(
+                              store_error("the transaction is not in the store any more" + and_known(known::in_doubt), known::in_doubt)));
 }
 
 void engine_core::look_for_cancels()

@@ -224,10 +224,11 @@ void engine_core::ended(attempt& a, ended_as how)
             if (auto* l = log())
                 l->warn("gid={} paused: {}", row.gid, row.paused_reason);
             answer_waiters(row);
-            if (!a.parked_cancelled())
-                look_for_late_cancel(row.gid);
             tell(options_.on_paused, row);
         }
+        break;
+    case ended_as::vanished:
+        tell_vanished(row.gid);
         break;
     case ended_as::fenced:
         if (waiters_.contains(row.gid))

@@ -135,16 +135,12 @@ public:
     }
 
     // What callers leave waiting for the store.
-    void callers_write_waits(std::size_t bytes) noexcept
-    {
-        ++callers_writes_;
-        callers_bytes_ += bytes;
-    }
-    void callers_write_left(std::size_t bytes) noexcept
-    {
-        --callers_writes_;
-        callers_bytes_ -= bytes;
-    }
+    void callers_write_waits(std::string const& gid, std::size_t bytes);
+    void callers_write_left(std::string const& gid, std::size_t bytes) noexcept;
+
+    // Whether something that callers asked for about this gid, more than these `own`, may still be written; for whoever asks for a
+    // transaction also whether it is here already.
+    bool may_be_written(std::string const& gid, bool or_is_here, std::size_t own) const noexcept;
 
     // An attempt's milestones.
     void decided(attempt& a);
@@ -261,10 +257,13 @@ private:
 
     boost::intrusive_ptr<asking> question(std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make,
                                           asking::then then, bool in_doubt);
-    std::optional<store_error>   full(std::size_t bytes, known written = known::not_written) const;
+    std::optional<store_error>   full(std::size_t bytes, known written) const;
+    known                        nothing_written(std::string const& gid, bool asks_for_transaction) const noexcept
+    {
+        return may_be_written(gid, asks_for_transaction, 0) ? known::in_doubt : known::not_written;
+    }
 
     class unparked;
-    class late_cancel;
     enum class life
     {
         unborn,
@@ -292,6 +291,7 @@ private:
     void                begin_leased(transaction row);
 
     void release_dead();
+    void tell_refused(std::string const& rows);
     void lost_incarnation();
     void poll();
     void poll_again();
@@ -312,7 +312,8 @@ private:
     void          find_leased(std::string gid, std::function<void(std::exception_ptr, std::optional<transaction>, bool)> then);
     void          look_for_cancels();
     void          look_for_watched();
-    void          look_for_late_cancel(std::string const& gid);
+    void          look_for_vanished();
+    void          tell_vanished(std::string const& gid);
     void          watch(std::string const& gid);
     void          join(boost::intrusive_ptr<submission> s);
     std::uint64_t await_end(std::string const& gid, execute_options, done<std::string>);
@@ -392,14 +393,15 @@ private:
     std::optional<boost::asio::executor_work_guard<boost::asio::any_io_executor>> work_;
     lanes                                                                         lanes_;
     std::unique_ptr<schedule>                                                     schedule_;
-    std::size_t                  creating_ = 0;       // transactions on their way into the store, to run here
-    std::size_t                  claiming_room_ = 0;  // as many may come with the claim under way
-    std::size_t                  callers_writes_ = 0, callers_bytes_ = 0;
-    committer                    committer_;
-    local_writes                 local_writes_;
-    std::mt19937_64              random_;
-    std::atomic<bool>            abandoned_{false};
-    std::shared_ptr<answers_way> way_;
+    std::size_t                               creating_ = 0;       // transactions on their way into the store, to run here
+    std::size_t                               claiming_room_ = 0;  // as many may come with the claim under way
+    std::size_t                               callers_bytes_ = 0;
+    std::unordered_multiset<std::string_view> callers_writes_;  // their gids, which are their own
+    committer                                 committer_;
+    local_writes                              local_writes_;
+    std::mt19937_64                           random_;
+    std::atomic<bool>                         abandoned_{false};
+    std::shared_ptr<answers_way>              way_;
 
     std::unordered_map<std::string, std::unique_ptr<program>> programs_;
     std::unordered_set<std::string>                           declared_;
@@ -410,6 +412,7 @@ private:
     std::chrono::nanoseconds last_beat_{0};
     membership               membership_;
     bool                     releasing_ = false;
+    std::string              refused_rows_;  // what was said of them last
     std::uint64_t            seen_version_ = 0;
     bool                     look_again_ = false;  // whatever the version says
     unsigned                 looks_ = 0;           // under way
@@ -430,13 +433,14 @@ private:
 
     std::unordered_map<std::string_view, boost::intrusive_ptr<attempt>> running_;  // key: the attempt's own gid
     std::unordered_map<std::string, std::vector<waiter>>                waiters_;  // gid → who waits for its end
-    std::unordered_set<std::string>                                     watched_;  // those of them that do not run here
-    std::unordered_map<std::string, orphans>                            orphans_;  // gid → sends that have not returned
-    std::vector<boost::intrusive_ptr<attempt>>                          held_;     // wait for a beat
-    std::vector<xa_participant*>                                        resources_;
-    bool                                                                sweeping_ = false;
-    std::unordered_set<std::string>                                     reported_;  // xids, while a sweep is under way the sweep's
-    std::unordered_map<participant_database*, sameness>                 same_database_;
+    // Those of them that do not run here, and when it was last made sure that they are there at all.
+    std::unordered_map<std::string, std::chrono::nanoseconds> watched_;
+    std::unordered_map<std::string, orphans>                  orphans_;  // gid → sends that have not returned
+    std::vector<boost::intrusive_ptr<attempt>>                held_;     // wait for a beat
+    std::vector<xa_participant*>                              resources_;
+    bool                                                      sweeping_ = false;
+    std::unordered_set<std::string>                           reported_;  // xids, while a sweep is under way the sweep's
+    std::unordered_map<participant_database*, sameness>       same_database_;
     std::unordered_map<participant_database*, std::vector<boost::intrusive_ptr<attempt>>> asking_;
     std::vector<boost::intrusive_ptr<caller_write>>                                       before_alive_;
     std::optional<std::chrono::nanoseconds>                                               lifeless_since_;  // the store's first refusal

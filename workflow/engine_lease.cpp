@@ -163,6 +163,7 @@ void engine_core::release_dead()
                     l->error("what dead engines owned cannot be released: {}", what_of(error));
                 return;
             }
+            tell_refused(r.refused);
             if (r.count > 0)
             {
                 count(counters::event::taken_over, r.count);
@@ -173,6 +174,15 @@ void engine_core::release_dead()
             if (r.more)
                 release_dead();
         });
+}
+
+// Rows that stay as they are until a person has mended what refuses them.
+void engine_core::tell_refused(std::string const& rows)
+{
+    if (rows == std::exchange(refused_rows_, rows) || rows.empty())
+        return;
+    if (auto* l = log())
+        l->error("the store will not have these rows changed, so they are neither claimed nor released: {}", rows);
 }
 
 // Somebody took this engine for dead: everything it holds may be under way elsewhere.
@@ -218,6 +228,7 @@ void engine_core::poll()
                  look_for_watched();
              }
          });
+    look_for_vanished();
 }
 
 // Where looking has become dear (somebody holds an old snapshot, very many wait) it is done less often.
@@ -293,6 +304,7 @@ void engine_core::claim()
                 return claim_in(store_retry);
             }
             auto& c = b.c;
+            tell_refused(c.refused);
             if (id != incarnation_ || life_ != life::alive)
                 return;
             if (!c.alive)
@@ -376,6 +388,7 @@ bool engine_core::left_to_others(transaction const& row)
     w.interval = row.interval;
     w.sends = row.sends;
     w.last_error = row.last_error;
+    w.despite_cancel = row.cancel_requested;
     o.pause = std::min(o.pause * 2, longest_pause);
     if (waiters_.contains(row.gid))
         watch(row.gid);

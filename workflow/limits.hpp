@@ -91,11 +91,13 @@ public:
         serving_ = false;
     }
 
-    // When to serve again, if nothing is given back before: nothing if nobody waits for time to pass.
+    // When to serve again, if nothing is given back before: nothing if nobody waits, or only for others.
     std::optional<std::chrono::nanoseconds> next(std::chrono::nanoseconds now)
     {
-        if (waiting_.empty() || too_many_at_once() || may_give(now))
+        if (waiting_.empty() || too_many_at_once())
             return std::nullopt;
+        if (may_give(now))
+            return now;
         return given_[given_.size() - limit_.per_second] + second;
     }
 

@@ -2,6 +2,8 @@
 
 #include <weft/detail/option.hpp>
 
+#include <algorithm>
+
 namespace weft {
 inline namespace v0 {
 namespace detail {
@@ -12,6 +14,9 @@ namespace {
 constexpr std::chrono::milliseconds longest_expiry = std::chrono::hours(24);
 
 constexpr std::size_t most_per_second = 1'000'000;
+
+// What any database takes for a limit.
+constexpr std::size_t most_rows = std::size_t(1) << 40;
 
 }  // namespace
 
@@ -41,10 +46,14 @@ engine_options checked(engine_options o)
     check_option("engine_options::claim_batch", o.claim_batch, 1);
     check_option("engine_options::max_in_flight", o.max_in_flight, 1);
     check_option("engine_options::batch_limit", o.batch_limit, 1);
+    check_option("engine_options::queue_limit", o.queue_limit, 1);
+    check_option("engine_options::queue_bytes", o.queue_bytes, 1);
     check_option("engine_options::payload_limit", o.payload_limit, 1);
     check_option("engine_options::seal_at", o.seal_at, 1);
     for (auto* t : {&o.poll, &o.sweep, &o.operation_timeout, &o.leave_misfits, &o.retry.initial, &o.retry.cap})
         *t = bounded_as(*t);
+    for (auto* n : {&o.claim_batch, &o.max_in_flight})
+        *n = std::min(*n, most_rows);
     return o;
 }
 

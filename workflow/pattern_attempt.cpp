@@ -51,6 +51,7 @@ void pattern_attempt::begin(transaction row)
     engine_.count(counters::event::attempts);
     if (!take(std::move(row)))
         return;
+    warn_of_headers();
     unanswered_ = row_->sends;
     // Past the limit it is tried once after each wait: every other time it is claimed.
     auto const limit = engine_.options().attempt_limit;
@@ -78,6 +79,19 @@ bool pattern_attempt::take(transaction row)
     }
     interval_ = row_->interval.count() > 0 ? row_->interval : settings_.retry_interval;
     return true;
+}
+
+void pattern_attempt::warn_of_headers() const
+{
+    auto* const log = engine_.log();
+    if (!log || settings_.left_out.empty())
+        return;
+    constexpr std::size_t most = 5;
+    std::string           names;
+    for (std::size_t i = 0; i < std::min(most, settings_.left_out.size()); ++i)
+        names += (i == 0 ? "" : ", ") + settings_.left_out[i];
+    auto const more = settings_.left_out.size() > most ? " and " + std::to_string(settings_.left_out.size() - most) + " more" : "";
+    log->warn("gid={} calls its branches without headers that must not be sent: {}{}", gid_, short_reason(readable(names)), more);
 }
 
 void pattern_attempt::abandon() noexcept

@@ -42,6 +42,7 @@ private:
     void on_timer() override { }
 
     bool                                  take(transaction row);
+    void                                  warn_of_headers() const;
     void                                  advance();
     void                                  decide(next_step& step);
     void                                  forget_what_was_before();

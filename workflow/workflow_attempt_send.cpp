@@ -325,7 +325,7 @@ void workflow_attempt::no_answer(outcome const& o, bool permanent)
         log->info("gid={} branch={} op={} send={} {}: {}", gid_, current_id_, to_string(op_), row_->sends,
                   o.what == outcome::kind::ongoing ? "ongoing" : "error", why);
     row_->last_error = why;
-    if (permanent)
+    if (permanent && !(cancelled_ && !in_phase2_))  // an undo needs no result
         return pause(std::move(why));
     if (o.what == outcome::kind::error && engine_.is_trouble(row_->sends - 1, row_->sends))
     {

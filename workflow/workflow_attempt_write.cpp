@@ -79,15 +79,15 @@ void workflow_attempt::extended(extend_write const& w)
 
 void workflow_attempt::on_written(write_result const& r, write& w)
 {
-    if (doing_ != doing::writing)
-        return;  // abandoned meanwhile
-    doing_ = doing::nothing;
     auto const local = std::exchange(local_, nullptr);
     if (local && local->permit)
     {
         permit_ = std::move(local->permit);
         permit_returned();
     }
+    if (doing_ != doing::writing)
+        return;  // abandoned meanwhile
+    doing_ = doing::nothing;
     if (local && r.what == written::refused)
     {
         // The business was rolled back, and so were the entries that went with it: they go with the next write.
@@ -101,6 +101,13 @@ void workflow_attempt::on_written(write_result const& r, write& w)
         break;
     case written::cancel_requested:
     {
+        if (then_ == after_write::parked)
+        {
+            // A pause must not outlast a request to cancel: the next attempt acts on it.
+            parking_.last_error = std::exchange(parking_.paused_reason, {});
+            parking_.due_in = std::chrono::milliseconds(0);
+            return write_park();
+        }
         // The decision to commit met a request to cancel: the same entries, the other decision.
         auto& e = std::get<extend_write>(w);
         decision_ = e.decide = extend_write::decision::roll_back;
@@ -123,8 +130,9 @@ void workflow_attempt::on_written(write_result const& r, write& w)
     default:
         engine_.count(counters::event::fenced);
         if (auto* log = engine_.log())
-            log->warn("gid={} position={} fenced: another engine goes on with it", gid_, row_->position);
-        return end(ended_as::fenced);
+            log->warn("gid={} position={} fenced: {}", gid_, row_->position,
+                      r.what == written::unknown_gid ? "it is not in the store any more" : "another engine goes on with it");
+        return end(r.what == written::unknown_gid ? ended_as::vanished : ended_as::fenced);
     }
 
     if (local)
@@ -224,7 +232,7 @@ void workflow_attempt::park(std::chrono::milliseconds due_in, bool keep_attempts
 void workflow_attempt::write_park()
 {
     drop_body();
-    parked_cancelled_ = cancelled_;
+    parking_.despite_cancel = collecting_;
     parking_.gid = gid_;
     parking_.owner = engine_.owner();
     parking_.position = row_->position;

@@ -142,7 +142,8 @@ struct extend_write
     std::int64_t position_after() const noexcept { return position + entry_count + (decide != decision::none) + finish; }
 };
 
-/// Ends an attempt without an end: gives the lease back and says when the transaction is due again, or why it is paused.
+/// Ends an attempt without an end: gives the lease back and says when the transaction is due again, or why it is paused. Where somebody has
+/// asked to cancel and it is undecided, it is not paused (`written::cancel_requested`), and due at once; unless the attempt knew of it.
 struct park_write
 {
     std::string               gid;
@@ -154,6 +155,7 @@ struct park_write
     bool                      keep_attempts = false;  ///< the attempt ended in disorder: it counts towards the limit
     std::string               paused_reason;          ///< non-empty: pause
     std::string               last_error;
+    bool                      despite_cancel = false;  ///< the attempt began with the request to cancel, and this is what came of it
 };
 
 /// Of a pattern: records how operations ended, and possibly a new status. Applied only if the row's owner and position are these (I5).
@@ -218,7 +220,7 @@ enum class written : std::uint8_t
     done,
     exists,            ///< create: the gid is taken; register: an operation is there with other content
     fenced,            ///< owner or position differ: somebody else goes on. create, decide: not there, and the owner to be is not alive
-    cancel_requested,  ///< a decision to commit met a request to cancel; nothing was written
+    cancel_requested,  ///< a decision to commit, or a pause, met a request to cancel; nothing was written
     too_late,          ///< a request to cancel met a decision; register, decide: the status is another (see `why`)
     unknown_gid,
     wrong_type,  ///< register, decide: it is of another type, or a workflow of this library (`why` says which); request: `why` is its type
@@ -279,6 +281,7 @@ struct claimed
     std::vector<transaction>                 rows;          ///< leased to the claimer now, journals included
     std::optional<std::chrono::milliseconds> next_due;      ///< when the next row of these workflows will be due; none if there is none
     bool                                     alive = true;  ///< false: the claimer's own heartbeat row is gone
+    std::string                              refused{};  ///< which rows the database will not have changed, and why: all others are leased
 };
 
 /// Another engine's heartbeat row, as a beat found it.
@@ -302,6 +305,7 @@ struct released
 {
     std::size_t count = 0;
     bool        more = false;  ///< there may be others at hand
+    std::string refused{};     ///< which rows the database will not have changed, and why: all others are released
 };
 
 struct list_filter

@@ -373,6 +373,11 @@ remote_store::awaitable<write_result> remote_store::apply_one(park_write const& 
     auto const h = find_held(w.gid);
     if (!h || h->row.owner != w.owner || h->row.position != w.position)
         co_return r;
+    if (!w.paused_reason.empty() && h->row.cancel_requested && h->row.status == status::prepared && !w.despite_cancel)
+    {
+        r.what = written::cancel_requested;
+        co_return r;
+    }
     if (!w.paused_reason.empty())
     {
         adding step;

@@ -145,6 +145,8 @@ asio::awaitable<coordinator_reply> dtm_api::ask(http_request r) const
     c.status = reply.status;
     if (auto v = boost::json::parse(reply.body, failed); !failed && v.is_object())
         c.body = std::move(v.get_object());
+    else if (c.well())
+        throw unreachable("what answered 200 is no coordinator: it sent no JSON object");  // a proxy's page, or the half of a reply
     co_return c;
 }
 

@@ -50,7 +50,8 @@ public:
     // Errors: misuse if `address` is no http or https URL.
     dtm_api(std::string address, std::shared_ptr<transport> through, std::chrono::milliseconds timeout);
 
-    // Errors: unreachable, also if what answered is a proxy in the coordinator's place (502, 503, 504), or it refuses for now (429).
+    // Errors: unreachable, also if what answered is a proxy in the coordinator's place (502, 503, 504, or 200 with a page of its own), or it
+    // refuses for now (429).
     boost::asio::awaitable<coordinator_reply> post(std::string verb, boost::json::object body) const;
     boost::asio::awaitable<coordinator_reply> get(std::string verb, std::vector<std::pair<std::string, std::string>> query) const;
 

@@ -5,7 +5,11 @@
 #include <weft/errors.hpp>
 #include <weft/soci_connection.hpp>
 
+#include <chrono>
+#include <condition_variable>
 #include <future>
+#include <memory>
+#include <mutex>
 
 namespace weft {
 inline namespace v0 {
@@ -57,6 +61,64 @@ private:
     std::promise<void>                         done_;
 };
 
+// A question that is asked soon or not at all: others may read for minutes.
+class soon final : public detail::sql_job
+{
+public:
+    struct state
+    {
+        std::mutex              mutex;
+        std::condition_variable changed;
+        bool                    begun = false, ended = false, given_up = false, answer = false;
+        std::exception_ptr      error;
+    };
+
+    soon(std::shared_ptr<state> s, std::function<bool(soci::session&)> question) : state_(std::move(s)), question_(std::move(question)) { }
+
+    bool alone() const noexcept override { return true; }
+
+    bool run(soci_connection& c) noexcept override
+    {
+        {
+            std::lock_guard lock(state_->mutex);
+            if (state_->given_up)
+                return false;
+            state_->begun = true;
+        }
+        state_->changed.notify_all();
+        try
+        {
+            answer_ = question_(c.session());
+            return true;
+        }
+        catch (...)
+        {
+            error_ = std::current_exception();
+            return false;
+        }
+    }
+
+    void done() noexcept override { end(error_); }
+    void lost(std::string const& why) noexcept override { end(error_ ? error_ : std::make_exception_ptr(std::runtime_error(why))); }
+
+private:
+    void end(std::exception_ptr error) noexcept
+    {
+        {
+            std::lock_guard lock(state_->mutex);
+            state_->ended = true;
+            state_->answer = answer_;
+            state_->error = error;
+        }
+        state_->changed.notify_all();
+    }
+
+    std::shared_ptr<state>              state_;
+    std::function<bool(soci::session&)> question_;
+    std::exception_ptr                  error_;
+    bool                                answer_ = false;
+};
+
 // Has `ask` do `f`, and waits for it.
 template <class Ask>
 void wait_for_job(std::function<void(soci::session&)> const& f, Ask ask)
@@ -84,7 +146,22 @@ weft::barrier_options const& database::barrier() const noexcept { return backend
 
 bool database::holds(std::string const& nonce)
 {
-    return read([&](soci::session& sql) { return backend_->holds(sql, nonce); });
+    constexpr std::chrono::seconds patience(1);
+    refuse_own_thread();
+    auto const s = std::make_shared<soon::state>();
+    auto       job = std::make_unique<soon>(s, [this, nonce](soci::session& sql) { return backend_->holds(sql, nonce); });
+    if (auto refused = backend_->read(std::move(job)))
+        refused->lost(closing);
+    std::unique_lock lock(s->mutex);
+    if (!s->changed.wait_for(lock, patience, [&] { return s->begun || s->ended; }))
+    {
+        s->given_up = true;
+        throw std::runtime_error("those who read " + describe() + " are busy with something else");
+    }
+    s->changed.wait(lock, [&] { return s->ended; });
+    if (s->error)
+        std::rethrow_exception(s->error);
+    return s->answer;
 }
 
 void database::submit(std::unique_ptr<detail::sql_job> job)

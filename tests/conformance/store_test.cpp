@@ -282,6 +282,49 @@ TEST_P(Store, MakesAPausedRowDueWhenItIsCancelled)
     EXPECT_TRUE(c.rows[0].cancel_requested);
 }
 
+TEST_P(Store, PausesNothingThatIsToBeCancelledUnlessItIsKnown)
+{
+    apply(create("g1"));
+    EXPECT_EQ(apply(weft::request_write{"g1", weft::request_write::kind::cancel}), written::done);
+    auto w = park("g1", 0, 5s);
+    w.paused_reason = "a person must look";
+    EXPECT_EQ(apply(w), written::cancel_requested);
+    EXPECT_EQ(store->find("g1", false)->owner, "engine-a") << "nothing was written";
+    w.despite_cancel = true;
+    EXPECT_EQ(apply(w), written::done);
+    EXPECT_EQ(store->find("g1", false)->paused_reason, "a person must look");
+}
+
+TEST_P(Store, ParksWhatIsToBeCancelledUntilNowUnlessItIsKnown)
+{
+    for (bool const known : {false, true})
+    {
+        auto const gid = known ? "known" : "unknown";
+        apply(create(gid));
+        EXPECT_EQ(apply(weft::request_write{gid, weft::request_write::kind::cancel}), written::done);
+        auto w = park(gid, 0, 5s);
+        w.despite_cancel = known;
+        EXPECT_EQ(apply(w), written::done);
+        EXPECT_THAT(store->claim("engine-a", names, 10, false).rows, SizeIs(known ? 0 : 1));
+    }
+}
+
+TEST_P(Store, PausesWhatIsToBeCancelledOnceItIsDecided)
+{
+    apply(create("g1"));
+    EXPECT_EQ(apply(weft::request_write{"g1", weft::request_write::kind::cancel}), written::done);
+    weft::extend_write decides;
+    decides.gid = "g1";
+    decides.owner = "engine-a";
+    decides.decide = weft::extend_write::decision::roll_back;
+    decides.text = "cancelled";
+    EXPECT_EQ(apply(decides), written::done);
+    auto w = park("g1", 1, 5s);
+    w.paused_reason = "the undo was refused";
+    EXPECT_EQ(apply(w), written::done);
+    EXPECT_EQ(store->find("g1", false)->paused_reason, "the undo was refused");
+}
+
 TEST_P(Store, ClaimsOnlyRegisteredWorkflowsAndOnlyOnce)
 {
     apply(create("g1", ""));

@@ -401,4 +401,26 @@ TEST_F(Database, SaysThatItsFileIsGone)
     EXPECT_THAT(said, AllOf(HasSubstr("removed or replaced"), HasSubstr("neither")));
 }
 
+// Every workflow with an operation there waits for the answer, and an audit may read for minutes.
+TEST_F(Database, IsAskedWhetherItIsTheStoresOwnWhoeverReadsThere)
+{
+    weft::database db(url, {.readers = 1});
+    EXPECT_FALSE(db.holds("a nonce"));
+    std::promise<void> begun, enough;
+    std::thread        audit([&] {
+        db.read([&](soci::session&) {
+            begun.set_value();
+            enough.get_future().wait();
+            return 0;
+        });
+    });
+    begun.get_future().wait();
+    auto const from = std::chrono::steady_clock::now();
+    EXPECT_THROW(db.holds("a nonce"), std::runtime_error);
+    EXPECT_LT(std::chrono::steady_clock::now() - from, std::chrono::seconds(10));
+    enough.set_value();
+    audit.join();
+    EXPECT_FALSE(db.holds("a nonce")) << "and what was given up is not asked any more";
+}
+
 }  // namespace database_test

@@ -180,6 +180,30 @@ TEST_F(RemoteStore, SaysThatNobodyKnowsIfTheCoordinatorIsAway)
     EXPECT_EQ(s->apply(again, true).front().what, written::done);
 }
 
+// A proxy that has a page for everything.
+TEST_F(RemoteStore, TakesNoPageForTheCoordinatorsAnswer)
+{
+    http_server proxy;
+    auto const  page = [](http_server::request const&) {
+        http_server::answer a;
+        a.body = "<html>Back soon</html>";
+        return a;
+    };
+    for (auto const* verb : {"prepareWorkflow", "registerBranch", "query", "submit", "all"})
+        proxy.on(std::string("/api/") + verb, page);
+    auto const s = at_address(proxy.url("/api"));
+    try
+    {
+        one(*s, creation("g1"));
+        FAIL() << "nobody has created it";
+    }
+    catch (weft::store_error const& e)
+    {
+        EXPECT_TRUE(e.in_doubt());
+    }
+    EXPECT_THROW(s->find("g1", false), weft::store_error) << "and nobody knows that it is not there";
+}
+
 TEST_F(RemoteStore, TakesNoCallbackForWhatIsNoGid)
 {
     auto const s = at_address(at.address());

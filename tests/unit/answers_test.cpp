@@ -290,6 +290,50 @@ TEST_F(Caller, ThatAsksAgainAboutWhatIsInDoubtIsNotToldThatNothingWasWritten)
     EXPECT_EQ(again.written, known::in_doubt);
 }
 
+// What somebody else asked for under the same gid may still come: "not written" would be taken for leave to use another gid.
+TEST_F(Caller, WhoseDeadlinePassesWhileAnotherAsksForTheSameIsNotToldThatNothingWasWritten)
+{
+    control->down = true;
+    answer first, again;
+    env.engine().submit("works", "g", first.slot());
+    env.engine().execute<int>("works", "g", weft::within(500ms), again.slot());
+    env.advance(1s);
+    ASSERT_FALSE(first.there);
+    ASSERT_TRUE(again.there);
+    EXPECT_EQ(again.written, known::in_doubt);
+    control->down = false;
+    env.advance(10s);
+    EXPECT_TRUE(first.well);
+    EXPECT_EQ(row("g").status, weft::status::succeed);
+}
+
+TEST_F(Caller, WhoseDeadlinePassesWhileTheSameRunsHereIsNotToldThatNothingWasWritten)
+{
+    env.engine().submit("hangs", "g", [](std::exception_ptr) {});
+    env.settle();
+    control->down = true;
+    answer a;
+    env.engine().execute<int>("hangs", "g", weft::within(500ms), a.slot());
+    env.advance(1s);
+    ASSERT_TRUE(a.there);
+    EXPECT_EQ(a.written, known::in_doubt);
+    control->down = false;
+}
+
+TEST_F(Caller, WhoComesToAFullQueueThatHoldsTheSameIsNotToldThatNothingWasWritten)
+{
+    world small({.queue_limit = 1});
+    small.control->down = true;
+    answer first, again, other;
+    small.env.engine().submit("works", "g", first.slot());
+    small.env.settle();
+    small.env.engine().submit("works", "g", again.slot());
+    small.env.engine().submit("works", "another", other.slot());
+    small.env.settle();
+    EXPECT_EQ(again.written, known::in_doubt) << again.what;
+    EXPECT_EQ(other.written, known::not_written) << other.what;
+}
+
 TEST_F(Caller, WhoComesWhileTheStoreIsDownIsToldToo)
 {
     control->down = true;

@@ -402,6 +402,57 @@ TEST(Cancel, IsNotLostToAPauseThatIsBeingWritten)
     EXPECT_EQ(e.query("g1")->status, weft::status::failed);
 }
 
+std::string huge() { return std::string(1'000, 'x'); }
+
+weft::workflow<void> says_too_much(weft::context& wf)
+{
+    co_await wf.saga("first", &nothing, &nothing);
+    co_await wf.saga("huge", &huge, &nothing);
+}
+
+// An undo needs no result.
+TEST(Cancel, IsNotLostToAResultThatCannotBeRecorded)
+{
+    environment_options options;
+    options.engine.payload_limit = 100;
+    environment e(options);
+    e.add("says-too-much", &says_too_much);
+    e.on("huge").answers_after(1s);
+    e.submit("says-too-much", "g1");
+    e.advance(500ms);
+    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    e.advance(10s);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->paused_reason;
+    EXPECT_THAT(calls_of(e, "first"), ::testing::SizeIs(2));
+}
+
+weft::workflow<std::string> returns_too_much(weft::context& wf)
+{
+    co_await wf.step("work", &nothing);
+    co_return huge();
+}
+
+// The request and the last entry before the pause are written together.
+TEST(Cancel, IsNotLostToAPauseThatIsOnItsWay)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.payload_limit = 100;
+    environment e(options);
+    e.add("returns-too-much", &returns_too_much);
+    e.on("work").answers_after(1s);
+    e.submit("returns-too-much", "g1");
+    e.advance(500ms);
+    control->down = true;
+    std::optional<weft::cancel_answer> answered;
+    e.engine().cancel("g1", [&](std::exception_ptr, weft::cancel_answer a) { answered = a; });
+    e.advance(1s);
+    control->down = false;
+    e.advance(10s);
+    EXPECT_EQ(answered, weft::cancel_answer::accepted);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->paused_reason;
+}
+
 // … or just before the decision to commit: the same write then decides the other way, and with nothing to undo that is the end.
 TEST(Cancel, ThatMeetsTheDecisionOfAWorkflowWithNothingToUndoEndsIt)
 {

@@ -1,4 +1,5 @@
 // Calls that hang, on real threads: whatever hangs keeps up nothing else. Waits by condition; the tests let go of what they hold.
+#include "tests/support/burials.hpp"
 #include "tests/support/forwarding_store.hpp"
 #include "tests/unit/workshop.hpp"
 
@@ -48,6 +49,20 @@ class neighbour final : public forwarding_store
 public:
     neighbour(gate& lists, gate& releases) : forwarding_store(weft::make_memory_store()), lists_(lists), releases_(releases) { }
 
+    // Operations in this store, too, as on a server: each on its own, and as long as it takes.
+    std::size_t                     operations_at_once() const noexcept override { return 4; }
+    std::vector<weft::write_result> apply(std::span<weft::write const> writes, bool repeated) override
+    {
+        auto const* const local = std::get_if<weft::local_write>(&writes.front());
+        auto const* const creates = std::get_if<weft::create_write>(&writes.front());
+        if (creates && creates->gid == "slow")
+            slow_creations.pass();
+        if (!local)
+            return base_->apply(writes, repeated);
+        writer w(*base_);
+        return {{local->operation->run(w) ? weft::written::done : weft::written::refused, {}, {}}};
+    }
+
     std::vector<weft::transaction> list(weft::list_filter const& f) override
     {
         lists_.pass();
@@ -66,8 +81,25 @@ public:
     bool mark(std::string const&, bool) override { return true; }
 
     std::atomic<int> beats{0};
+    gate             slow_creations;
 
 private:
+    class writer final : public weft::record_writer
+    {
+    public:
+        explicit writer(weft::store& s) : store_(s) { }
+        std::any connection() override { return {}; }
+        bool     record(weft::extend_write const& e) override
+        {
+            weft::write const w = e;
+            return store_.apply({&w, 1}, false).front().what == weft::written::done;
+        }
+        bool applied(weft::extend_write const&) override { return false; }
+
+    private:
+        weft::store& store_;
+    };
+
     gate &lists_, &releases_;
 };
 
@@ -77,10 +109,12 @@ struct hung final : weft::participant_database
     explicit hung(gate& g) : where(g) { }
     bool holds(std::string const&) override
     {
-        where.pass();
-        return false;
+        if (!is_own)
+            where.pass();
+        return is_own;
     }
     gate& where;
+    bool  is_own = false;  // the store's own database: operations wait there
 };
 struct in_a_database
 {
@@ -89,8 +123,12 @@ struct in_a_database
     using result = int;
 
     weft::participant_database* database() const { return &where; }
-    int                         run_local(weft::record_writer&, weft::branch const&) const { return 1; }
-    void                        start(weft::operation_call call) const { std::move(call).answer(weft::outcome::success("1")); }
+    int                         run_local(weft::record_writer&, weft::branch const&) const
+    {
+        where.where.pass();
+        return 1;
+    }
+    void start(weft::operation_call call) const { std::move(call).answer(weft::outcome::success("1")); }
 
     hung& where;
 };
@@ -116,7 +154,7 @@ protected:
     }
     ~Neighbour() override
     {
-        for (auto* g : {&lists, &releases, &probes})
+        for (auto* g : {&lists, &releases, &probes, &open_one, &store.slow_creations})
             g->open();
         host->stop(10s);
     }
@@ -170,6 +208,47 @@ TEST_F(Neighbour, AReleaseThatTakesLongKeepsUpNobody)
     host->start();
     releases.wait_for_somebody();
     others_go_on();
+}
+
+// The engine is taken for dead while the operation that has the only permit waits for its row: whoever asks after it is served none the less.
+TEST_F(Neighbour, APermitOfAnOperationInTheStoreIsServedWhenItReturnsToAnEngineThatWasTakenForDead)
+{
+    releases.open();
+    other.is_own = true;
+    host->engine().limit("write", {.at_once = 1});
+    host->start();
+    std::promise<int> first;
+    host->engine().execute<int>("writes-here", "first", [&](std::exception_ptr, int n) { first.set_value(n); });
+    open_one.wait_for_somebody();
+    auto const before = store.find("first", false)->owner;
+    bury_all(store);
+    while (store.find("first", false)->owner == before || store.find("first", false)->owner.empty())
+        std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(50ms);  // it asks for the permit
+    open_one.open();
+    EXPECT_EQ(first.get_future().get(), 1);
+    EXPECT_EQ(host->engine().execute<int>("writes-here", "second", weft::within(20s), weft::blocking), 1);
+}
+
+// The store takes a creation and does not answer: whoever asks again with the same gid, and gives up, hears that nobody knows.
+TEST_F(Neighbour, ACreationThatHangsLeavesItsGidInDoubt)
+{
+    host->start();
+    auto const told = [&] {
+        try
+        {
+            host->engine().execute<int>("works", "slow", 1, weft::within(100ms), weft::blocking);
+        }
+        catch (weft::unfinished const& e)
+        {
+            return e.written();
+        }
+        return weft::known::applied;
+    };
+    EXPECT_EQ(told(), weft::known::in_doubt);
+    EXPECT_EQ(told(), weft::known::in_doubt);
+    store.slow_creations.open();
+    EXPECT_EQ(host->engine().execute<int>("works", "slow", 1, weft::within(60s), weft::blocking), 1);
 }
 
 }  // namespace neighbours_test

@@ -44,6 +44,8 @@ TEST(Options, OfAnEngineAreRefusedWithASentence)
     EXPECT_EQ(refusal([](o&) {}), "none");
     EXPECT_EQ(refusal([](o& x) { x.claim_batch = 0; }), "engine_options::claim_batch is 0: it has to be at least 1");
     EXPECT_EQ(refusal([](o& x) { x.batch_limit = 0; }), "engine_options::batch_limit is 0: it has to be at least 1");
+    EXPECT_THAT(refusal([](o& x) { x.queue_limit = 0; }), HasSubstr("queue_limit is 0"));
+    EXPECT_THAT(refusal([](o& x) { x.queue_bytes = 0; }), HasSubstr("queue_bytes is 0"));
     EXPECT_THAT(refusal([](o& x) { x.max_in_flight = 0; }), HasSubstr("max_in_flight is 0"));
     EXPECT_THAT(refusal([](o& x) { x.attempt_limit = 0; }), HasSubstr("attempt_limit is 0"));
     EXPECT_THAT(refusal([](o& x) { x.payload_limit = 0; }), HasSubstr("payload_limit is 0"));

@@ -59,6 +59,54 @@ TEST(Waiters, ForATransactionThatIsParkedHearFromWhoeverTakesIt)
     EXPECT_EQ(a.value, 7);
 }
 
+// The store was set back, by a replica that lacked the last writes or by hand: nobody will ever end what those wait for.
+TEST(Waiters, ForARowThatHasVanishedAreToldSo)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    environment env(wrapped_store::options(control));
+    env.add("one", &one_step);
+    env.on("work").answers_after(10s).runs();
+    answer<int> here, elsewhere;
+    env.engine().execute<int>("one", "g1", here.slot());
+    env.settle();
+    another_engine other(env);
+    other.engine.declare("one");
+    other.run();
+    other.engine.execute<int>("one", "g1", elsewhere.slot());
+    env.advance(1s);
+    control->vanished = "g1";
+    env.advance(10s);
+    ASSERT_TRUE(here.there) << "whose engine wrote to it";
+    EXPECT_TRUE(here.is<weft::store_error>([](auto const& e) { return e.in_doubt(); })) << here.what();
+    env.advance(2min);
+    ASSERT_TRUE(elsewhere.there) << "whose engine only watches";
+    EXPECT_TRUE(elsewhere.is<weft::store_error>([](auto const& e) { return e.in_doubt(); })) << elsewhere.what();
+}
+
+// A submission becomes durable after whoever waited for it has gone.
+TEST(Waiters, WhoHaveGoneAreNotLookedFor)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    environment env(wrapped_store::options(control));
+    env.engine().declare("one");
+    env.settle();
+    control->deaf = true;
+    answer<int> a;
+    env.engine().execute<int>("one", "g1", weft::within(200ms), a.slot());
+    env.advance(500ms);
+    ASSERT_TRUE(a.there);
+    control->deaf = false;
+    env.advance(5s);
+    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    auto const before = control->asked;
+    for (int i = 0; i < 10; ++i)
+    {
+        env.store().put_kv("topics", "t" + std::to_string(i), "[]", 0);  // something has changed
+        env.advance(1s);
+    }
+    EXPECT_EQ(control->asked, before);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------------------
 // leases
 
@@ -241,6 +289,27 @@ TEST(Hanging, WhatAnEarlierIncarnationHasUnderWayIsNotUndoneBeforeItsTimeIsOver)
     env.advance(3s);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action", "work/compensate", "first/compensate"));
     EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+}
+
+// … however long that is: it does not go round with each look.
+TEST(Hanging, WhatAnEarlierIncarnationHasUnderWayWaitsWithGrowingPausesThoughItIsCancelled)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.operation_timeout = 0ms;
+    environment env(options);
+    env.add("undoable", &undoable);
+    env.on("work").hangs();
+    env.submit("undoable", "g1");
+    env.advance(1s);
+    bury_all(env.store());
+    env.advance(2s);
+    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    int parks = 0;
+    control->seen = [&](weft::write const& w) { parks += std::holds_alternative<weft::park_write>(w); };
+    env.advance(1min);
+    EXPECT_LE(parks, 15);
+    EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------

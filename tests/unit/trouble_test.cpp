@@ -1,15 +1,13 @@
 // What goes wrong is heard of at once: in the log, by the counters, and by the callback on_trouble.
 #include "tests/unit/branches.hpp"
+#include "tests/unit/log_lines.hpp"
 #include "tests/unit/neighbour.hpp"
 #include "tests/unit/workshop.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/logger.h>
-#include <spdlog/sinks/ostream_sink.h>
 
 #include <new>
-#include <sstream>
 
 namespace trouble_test {
 
@@ -54,9 +52,7 @@ protected:
     environment_options options()
     {
         environment_options o;
-        auto const          sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(log_);
-        sink->set_pattern("%l %v");
-        o.engine.logger = std::make_shared<spdlog::logger>("weft", sink);
+        o.engine.logger = log.logger();
         o.engine.counters = counted;
         o.engine.retry.jitter = 0;
         o.engine.on_trouble = [this](weft::trouble const& t) {
@@ -67,15 +63,6 @@ protected:
         return o;
     }
 
-    std::vector<std::string> lines(std::string const& with)
-    {
-        std::vector<std::string> found;
-        std::istringstream       all(log_.str());
-        for (std::string line; std::getline(all, line);)
-            if (line.find(with) != std::string::npos)
-                found.push_back(line);
-        return found;
-    }
     std::vector<std::uint32_t> times() const
     {
         std::vector<std::uint32_t> all;
@@ -90,7 +77,7 @@ protected:
     bool                         throws = false;
     std::vector<weft::trouble>   heard;
     std::shared_ptr<tally>       counted = std::make_shared<tally>();
-    std::ostringstream           log_;
+    log_lines                    log;
     std::unique_ptr<environment> env = std::make_unique<environment>(options());
 };
 
@@ -103,7 +90,7 @@ TEST_F(Trouble, ABodyThatThrowsIsHeardOfAtOnce)
     EXPECT_EQ(heard[0].gid, "g1");
     EXPECT_EQ(heard[0].workflow, "has-a-bug");
     EXPECT_EQ(heard[0].text, "no such file");
-    EXPECT_THAT(lines("the body threw"), ElementsAre("warning gid=g1 workflow=has-a-bug the body threw, in attempt 1: no such file"));
+    EXPECT_THAT(log.with("the body threw"), ElementsAre("warning gid=g1 workflow=has-a-bug the body threw, in attempt 1: no such file"));
     EXPECT_EQ(counted->of(event::body_exceptions), 1u);
     env->finish();
     EXPECT_EQ(counted->of(event::body_exceptions), 11u) << "the first one got further, by a branch";
@@ -137,14 +124,14 @@ TEST_F(Trouble, ARollbackIsLoggedWithItsReason)
 {
     d.version = 4;
     EXPECT_FALSE(env->execute<int>("has-a-bug", "g1").has_value());
-    EXPECT_THAT(lines("rolls back"), ElementsAre("info gid=g1 workflow=has-a-bug rolls back: sold out"));
+    EXPECT_THAT(log.with("rolls back"), ElementsAre("info gid=g1 workflow=has-a-bug rolls back: sold out"));
     EXPECT_THAT(heard, IsEmpty()) << "the business said no: no trouble";
     env->on("loud").hangs();
     env->submit("calls", "g2");
     env->settle();
     env->cancel("g2");
     env->finish();
-    EXPECT_THAT(lines("gid=g2 workflow=calls rolls back: cancelled"), ::testing::SizeIs(1));
+    EXPECT_THAT(log.with("gid=g2 workflow=calls rolls back: cancelled"), ::testing::SizeIs(1));
 }
 
 TEST_F(Trouble, AnOperationWithoutAnAnswerIsHeardOfAfterAFewSendsAndThenMoreSeldom)
@@ -163,7 +150,7 @@ TEST_F(Trouble, AnOperationWithoutAnAnswerIsHeardOfAfterAFewSendsAndThenMoreSeld
     EXPECT_EQ(heard[0].text, "branch 02 \"loud\", action: connection refused");
     EXPECT_EQ(heard[3].text, "branch 02 \"loud\", compensate: gone");
     EXPECT_EQ(counted->of(event::unanswered), 4u);
-    EXPECT_THAT(lines("times in a row"),
+    EXPECT_THAT(log.with("times in a row"),
                 ::testing::Contains("warning gid=g1 branch=02 no answer 5 times in a row: branch 02 \"loud\", action: connection refused"));
 }
 
@@ -186,7 +173,7 @@ TEST_F(Trouble, OfACallbackThatThrowsKeepsNobodyWaiting)
     env->advance(1ms);
     d.version = 0;
     EXPECT_EQ(env->execute<int>("has-a-bug", "g1").value(), 1);
-    EXPECT_THAT(lines("a callback of the engine threw: the pager is out of order"), Not(IsEmpty()));
+    EXPECT_THAT(log.with("a callback of the engine threw: the pager is out of order"), Not(IsEmpty()));
 }
 
 TEST(TroubleOfPatterns, IsHeardOfToo)

@@ -20,10 +20,13 @@ public:
     {
         bool                                    down = false;     // every call throws store_error
         bool                                    deaf = false;     // … after doing what it was asked to
+        int                                     claims = 0;       // how often it was looked for work
         int                                     lost_claims = 0;  // so many claims that bring something do it, and throw
         int                                     calls_while_down = 0;
         int                                     failing_marks = 0;
         int                                     marks = 0;  // how often it was asked to leave or remove a mark
+        std::string                             vanished;   // this gid: its row is gone
+        std::size_t                             asked = 0;  // of how many those who wait were told whether they have ended
         std::string                             fence;      // the next extension of this gid is refused as if by another owner
         std::function<void(weft::transaction&)> tamper = [](weft::transaction&) {};  // with rows on their way to the engine
         std::function<void(weft::write const&)> seen = [](weft::write const&) {};    // writes, before they are applied
@@ -39,6 +42,9 @@ public:
         for (auto const& w : writes)
             control_->seen(w);
         auto results = apply_unfenced(writes, repeated);
+        for (std::size_t i = 0; i < writes.size(); ++i)
+            if (auto const* e = std::get_if<weft::extend_write>(&writes[i]); e && e->gid == control_->vanished)
+                results[i].what = weft::written::unknown_gid;
         control_->applied();
         hear();
         return results;
@@ -46,6 +52,7 @@ public:
     weft::claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
     {
         check();
+        ++control_->claims;
         auto c = base_->claim(engine, workflows, limit, owned_too);
         for (auto& row : c.rows)
             control_->tamper(row);
@@ -96,7 +103,7 @@ public:
     std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override
     {
         check();
-        auto row = base_->find(gid, with_journal);
+        auto row = gid == control_->vanished ? std::nullopt : base_->find(gid, with_journal);
         if (row)
             control_->tamper(*row);
         return row;
@@ -104,7 +111,9 @@ public:
     std::vector<weft::transaction> settled(std::span<std::string const> gids) override
     {
         check();
+        control_->asked += gids.size();
         auto rows = base_->settled(gids);
+        std::erase_if(rows, [&](auto const& row) { return row.gid == control_->vanished; });
         for (auto& row : rows)
             control_->tamper(row);
         return rows;

@@ -114,7 +114,8 @@ boost::json::object const* headers_of(boost::json::object const& o, std::string_
 
 // A later one takes the place of an earlier one of the same name. One that must not be sent is left out: the row may be older than that rule,
 // and what was begun has to be finished.
-void add_headers(http_headers& all, boost::json::object const& o, std::string_view name, std::string const& gid)
+void add_headers(http_headers& all, std::vector<std::string>& left_out, boost::json::object const& o, std::string_view name,
+                 std::string const& gid)
 {
     auto const* const headers = headers_of(o, name, stored_count_limit, gid);
     if (!headers)
@@ -122,7 +123,10 @@ void add_headers(http_headers& all, boost::json::object const& o, std::string_vi
     for (auto const& h : *headers)
     {
         if (!unfit(h.key(), h.value().as_string()).empty())
+        {
+            left_out.emplace_back(h.key());
             continue;
+        }
         std::erase_if(all, [&](auto const& there) { return same_whatever_case(there.first, std::string_view(h.key())); });
         all.emplace_back(std::string(h.key()), std::string(h.value().as_string()));
     }
@@ -210,8 +214,8 @@ pattern_settings settings_of(transaction const& t, pattern_settings const& defau
     http_headers headers;
     // Of the clients of an older dtm, in a row that it left behind.
     if (t.journal.find("\"headers\"") != std::string::npos)
-        add_headers(headers, object_of(t.journal, "ext_data", t.gid), "headers", t.gid);
-    add_headers(headers, options, "branch_headers", t.gid);
+        add_headers(headers, s.left_out, object_of(t.journal, "ext_data", t.gid), "headers", t.gid);
+    add_headers(headers, s.left_out, options, "branch_headers", t.gid);
     if (!headers.empty())
         s.headers = std::make_shared<http_headers const>(std::move(headers));
     if (t.trans_type == "workflow")

@@ -39,10 +39,11 @@ struct pattern_settings
     std::chrono::milliseconds                       delay{0};                 // msg
     std::map<std::size_t, std::vector<std::size_t>> orders;                   // saga: a step, and those before it
     std::shared_ptr<http_headers const>             headers;                  // with each request to a branch
+    std::vector<std::string>                        left_out;                 // names of headers that must not be sent
 };
 
 // Of this transaction: `defaults`, and what stands in its options and custom_data. Throws misuse naming what is wrong with them.
-// Headers that must not be sent are left out: a row may have been written when nobody asked for that.
+// Headers that must not be sent are left out and named: a row may have been written when nobody asked for that.
 pattern_settings settings_of(transaction const& t, pattern_settings const& defaults);
 
 // Of a transaction that is submitted. Throws misuse naming the header that must not be sent, or the limit.

@@ -189,9 +189,10 @@ verdict judge(park_write const& w, row_view const* row, bool, bool repeated)
 {
     if (!row)
         return refuse(written::unknown_gid);
-    if (meets(w, *row))
-        return {true, {}};
-    return repeated && shows(*row, w) ? done_already() : refuse(written::fenced);
+    if (!meets(w, *row))
+        return repeated && shows(*row, w) ? done_already() : refuse(written::fenced);
+    bool const must_roll_back = row->cancel_requested && is(*row, status::prepared) && !w.despite_cancel;
+    return must_roll_back && !w.paused_reason.empty() ? refuse(written::cancel_requested) : verdict{true, {}};
 }
 
 verdict judge(record_write const& w, row_view const* row, bool, bool repeated)

@@ -119,7 +119,7 @@ write_result park(transaction& row, park_write const& w, bool repeated, time_poi
     row.paused_reason = w.paused_reason;
     row.last_error = w.paused_reason.empty() ? w.last_error : w.paused_reason;
     row.updated = now;
-    bool const at_once = row.cancel_requested && row.status == status::prepared;
+    bool const at_once = row.cancel_requested && row.status == status::prepared && !w.despite_cancel;
     row.due = now + (at_once ? std::chrono::milliseconds(0) : w.due_in);
     return {};
 }

@@ -44,14 +44,14 @@ bool server_leases::bury(std::string const& engine, std::optional<std::int64_t> 
                             (beats ? " AND version = " + std::to_string(*beats) : std::string())) > 0;
 }
 
-released server_leases::release_dead(std::size_t limit)
+released server_leases::release_dead(std::size_t limit, std::string const& left_out)
 {
     released r;
     for (auto const& engine : reads_.texts("SELECT k FROM " + tables_.kv + " WHERE cat = 'dead engine'"))
     {
         auto const room = limit - r.count;
         auto const mine = dialect_.unfinished_of(literal(engine));
-        auto const ids = reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + " LIMIT " + std::to_string(room) +
+        auto const ids = reads_.texts("SELECT id FROM " + tables_.global + " WHERE " + mine + left_out + " LIMIT " + std::to_string(room) +
                                       dialect_.rows_at_hand());
         if (!ids.empty())
             change(sql_, "UPDATE " + tables_.global + " SET owner = '', next_cron_time = " + now() + " WHERE id IN (" + joined(ids) + ")");
@@ -65,6 +65,45 @@ released server_leases::release_dead(std::size_t limit)
             change(sql_, "DELETE FROM " + tables_.kv + " WHERE cat = 'dead engine' AND k = " + literal(engine));
     }
     return r;
+}
+
+std::string server_leases::of_dead_engines() const
+{
+    return "owner IN (SELECT k FROM " + tables_.kv + " WHERE cat = 'dead engine') AND " + std::string(unfinished);
+}
+
+bool server_leases::release(std::string const& id)
+{
+    auto const at_hand =
+        reads_.texts("SELECT id FROM " + tables_.global + " WHERE id = " + id + " AND " + of_dead_engines() + dialect_.rows_at_hand());
+    return !at_hand.empty() &&
+           change(sql_, "UPDATE " + tables_.global + " SET owner = '', next_cron_time = " + now() + " WHERE id = " + id) > 0;
+}
+
+server_leases::row_names server_leases::names_of(std::string const& condition, std::size_t limit)
+{
+    row_names   rows;
+    std::string id, gid;
+    query(
+        sql_, "SELECT id, gid FROM " + tables_.global + " WHERE " + condition + " LIMIT " + std::to_string(limit),
+        [&](soci::statement& s) {
+            s.exchange(soci::into(id));
+            s.exchange(soci::into(gid));
+        },
+        [&] { rows.emplace_back(id, gid); });
+    return rows;
+}
+
+server_leases::row_names server_leases::due_rows(std::string const& workflow, std::size_t limit, std::string const& which)
+{
+    return names_of(dialect_.unfinished_of("''") + " AND workflow = " + literal(workflow) + " AND next_cron_time <= " + now() + which +
+                        " ORDER BY next_cron_time",
+                    limit);
+}
+
+server_leases::row_names server_leases::dead_rows(std::size_t limit, std::string const& which)
+{
+    return names_of(of_dead_engines() + which, limit);
 }
 
 std::vector<std::string> server_leases::look(std::string const& engine, std::span<std::string const> workflows, claimed& c)
@@ -120,10 +159,11 @@ void server_leases::pause_unreadable(std::vector<transaction>& rows)
     });
 }
 
-std::size_t server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit)
+std::size_t server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit,
+                                std::string const& which)
 {
     auto const wanted = dialect_.unfinished_of(literal(owned ? engine : "")) + " AND workflow = " + literal(workflow) +
-                        (owned ? "" : " AND next_cron_time <= " + now());
+                        (owned ? "" : " AND next_cron_time <= " + now()) + which;
     auto const tail = " ORDER BY next_cron_time" + (limit == no_limit ? "" : " LIMIT " + std::to_string(limit)) +
                       (owned ? dialect_.for_update() : dialect_.rows_at_hand());
     auto rows = reads_.rows(wanted, tail);

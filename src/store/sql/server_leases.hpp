@@ -28,7 +28,11 @@ public:
     bool bury(std::string const& engine, std::optional<std::int64_t> beats = {});
 
     // Releases what dead engines owned, without what is locked at the moment. When nothing is left of one its row goes, too.
-    released release_dead(std::size_t limit);
+    // `left_out`: a condition, as of refused_rows.
+    released release_dead(std::size_t limit, std::string const& left_out);
+
+    // The same for one row.
+    bool release(std::string const& id);
 
     // Which of the workflows are due, when the next one will be, and whether the engine is listed.
     std::vector<std::string> look(std::string const& engine, std::span<std::string const> workflows, claimed& c);
@@ -39,10 +43,19 @@ public:
     static constexpr auto no_limit = std::numeric_limits<std::size_t>::max();
 
     // Leases what is due of a workflow to the engine. With `owned`, returns what it has leased already, due or not. Returns how many.
-    std::size_t take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit);
+    // `which`: a condition more, such as refused_rows::left_out.
+    std::size_t take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit,
+                     std::string const& which);
+
+    // Ids and gids of the same, and of what dead engines own.
+    using row_names = std::vector<std::pair<std::string, std::string>>;
+    row_names due_rows(std::string const& workflow, std::size_t limit, std::string const& which);
+    row_names dead_rows(std::size_t limit, std::string const& which);
 
 private:
-    void pause_unreadable(std::vector<transaction>& rows);
+    void        pause_unreadable(std::vector<transaction>& rows);
+    row_names   names_of(std::string const& condition, std::size_t limit);
+    std::string of_dead_engines() const;
 
     std::string literal(std::string_view text) const { return dialect_.literal(text); }
     std::string now() const { return dialect_.time(now_); }

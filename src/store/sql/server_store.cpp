@@ -5,28 +5,26 @@
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/kv_table.hpp"
 #include "src/store/sql/place.hpp"
+#include "src/store/sql/refused_rows.hpp"
 #include "src/store/sql/schema.hpp"
+#include "src/store/sql/server_connections.hpp"
 #include "src/store/sql/server_creation.hpp"
 #include "src/store/sql/server_leases.hpp"
-#include "src/store/sql/server_writes.hpp"
+#include "src/store/sql/server_operation.hpp"
 #include "src/store/sql/upkeep.hpp"
 
 #include <weft/errors.hpp>
-#include <weft/soci_connection.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <limits>
-#include <mutex>
 
 namespace weft {
 inline namespace v0 {
 namespace sql_store {
 
 namespace {
-
-// How often a batch that others were in the way of is tried again before the caller hears of it.
-constexpr int tries = 5;
 
 // Worth asking whether the server will take it: others are below any server's limit, whatever they hold.
 bool is_large(write const& w)
@@ -52,43 +50,8 @@ bool is_large(write const& w)
 }
 
 // Ends a transaction that came to nothing, without an error.
-struct undone : std::exception
+struct not_applied : std::exception
 { };
-
-// An operation has ended the transaction that it was given.
-struct ended_by_operation : std::runtime_error
-{
-    using std::runtime_error::runtime_error;
-};
-
-// A session and the statements on it.
-struct connection
-{
-    connection(std::unique_ptr<detail::server_session> s, dialect const& d, table_names const& tables) : own(std::move(s)), session(*own)
-    {
-        writes.emplace(session, d, tables);
-        session.sql() << "SELECT " + d.settings(session), soci::into(settings);
-        session.roll_back();
-    }
-    connection(server_store_options const& o, dialect const& d, table_names const& tables) : connection(session_for(o), d, tables) { }
-
-    static std::unique_ptr<detail::server_session> session_for(server_store_options const& o)
-    {
-        return std::make_unique<detail::server_session>(o.url, o.session, detail::server_session::purpose::store);
-    }
-
-    std::unique_ptr<detail::server_session> own;
-    detail::server_session&                 session;
-    std::optional<server_writes>            writes;
-
-    // What an operation in this database may change, as it was at first; and whether one has had the session since this was last looked at.
-    std::string settings;
-    bool        lent = false;
-
-    bool                           knows_operations = false;  // dialect::prepare_operations
-    bool                           committed = false;         // by the statement that was the last one of an operation
-    std::optional<soci_connection> prepared;                  // the barrier's statements
-};
 
 class server_store final : public store
 {
@@ -97,6 +60,7 @@ public:
         : options_(std::move(options))
         , dialect_(options_.url.kind == detail::server_kind::postgres ? postgres() : mysql())
         , tables_(options_.table_prefix)
+        , connections_(options_, dialect_, tables_)
     {
         try
         {
@@ -114,7 +78,7 @@ public:
             first->session.sql() << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(id_);
             id_ = detail::without_dashes(id_);
             first->session.roll_back();
-            sessions_.idle.push_back(std::move(first));
+            connections_.add(std::move(first));
         }
         catch (misuse const&)
         {
@@ -126,7 +90,7 @@ public:
         }
         catch (std::exception const& e)
         {
-            auto const error = as_store_error(e, false);
+            auto const error = connections_.as_store_error(e, false);
             if (!dynamic_cast<detail::session_refused const*>(&e))
                 throw error;
             throw store_error(error.what(), error.written(), store_error::cause::rejected);
@@ -152,7 +116,7 @@ public:
             // Each for itself: they hold locks that others want, for as long as the business takes.
             for (auto const i : local)
             {
-                apply_local(std::get<local_write>(writes[i]), results[i]);
+                results[i] = apply_local(connections_, dialect_, std::get<local_write>(writes[i]));
                 some = true;
             }
         }
@@ -168,19 +132,20 @@ public:
     void enlist(std::string const& engine, std::span<std::string const> workflows) override
     {
         auto const text = heartbeat_of(workflows);
-        in_transaction(beats_, [&](connection& c, std::int64_t now) { leases(c, now).enlist(engine, text); });
+        connections_.in_transaction(session_use::beats, [&](connection& c, std::int64_t now) { leases(c, now).enlist(engine, text); });
     }
 
     beaten beat(std::string const& engine, std::span<std::string const>) override
     {
-        return in_transaction(beats_, [&](connection& c, std::int64_t now) { return leases(c, now).beat(engine); });
+        return connections_.in_transaction(session_use::beats,
+                                           [&](connection& c, std::int64_t now) { return leases(c, now).beat(engine); });
     }
 
     // Two steps, and each leaves everything in order if we die after it: first the engine is made dead, then its rows are released, those
     // that are not locked at the moment; when there are none left its heartbeat's row goes, too.
     void resign(std::string const& engine) override
     {
-        in_transaction(beats_, [&](connection& c, std::int64_t now) { leases(c, now).bury(engine); });
+        connections_.in_transaction(session_use::beats, [&](connection& c, std::int64_t now) { leases(c, now).bury(engine); });
         for (int i = 0; i < portions_at_the_end && release_dead(portion_at_the_end).more; ++i)
         { }
     }
@@ -192,7 +157,12 @@ public:
 
     released release_dead(std::size_t limit) override
     {
-        return in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).release_dead(limit); });
+        released   r;
+        auto const all = [&](connection& c, std::int64_t now) { return leases(c, now).release_dead(limit, refused_.left_out()); };
+        if (refusal_of([&] { r = in_transaction(all); }))
+            r = release_one_by_one(limit);
+        r.refused = refused_.in_words();
+        return r;
     }
 
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override
@@ -201,7 +171,7 @@ public:
         auto const due = in_transaction([&](connection& conn, std::int64_t now) { return leases(conn, now).look(engine, workflows, c); });
         if (!c.alive || (due.empty() && !owned_too))
             return c;
-        in_transaction([&](connection& conn, std::int64_t now) {
+        auto const all = [&](connection& conn, std::int64_t now) {
             auto l = leases(conn, now);
             c = {};
             c.alive = l.hold(engine);
@@ -209,10 +179,15 @@ public:
                 return;
             if (owned_too)
                 for (auto const& name : workflows)
-                    l.take(c, engine, name, true, server_leases::no_limit);
-            share_out(limit, due, [&](std::string const& name, std::size_t most) { return l.take(c, engine, name, false, most); });
+                    l.take(c, engine, name, true, server_leases::no_limit, "");
+            auto const left_out = refused_.left_out();
+            share_out(limit, due,
+                      [&](std::string const& name, std::size_t most) { return l.take(c, engine, name, false, most, left_out); });
             l.look(engine, workflows, c);
-        });
+        };
+        if (refusal_of([&] { in_transaction(all); }))
+            claim_one_by_one(c, engine, workflows, limit, owned_too, due);
+        c.refused = refused_.in_words();
         return c;
     }
 
@@ -272,7 +247,7 @@ public:
         {
             if (version == 0 && !kv(category, key, 0, 1).empty())
                 return false;  // another process was quicker
-            throw as_store_error(e, false);
+            throw connections_.as_store_error(e, false);
         }
     }
 
@@ -302,7 +277,7 @@ public:
             sql << "SELECT v FROM " + tables_.kv + " WHERE cat = 'store' AND k = 'id'", soci::into(there);
         if (detail::without_dashes(there) != id_)
             throw detail::leads_elsewhere(describe(), w.gid);
-        return create_on(sql, dialect_, options_.url.kind, tables_, options_.clock ? std::optional(clock_ms()) : std::nullopt, w);
+        return create_on(sql, dialect_, options_.url.kind, tables_, options_.clock ? std::optional(clock_ms(options_)) : std::nullopt, w);
     }
 
     std::size_t operations_at_once() const noexcept override { return dialect_.operations_at_once(); }
@@ -370,173 +345,10 @@ private:
         }
     }
 
-    // --- connections -------------------------------------------------------------------------------------------------
-
-    // Sessions that are idle. Beats have some of their own: there is always one for them, however many others the server has given.
-    struct session_list
-    {
-        std::mutex                               mutex;
-        std::vector<std::unique_ptr<connection>> idle;
-    };
-
-    std::unique_ptr<connection> pop(session_list& sessions)
-    {
-        std::lock_guard lock(sessions.mutex);
-        if (sessions.idle.empty())
-            return nullptr;
-        auto c = std::move(sessions.idle.back());
-        sessions.idle.pop_back();
-        return c;
-    }
-
-    std::unique_ptr<connection> connect()
-    {
-        try
-        {
-            return std::make_unique<connection>(options_, dialect_, tables_);
-        }
-        catch (std::exception const& e)
-        {
-            throw store_error(as_store_error(e, false).what(), known::not_written, store_error::cause::unreachable);
-        }
-    }
-
-    // An account that has no connection left makes do with what it has, be it one: then the others' may serve.
-    std::unique_ptr<connection> connect_or_borrow(session_list& sessions, bool& pooled)
-    {
-        try
-        {
-            return connect();
-        }
-        catch (store_error const&)
-        {
-            auto c = pop(&sessions == &beats_ ? sessions_ : beats_);
-            if (!c)
-                throw;
-            pooled = true;
-            return c;
-        }
-    }
-
-    // A connection on which a local transaction is open, and the time. One that has been idle may have been closed by the server meanwhile,
-    // and all the others with it: nothing was done on them, so nobody need hear of it.
-    //
-    // `for_operation`: an operation has begun there, too, and the time may be 0, for unknown: asking for it would be a round trip more.
-    std::pair<std::unique_ptr<connection>, std::int64_t> begin(session_list& sessions, bool for_operation)
-    {
-        for (;;)
-        {
-            auto        c = pop(sessions);
-            bool        pooled = c != nullptr;
-            std::string settings;
-            try
-            {
-                if (!c)
-                    c = connect_or_borrow(sessions, pooled);
-                if (for_operation && !std::exchange(c->knows_operations, true))
-                    if (auto const text = dialect_.prepare_operations(c->session, c->writes->extends()); !text.empty())
-                        c->session.execute(text);
-                auto const   whole = for_operation ? dialect_.begin_operation_with_time() : "";
-                bool const   looks = c->lent || !whole.empty();
-                std::int64_t now = 0;
-                if (!for_operation || looks)
-                    query(
-                        c->session.sql(),
-                        !whole.empty() ? whole : dialect_.begin_with_time() + (looks ? ", " + dialect_.settings(c->session) : ""),
-                        [&](soci::statement& s) {
-                            s.exchange(soci::into(now));
-                            if (looks)
-                                s.exchange(soci::into(settings));
-                        },
-                        [] {});
-                c->lent = for_operation;
-                // An operation has left the session in another state: that is for nobody else.
-                if (looks && settings != c->settings)
-                    continue;
-                if (for_operation && whole.empty())
-                    c->session.execute(dialect_.begin_operation());
-                return {std::move(c), options_.clock ? clock_ms() : now};
-            }
-            catch (std::exception const& e)
-            {
-                if (!pooled)
-                    throw as_store_error(e, false);
-                std::lock_guard lock(sessions.mutex);
-                sessions.idle.clear();
-            }
-        }
-    }
-
-    static void give_back(session_list& sessions, std::unique_ptr<connection> c)
-    {
-        std::lock_guard lock(sessions.mutex);
-        sessions.idle.push_back(std::move(c));
-    }
-
-    store_error as_store_error(std::exception const& e, bool in_doubt) const
-    {
-        if (auto const* s = dynamic_cast<store_error const*>(&e))
-            return *s;
-        auto const where = options_.url.describe();
-        auto const what =
-            (detail::is_read_only(e) ? "it is read-only, as a replica is that was not promoted: " : "") + detail::server_message(e);
-        return store_error(what.starts_with(where) ? what : where + ": " + what,
-                           in_doubt ? store_error::certainty::in_doubt : store_error::certainty::not_written,
-                           detail::may_pass(e) ? store_error::cause::passing : store_error::cause::rejected);
-    }
-
-    // `f(connection, now)` in one local transaction, again if others were in the way. Trouble comes out as store_error, and the connection
-    // is thrown away; anything else comes out as it is, after a rollback.
-    template <class F>
-    auto in_transaction(session_list& sessions, F f, bool for_operation = false) -> std::invoke_result_t<F, connection&, std::int64_t>
-    {
-        for (int tried = 1;; ++tried)
-        {
-            auto [c, now] = begin(sessions, for_operation);
-            bool committing = false;
-            try
-            {
-                if constexpr (std::is_void_v<std::invoke_result_t<F, connection&, std::int64_t>>)
-                {
-                    f(*c, now);
-                    committing = true;
-                    if (!std::exchange(c->committed, false))
-                        c->session.execute("COMMIT");
-                    return give_back(sessions, std::move(c));
-                }
-                else
-                {
-                    auto result = f(*c, now);
-                    committing = true;
-                    c->session.execute("COMMIT");
-                    give_back(sessions, std::move(c));
-                    return result;
-                }
-            }
-            catch (store_error const&)
-            {
-                throw;
-            }
-            catch (std::exception const& e)
-            {
-                auto const fault = detail::fault_of(e);
-                c->writes->clear();
-                if (fault == detail::server_fault::trouble)
-                    throw as_store_error(e, committing);
-                if (c->session.roll_back())
-                    give_back(sessions, std::move(c));
-                if (fault != detail::server_fault::conflict && !dynamic_cast<not_as_expected const*>(&e))
-                    throw;
-                if (tried == tries)
-                    throw as_store_error(e, false);
-            }
-        }
-    }
-
     template <class F>
     auto in_transaction(F f) -> std::invoke_result_t<F, connection&, std::int64_t>
     {
-        return in_transaction(sessions_, std::move(f));
+        return connections_.in_transaction(session_use::questions, std::move(f));
     }
 
     // `f(connection)`, which changes nothing.
@@ -599,7 +411,7 @@ private:
         {
             auto const now = in_transaction([&](connection& c, std::int64_t t) {
                 if (!c.writes->apply_in_hope(writes, which, t))
-                    throw undone();
+                    throw not_applied();
                 return t;
             });
             for (auto const i : which)
@@ -617,153 +429,81 @@ private:
         }
     }
 
-    // An operation's connection. A savepoint before it is gone if the operation ends the transaction, even to begin another. (If the
-    // session is lost the server has rolled it back: that is trouble like any other, and nothing for a person to look at.)
-    class local_writer final : public record_writer
-    {
-    public:
-        // An operation has begun on it.
-        local_writer(sql_store::connection& c, dialect const& d, std::int64_t now) : connection_(c), dialect_(d), now_(now) { }
+    // --- rows that will not be changed -------------------------------------------------------------------------------
 
-        std::any connection() override { return &connection_.session.sql(); }
-        std::any prepared() override
-        {
-            if (!connection_.prepared)
-                connection_.prepared.emplace(connection_.session.sql());
-            return &*connection_.prepared;
-        }
-
-        bool record(extend_write const& w) override
-        {
-            auto& session = connection_.session;
-            if (session.where() == detail::server_session::transaction::open && session.reads_as_before() &&
-                connection_.writes->too_large(w).empty())
-                if (auto const update = connection_.writes->statement_of(w, now_, !dialect_.begin_operation_with_time().empty());
-                    !update.empty())
-                    last_ = dialect_.end_operation_with(session, update, connection_.settings);
-            if (!last_.empty())
-                return true;
-            end_operation();
-            if (now_ == 0)
-                session.sql() << dialect_.begin_with_time(), soci::into(now_);
-            return connection_.writes->extend(w, now_);
-        }
-
-        // Commits, if the journal's entry goes with it. Throws undone if the row was not as it has to be.
-        void commit()
-        {
-            if (last_.empty())
-                return;
-            try
-            {
-                connection_.session.execute(last_);
-                connection_.lent = !dialect_.begin_operation_with_time().empty() || connection_.session.has_warned();
-                connection_.committed = true;
-            }
-            catch (std::exception const& e)
-            {
-                if (dialect_.says_no_row(e))
-                    throw undone();
-                if (detail::says_no_savepoint(e))
-                    throw_ended(e);
-                throw;
-            }
-        }
-
-        bool applied(extend_write const& w) override { return connection_.writes->is_applied(w); }
-
-        void end_operation()
-        {
-            if (std::exchange(ended_, true))
-                return;
-            try
-            {
-                connection_.session.execute(dialect_.end_operation());
-                if (!connection_.session.reads_as_before())
-                    throw std::runtime_error("it has changed how the session that it shares with its journal entry is read (character set, "
-                                             "backslashes in literals, autocommit): nothing that was done there counts");
-            }
-            catch (std::exception const& e)
-            {
-                if (connection_.session.where() == detail::server_session::transaction::failed)
-                    return;  // by an error of its own: what comes next says so
-                if (!detail::says_no_savepoint(e))
-                    throw;
-                throw_ended(e);
-            }
-        }
-
-    private:
-        [[noreturn]] static void throw_ended(std::exception const& e)
-        {
-            throw ended_by_operation("its local transaction was ended while it ran: what it had done by then may count, without its "
-                                     "journal entry (" +
-                                     detail::server_message(e) + ")");
-        }
-
-        sql_store::connection& connection_;
-        dialect const&         dialect_;
-        std::int64_t           now_;
-        bool                   ended_ = false;
-        std::string            last_;  // what is left to be sent: the entry, and the commit
-    };
-
-    // A connection that is lost here, or a server that ends what it does, leaves it in doubt. One that rejects the statement has committed nothing.
-    void commit_entry(local_writer& writer)
+    // Why the database has rejected it, and has nothing of it; nothing: it is done.
+    template <class F>
+    static std::optional<std::string> refusal_of(F f)
     {
         try
         {
-            writer.commit();
+            f();
+            return std::nullopt;
         }
-        catch (undone const&)
+        catch (store_error const& e)
         {
-            throw;
+            if (e.in_doubt() || e.why() != store_error::cause::rejected)
+                throw;
+            return e.what();
         }
-        catch (std::exception const& e)
+        catch (soci::soci_error const& e)
         {
-            if (detail::fault_of(e) == detail::server_fault::trouble)
-                throw as_store_error(e, detail::may_pass(e));
-            throw;
+            return detail::server_message(e);
         }
     }
 
-    void apply_local(local_write const& w, write_result& result)
+    void claim_one_by_one(claimed& c, std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too,
+                          std::vector<std::string> const& due)
     {
-        try
+        c = {};
+        if (owned_too)
+            in_transaction([&](connection& conn, std::int64_t now) {
+                for (auto const& name : workflows)
+                    leases(conn, now).take(c, engine, name, true, server_leases::no_limit, "");
+            });
+        share_out(limit, due, [&](std::string const& name, std::size_t most) {
+            auto const left_out = refused_.left_out();
+            auto const rows =
+                in_transaction([&](connection& conn, std::int64_t now) { return leases(conn, now).due_rows(name, most, left_out); });
+            std::size_t taken = 0;
+            for (auto const& [id, gid] : rows)
+            {
+                claimed    one;
+                auto const take = [&](connection& conn, std::int64_t now) {
+                    auto l = leases(conn, now);
+                    one = {};
+                    one.alive = l.hold(engine);
+                    if (one.alive)
+                        l.take(one, engine, name, false, 1, " AND id = " + id);
+                };
+                if (auto const why = refusal_of([&] { in_transaction(take); }))
+                    refused_.add(id, gid, *why);
+                c.alive = c.alive && one.alive;
+                taken += one.rows.size();
+                std::move(one.rows.begin(), one.rows.end(), std::back_inserter(c.rows));
+            }
+            return taken;
+        });
+        in_transaction([&](connection& conn, std::int64_t now) {
+            bool const alive = c.alive;
+            leases(conn, now).look(engine, workflows, c);
+            c.alive = c.alive && alive;
+        });
+    }
+
+    released release_one_by_one(std::size_t limit)
+    {
+        released   r;
+        auto const left_out = refused_.left_out();
+        auto const rows = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).dead_rows(limit, left_out); });
+        for (auto const& [id, gid] : rows)
         {
-            auto const work = [&](connection& c, std::int64_t now) {
-                local_writer writer(c, dialect_, now);
-                if (w.operation->run(writer))
-                    return commit_entry(writer);
-                try
-                {
-                    writer.end_operation();
-                }
-                catch (ended_by_operation const&)
-                {
-                    throw;
-                }
-                catch (std::exception const&)
-                {
-                    // All is undone, and it has said what there is to say. Not again with its batch: it may be what the session died of.
-                }
-                throw undone();
-            };
-            in_transaction(sessions_, work, true);
-            result = {};
+            auto const release = [&](connection& c, std::int64_t now) { return leases(c, now).release(id); };
+            if (auto const why = refusal_of([&] { r.count += in_transaction(release); }))
+                refused_.add(id, gid, *why);
         }
-        catch (undone const&)
-        {
-            result = {written::refused, {}, {}};
-        }
-        catch (store_error const&)
-        {
-            throw;
-        }
-        catch (std::exception const& e)
-        {
-            result = {written::refused, e.what(), {}};
-        }
+        r.more = true;  // those of which nothing is left are forgotten, too
+        return r;
     }
 
     // --- parts -------------------------------------------------------------------------------------------------------
@@ -772,16 +512,13 @@ private:
     server_reads  reads(connection& c, std::int64_t now) const { return {c.session.sql(), dialect_, tables_, now}; }
     kv_table      kv_of(connection& c) const { return {c.session.sql(), dialect_, tables_.kv}; }
 
-    std::int64_t clock_ms() const
-    {
-        return std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock->now().time_since_epoch()).count();
-    }
     server_store_options       options_;
     dialect const&             dialect_;
     table_names                tables_;
     std::string                id_;
     std::atomic<std::uint64_t> looks_{0};
-    session_list               sessions_, beats_;
+    refused_rows               refused_;
+    server_connections         connections_;
 };
 
 }  // namespace

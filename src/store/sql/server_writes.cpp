@@ -163,25 +163,26 @@ server_writes::server_writes(detail::server_session& session, dialect const& d, 
                      now + " ELSE t.rollback_time END",
                  row_is_mine() + " AND (v.decided <> 'commit' OR t.cancel_requested = 0)");
 
-    column const parking[] = {gid,
-                              text("owner_is"),
-                              number("position_is"),
-                              number("due_at"),
-                              number("interval_is"),
-                              number("keep_attempts"),
-                              number("sends_are"),
-                              text("error_is"),
-                              text("pause_is"),
-                              number("now_is")};
+    std::string const must_roll_back = "t.cancel_requested = 1 AND " + is_prepared + " AND v.despite_cancel = 0";
+    column const      parking[] = {gid,
+                                   text("owner_is"),
+                                   number("position_is"),
+                                   number("due_at"),
+                                   number("interval_is"),
+                                   number("keep_attempts"),
+                                   number("despite_cancel"),
+                                   number("sends_are"),
+                                   text("error_is"),
+                                   text("pause_is"),
+                                   number("now_is")};
     park_ =
         d.update(session, parking, tables.global,
-                 "owner = '', next_cron_time = CASE WHEN v.pause_is IS NULL AND t.cancel_requested = 1 AND t.status = 'prepared' THEN " +
-                     now + " ELSE " + d.time_of("v.due_at") +
+                 "owner = '', next_cron_time = CASE WHEN " + must_roll_back + " THEN " + now + " ELSE " + d.time_of("v.due_at") +
                      " END, next_cron_interval = v.interval_is, attempts = CASE WHEN v.keep_attempts = 1 THEN t.attempts ELSE 0 END, sends "
                      "= v.sends_are, last_error = "
                      "v.error_is, paused_reason = COALESCE(v.pause_is, t.paused_reason), update_time = " +
                      now,
-                 row_is_mine());
+                 row_is_mine() + " AND (v.pause_is IS NULL OR NOT (" + must_roll_back + "))");
 
     // What a status brings with it.
     std::string const with_status = ", rollback_reason = COALESCE(v.reason_is, t.rollback_reason), finish_time = CASE WHEN v.status_to = "
@@ -310,6 +311,7 @@ void server_writes::put(park_write const& w, std::int64_t now)
     park_->number(pauses ? end_of_time : std::min<std::int64_t>(end_of_time, now + w.due_in.count()));
     park_->number(seconds_of(w.interval));
     park_->number(w.keep_attempts && !pauses);
+    park_->number(w.despite_cancel);
     park_->number(w.sends);
     park_->text(pauses ? w.paused_reason : w.last_error);
     optional_text(*park_, pauses, w.paused_reason);

@@ -6,6 +6,7 @@
 #include "src/store/sql/heartbeat.hpp"
 #include "src/store/sql/kv_table.hpp"
 #include "src/store/sql/place.hpp"
+#include "src/store/sql/refused_rows.hpp"
 #include "src/store/sql/schema.hpp"
 #include "src/store/sql/sqlite_connection.hpp"
 #include "src/store/sql/sqlite_reads.hpp"
@@ -149,6 +150,7 @@ public:
         std::lock_guard lock(write_mutex_);
         released        r;
         in_transaction([&](connections& c) { r = release(c.write.sql(), limit, now_ms()); });
+        r.refused = refused_.in_words();
         return r;
     }
 
@@ -182,6 +184,7 @@ public:
             });
         if (due.next != never && c.alive)
             c.next_due = std::chrono::milliseconds(std::max<std::int64_t>(0, due.next - now));
+        c.refused = refused_.in_words();
         return c;
     }
 
@@ -478,23 +481,62 @@ private:
         }
     }
 
-    static released release(soci::session& sql, std::size_t limit, std::int64_t now)
+    // A change that a trigger or a constraint refuses undoes itself and nothing else. False: so it was.
+    template <class F>
+    static bool unless_refused(F f, std::string& why)
     {
-        released                  r;
-        std::vector<std::int64_t> ids;
-        std::int64_t              id = 0;
+        try
+        {
+            f();
+            return true;
+        }
+        catch (soci::sqlite3_soci_error const& e)
+        {
+            if ((e.result() & 0xFF) != SQLITE_CONSTRAINT)
+                throw;
+            why = e.get_error_message();
+            return false;
+        }
+    }
+
+    released release(soci::session& sql, std::size_t limit, std::int64_t now)
+    {
+        released                            r;
+        std::vector<std::int64_t>           ids;
+        std::map<std::int64_t, std::string> gids;
+        std::int64_t                        id = 0;
+        std::string                         gid, why;
+        std::string const of_the_dead = std::string("owner IN (SELECT k FROM main.kv WHERE cat = 'dead engine') AND ") + unfinished;
         query(
-            sql,
-            std::string("SELECT id FROM main.trans_global WHERE owner IN (SELECT k FROM main.kv WHERE cat = 'dead engine') AND ") +
-                unfinished + " LIMIT " + limit_of(limit),
-            [&](soci::statement& s) { s.exchange(soci::into(id)); }, [&] { ids.push_back(id); });
-        if (!ids.empty())
-            change(sql, "UPDATE main.trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" +
-                            joined(ids) + ")");
+            sql, "SELECT id, gid FROM main.trans_global WHERE " + of_the_dead + refused_.left_out() + " LIMIT " + limit_of(limit),
+            [&](soci::statement& s) {
+                s.exchange(soci::into(id));
+                s.exchange(soci::into(gid));
+            },
+            [&] {
+                ids.push_back(id);
+                gids.emplace(id, gid);
+            });
+        auto const release_these = [&](std::string const& these) {
+            return unless_refused(
+                [&] {
+                    change(sql, "UPDATE main.trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" +
+                                    these + ")");
+                },
+                why);
+        };
         r.count = ids.size();
         r.more = ids.size() == limit;
-        if (!r.more)
-            change(sql, "DELETE FROM main.kv WHERE cat = 'dead engine'");
+        if (!ids.empty() && !release_these(joined(ids)))
+            for (auto const one : ids)
+                if (!release_these(std::to_string(one)))
+                {
+                    refused_.add(std::to_string(one), gids[one], why);
+                    --r.count;
+                }
+        change(sql,
+               "DELETE FROM main.kv WHERE cat = 'dead engine' AND NOT EXISTS (SELECT 1 FROM main.trans_global WHERE owner = kv.k AND " +
+                   std::string(unfinished) + ")");
         return r;
     }
 
@@ -528,8 +570,8 @@ private:
         return found;
     }
 
-    static void take(connections& c, claimed& into, std::string const& engine, std::string const& from, std::string const& workflow,
-                     std::int64_t now, std::int64_t limit)
+    void take(connections& c, claimed& into, std::string const& engine, std::string const& from, std::string const& workflow,
+              std::int64_t now, std::int64_t limit)
     {
         auto&           sql = c.write.sql();
         transaction_row row;
@@ -541,7 +583,7 @@ private:
         s.exchange(soci::use(limit));
         s.alloc();
         s.prepare(select_transaction() + " WHERE owner = :owner AND workflow = :workflow AND next_cron_time <= :now AND " + unfinished +
-                  " ORDER BY next_cron_time LIMIT :limit");
+                  (from.empty() ? refused_.left_out() : "") + " ORDER BY next_cron_time LIMIT :limit");
         s.define_and_bind();
         auto const first = into.rows.size();
         for (bool more = s.execute(true); more; more = s.fetch())
@@ -559,9 +601,12 @@ private:
                     soci::use(t.paused_reason), soci::use(t.paused_reason), soci::use(never), soci::use(t.gid);
                 into.rows.erase(into.rows.begin() + static_cast<std::ptrdiff_t>(i));
             }
-        std::string     gid;
-        soci::statement lease = (sql.prepare << "UPDATE main.trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
-                                 soci::use(engine), soci::use(gid));
+        std::string gid, why;
+        auto const  prepared = [&] {
+            return soci::statement((sql.prepare << "UPDATE main.trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
+                                    soci::use(engine), soci::use(gid)));
+        };
+        auto lease = prepared();
         for (auto i = first; i < into.rows.size(); ++i)
         {
             auto& t = into.rows[i];
@@ -570,16 +615,24 @@ private:
             if (!from.empty())
                 continue;
             gid = t.gid;
-            lease.execute(true);
-            t.owner = engine;
-            ++t.attempts;
+            if (unless_refused([&] { lease.execute(true); }, why))
+            {
+                t.owner = engine;
+                ++t.attempts;
+                continue;
+            }
+            refused_.add(std::to_string(t.id), t.gid, why);
+            t.gid.clear();
+            lease = prepared();
         }
+        std::erase_if(into.rows, [](transaction const& t) { return t.gid.empty(); });
     }
 
     sqlite_options                                      options_;
     std::shared_ptr<clock>                              clock_;
     std::mutex                                          write_mutex_, read_mutex_;
     std::unique_ptr<connections>                        connections_;
+    refused_rows                                        refused_;
     std::mutex                                          beat_mutex_, list_mutex_;
     std::optional<sqlite_connection>                    beats_, lists_;
     std::mutex                                          locks_mutex_;

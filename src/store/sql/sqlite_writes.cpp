@@ -57,20 +57,21 @@ sqlite_writes::sqlite_writes(sqlite_connection& connection)
     , header_update_(
           (sql_.prepare << "UPDATE main.trans_global SET ext_data = :header WHERE gid = :gid", soci::use(header_), soci::use(gid_)))
     , park_((sql_.prepare
-                 << "UPDATE main.trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' THEN "
-                    ":now ELSE :due END, next_cron_interval = :interval, attempts = CASE WHEN :attempts = 1 THEN attempts ELSE 0 END, "
+                 << "UPDATE main.trans_global SET owner = '', next_cron_time = CASE WHEN cancel_requested = 1 AND status = 'prepared' AND "
+                    ":despite = 0 THEN :now ELSE :due END, next_cron_interval = :interval, attempts = CASE WHEN :attempts = 1 THEN "
+                    "attempts ELSE 0 END, "
                     "sends = :sends, "
                     "last_error = :text, update_time = :now2" +
                         mine(),
-             soci::use(now_), soci::use(due_), soci::use(interval_), soci::use(attempts_), soci::use(sends_), soci::use(text_),
-             soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
+             soci::use(despite_), soci::use(now_), soci::use(due_), soci::use(interval_), soci::use(attempts_), soci::use(sends_),
+             soci::use(text_), soci::use(now_), soci::use(gid_), soci::use(owner_), soci::use(position_)))
     , pause_(
           (sql_.prepare << "UPDATE main.trans_global SET owner = '', next_cron_time = :due, next_cron_interval = :interval, attempts = 0, "
                            "sends = :sends, paused_reason = :text, "
                            "last_error = :text2, update_time = :now" +
-                               mine(),
+                               mine() + " AND (cancel_requested = 0 OR status <> 'prepared' OR :despite = 1)",
            soci::use(due_), soci::use(interval_), soci::use(sends_), soci::use(text_), soci::use(text_), soci::use(now_), soci::use(gid_),
-           soci::use(owner_), soci::use(position_)))
+           soci::use(owner_), soci::use(position_), soci::use(despite_)))
     ,
     // A request makes the row due, unless somebody runs it: then the owner finds the request.
     cancel_((sql_.prepare
@@ -169,6 +170,7 @@ write_result sqlite_writes::apply(park_write const& w, std::int64_t now, bool re
     text_ = pauses ? w.paused_reason : w.last_error;
     due_ = pauses ? never : now + w.due_in.count();
     attempts_ = w.keep_attempts ? 1 : 0;
+    despite_ = w.despite_cancel ? 1 : 0;
     auto& statement = pauses ? pause_ : park_;
     statement.execute(true);
     if (statement.get_affected_rows() > 0)

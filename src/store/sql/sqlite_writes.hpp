@@ -57,7 +57,7 @@ private:
     std::string     gid_, owner_, entries_, status_, text_, details_, header_, branch_id_;
     soci::indicator text_ind_ = soci::i_ok, details_ind_ = soci::i_null, finish_ind_ = soci::i_null;
     std::int64_t    due_ = 0, interval_ = 0, position_ = 0, after_ = 0;
-    int             attempts_ = 0, sends_ = 0;
+    int             attempts_ = 0, sends_ = 0, despite_ = 0;
 
     soci::statement extend_, send_again_, commit_, roll_back_, finish_, abort_, part_, header_update_, park_, pause_, cancel_, resume_;
 };

@@ -10,6 +10,7 @@
 #include <weft/soci_connection.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 
 namespace weft {
@@ -33,6 +34,9 @@ void on_session(std::string const& url, work const& f)
     };
     if (!detail::server_kind_of(parsed.scheme))
     {
+        // Not made anew: the store would go on in it.
+        if (std::error_code ignored; !std::filesystem::exists(parsed.path, ignored))
+            throw store_error("sqlite " + parsed.path + ": there is no such file");
         detail::sqlite_session session(parsed.path, std::chrono::seconds(5));
         try
         {
@@ -128,6 +132,10 @@ contents empty_tables(std::string const& url)
 std::size_t purge_barrier(std::string const& url, std::chrono::milliseconds older_than, std::size_t limit)
 {
     std::size_t purged = 0;
+    // MySQL keeps the time as each participant's session has it, and here it is UTC: nowhere on earth is it earlier than twelve hours before.
+    constexpr std::chrono::hours latest_zone(12);
+    bool const                   on_mysql = detail::server_kind_of(detail::parse_database_url(url).scheme) == detail::server_kind::mysql;
+    older_than += on_mysql ? latest_zone : std::chrono::hours(0);
     on_session(url, [&](soci::session& sql, table_names const&) {
         soci_connection connection(sql);
         if (barrier::has_table(connection))
