@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdexcept>
+#include <sys/socket.h>
 
 namespace weft {
 inline namespace v0 {
@@ -101,6 +104,7 @@ void curl_request::prepare(std::shared_ptr<http_exchange> e, http_options const&
     // the first reply to find that out.
     set(h, CURLOPT_PIPEWAIT, r.url.starts_with("https:") ? 1L : 0L);
     set(h, CURLOPT_TCP_KEEPALIVE, 1L);
+    set(h, CURLOPT_SOCKOPTFUNCTION, &curl_request::on_socket);
     set(h, CURLOPT_USERAGENT, "weft");
 
     if (!options.ca_file.empty())
@@ -145,6 +149,15 @@ void curl_request::on_close(curl_closesocket_callback f, void* data)
 {
     set(easy_.get(), CURLOPT_CLOSESOCKETFUNCTION, f);
     set(easy_.get(), CURLOPT_CLOSESOCKETDATA, data);
+}
+
+// A connection that died without a word is noticed by what it does not acknowledge. libcurl would go on putting requests on one of HTTP/2's,
+// and each would time out, until the system gives it up: after a quarter of an hour.
+int curl_request::on_socket(void*, curl_socket_t s, curlsocktype)
+{
+    unsigned const after_ms = 10'000;
+    ::setsockopt(s, IPPROTO_TCP, TCP_USER_TIMEOUT, &after_ms, sizeof after_ms);  // not of TCP: no matter
+    return CURL_SOCKOPT_OK;
 }
 
 // libcurl sends a request again when a connection that it used before turns out to be dead. Whether the first one arrived nobody can say
@@ -213,7 +226,10 @@ void curl_request::end(std::string const& why)
 {
     auto const exchange = std::move(exchange_);
     if (!why.empty())
+    {
+        http_reply().body.swap(reply_.body);  // of an empty text that is assigned, a string keeps its memory
         return exchange->failed(why);
+    }
     long status = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
     reply_.status = static_cast<unsigned>(status);

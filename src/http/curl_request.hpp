@@ -47,6 +47,7 @@ public:
 private:
     static std::size_t on_body(char* data, std::size_t size, std::size_t n, void* self);
     static std::size_t on_header(char* data, std::size_t size, std::size_t n, void* self);
+    static int         on_socket(void*, curl_socket_t s, curlsocktype);
     static int         before_sending(void* self, char*, char*, int, int);
     void               add_header(std::string const& name, std::string const& value);
     void               add_line(std::string const& line);

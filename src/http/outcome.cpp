@@ -2,6 +2,7 @@
 #include <weft/http.hpp>
 
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 
 #include <algorithm>
 
@@ -12,23 +13,41 @@ namespace {
 
 constexpr std::size_t reason_limit = 1'024;
 
-// A larger body is nobody's way of saying no.
+// A larger body is nobody's way of saying no with 409.
 constexpr std::size_t object_limit = 64u << 10;
+
+// What some editors and languages put before a text.
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+// The body, if it is JSON; null if it is not. In another encoding than UTF-8 it says what it says, but its code and payload are not kept.
+boost::json::value json_in(std::string_view body)
+{
+    if (body.starts_with(byte_order_mark))
+        body.remove_prefix(byte_order_mark.size());
+    try
+    {
+        return detail::parse_json(body);
+    }
+    catch (misuse const&)
+    {
+        boost::json::parse_options options;
+        options.allow_invalid_utf8 = true;
+        boost::system::error_code failed;
+        auto                      v = boost::json::parse(boost::json::string_view(body.data(), body.size()), failed, {}, options);
+        if (failed)
+            return {};
+        if (auto* const o = v.if_object())
+            for (auto const* name : {"code", "payload"})
+                o->erase(name);
+        return v;
+    }
+}
 
 // The body, if it is a JSON object; else an empty one.
 boost::json::object object_in(std::string const& body)
 {
-    auto const first = body.find_first_not_of(" \t\r\n");
-    if (body.size() > object_limit || first == std::string::npos || body[first] != '{')
-        return {};
-    try
-    {
-        return std::move(detail::parse_json(body).as_object());
-    }
-    catch (misuse const&)
-    {
-        return {};
-    }
+    auto v = body.size() > object_limit ? boost::json::value() : json_in(body);
+    return v.is_object() ? std::move(v.get_object()) : boost::json::object();
 }
 
 // A member, if it is a text; else "".
@@ -73,10 +92,22 @@ std::string details_in(boost::json::object const& o)
     return text;
 }
 
-outcome failure_in(http_reply const& reply)
+outcome failure_in(http_reply const& reply, boost::json::object const& o) { return outcome::failure(reason_of(reply, o), details_in(o)); }
+
+// As old participants say it. Where the word is there and cannot be read, nobody knows what was meant (I6).
+outcome outcome_in_body(http_reply const& reply)
 {
-    auto const o = object_in(reply.body);
-    return outcome::failure(reason_of(reply, o), details_in(o));
+    if (reply.body.find("dtm_result") == std::string::npos)
+        return outcome::success();
+    auto const v = json_in(reply.body);
+    if (v.is_null())
+        return outcome::error("answered " + std::to_string(reply.status) + " with a dtm_result that is no JSON");
+    if (!v.is_object())
+        return outcome::success();
+    auto const word = member(v.get_object(), "dtm_result");
+    if (word == "ONGOING")
+        return outcome::ongoing("answered ONGOING");
+    return word == "FAILURE" ? failure_in(reply, v.get_object()) : outcome::success();
 }
 
 }  // namespace
@@ -88,16 +119,9 @@ outcome outcome_of(http_reply const& reply)
     case 200:
     case 201:
     case 204:
-    {
-        if (reply.body.find("dtm_result") == std::string::npos)
-            return outcome::success();
-        auto const word = member(object_in(reply.body), "dtm_result");
-        if (word == "ONGOING")
-            return outcome::ongoing("answered ONGOING");
-        return word == "FAILURE" ? failure_in(reply) : outcome::success();
-    }
+        return outcome_in_body(reply);
     case 409:
-        return failure_in(reply);
+        return failure_in(reply, object_in(reply.body));
     case 425:
         return outcome::ongoing("answered 425");
     default:

@@ -32,9 +32,14 @@ public:
     }
     void give(std::size_t bytes) noexcept { held_ -= bytes; }
 
+    // True for whoever holds more than there may be of, until `alone_ends`: one at a time.
+    bool alone_begins() noexcept { return !alone_.exchange(true); }
+    void alone_ends() noexcept { alone_ = false; }
+
 private:
     std::size_t const        limit_;
     std::atomic<std::size_t> held_{0};
+    std::atomic<bool>        alone_{false};
 };
 
 // A part of it, until this is destroyed. Lifetimes: the budget outlives it.
@@ -43,17 +48,24 @@ class held_bytes
 public:
     held_bytes() = default;
     explicit held_bytes(body_budget& of) : of_(&of) { }
-    held_bytes(held_bytes&& other) noexcept : of_(other.of_), held_(std::exchange(other.held_, 0)) { }
+    held_bytes(held_bytes&& other) noexcept
+        : of_(other.of_)
+        , held_(std::exchange(other.held_, 0))
+        , alone_(std::exchange(other.alone_, false))
+    { }
     held_bytes& operator=(held_bytes&& other) noexcept
     {
         std::swap(of_, other.of_);
         std::swap(held_, other.held_);
+        std::swap(alone_, other.alone_);
         return *this;
     }
     ~held_bytes()
     {
         if (held_ > 0)
             of_->give(held_);
+        if (alone_)
+            of_->alone_ends();
     }
 
     // So many from now on, in all. False: it holds what it held.
@@ -65,9 +77,13 @@ public:
         return true;
     }
 
+    // The same; and where there is no room, but nobody else does so, it is held beside what there may be.
+    bool grow_to_or_alone(std::size_t bytes) noexcept { return grow_to(bytes) || (alone_ = of_->alone_begins()); }
+
 private:
     body_budget* of_ = nullptr;
     std::size_t  held_ = 0;
+    bool         alone_ = false;
 };
 
 struct held_body

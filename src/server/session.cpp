@@ -324,7 +324,8 @@ private:
         surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
         answer             a = co_await answer_to(at, std::move(r));
         held_bytes         held_by_answer(host_->bodies);
-        if (a.body.size() > small_body && !held_by_answer.grow_to(a.body.size()))  // what was done is said whatever else is held
+        // What was done is said whatever else is held; and of what is longer than there is ever room for, one at a time.
+        if (a.body.size() > small_body && !held_by_answer.grow_to_or_alone(a.body.size()))
             a = message(503, "there are too many long answers at the moment");
         tell(method, target, a.status, began);
         bool const keep = from.keep_alive() && !draining_;

@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -20,7 +21,7 @@ using time_point = std::chrono::system_clock::time_point;
 std::string text_of(time_point t, std::chrono::minutes utc_offset)
 {
     using namespace std::chrono;
-    t += utc_offset;
+    t = std::min(t, time_point::max() - days(1)) + utc_offset;  // what is paused is due at the end of all times
     auto const day = floor<days>(t);
     auto const date = year_month_day(day);
     auto const time = hh_mm_ss(floor<milliseconds>(t - day));

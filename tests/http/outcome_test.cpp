@@ -53,6 +53,12 @@ TEST(HttpOutcome, FollowsTheTable)
              row{200, "{\"order\":\"FAILURE-ONGOING-7\"}", kind::success, ""},
              row{200, "{\"nested\":{\"dtm_result\":\"FAILURE\"}}", kind::success, ""},
              row{200, "FAILURE", kind::success, ""},
+             row{200, "[\"dtm_result\",\"FAILURE\"]", kind::success, ""},
+             row{200, "\xEF\xBB\xBF{\"dtm_result\":\"FAILURE\",\"message\":\"no money\"}", kind::failure, "no money"},
+             row{200, "{\"dtm_result\":\"FAILURE\",\"message\":\"\xC3\xBB\xC7\xAE!\"}", kind::failure, "\xC3\xBB\xC7\xAE!"},
+             // What was meant cannot be read: asked again (I6).
+             row{200, "<br/>Notice: …{\"dtm_result\":\"FAILURE\"}", kind::error, "answered 200 with a dtm_result that is no JSON"},
+             row{200, "{\"dtm_result\":\"FAILURE\"", kind::error, "answered 200 with a dtm_result that is no JSON"},
          })
     {
         auto const o = of(r.status, r.body);
@@ -84,6 +90,16 @@ TEST(HttpOutcome, KeepsCodeAndPayloadOfAFailure)
         EXPECT_EQ(o.text, r.text) << r.body;
         EXPECT_EQ(o.details, r.details) << r.body;
     }
+}
+
+TEST(HttpOutcome, ReadsWhatALongBodySays)
+{
+    auto const saying = [](std::string const& word) {
+        return of(200, "{\"trace\":\"" + std::string(100'000, 'x') + "\",\"dtm_result\":\"" + word + "\"}").what;
+    };
+    EXPECT_EQ(static_cast<int>(saying("FAILURE")), static_cast<int>(outcome::kind::failure));
+    EXPECT_EQ(static_cast<int>(saying("ONGOING")), static_cast<int>(outcome::kind::ongoing));
+    EXPECT_EQ(static_cast<int>(saying("SUCCESS")), static_cast<int>(outcome::kind::success));
 }
 
 TEST(HttpOutcome, KeepsReasonsShortAndWhole)

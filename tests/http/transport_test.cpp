@@ -14,6 +14,8 @@
 #include <dirent.h>
 #include <fstream>
 #include <future>
+#include <malloc.h>
+#include <netinet/tcp.h>
 #include <optional>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -216,6 +218,52 @@ TEST_F(HttpTransport, ReadsNoMoreThanItsLimit)
     auto const a = send(server.url("/headers"));
     EXPECT_EQ(a->wait(), 0u);
     EXPECT_THAT(a->why, HasSubstr("headers are longer")) << a->why;
+}
+
+// A participant that fills the memory with what it does not say to the end.
+TEST_F(HttpTransport, KeepsNothingOfAReplyThatFailed)
+{
+    server.on("/half", [](auto const&) {
+        answer a;
+        a.raw = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4000000\r\n\r\n" + std::string(3'900'000, 'x');
+        return a;
+    });
+    auto const resident_mib = [] {
+        ::malloc_trim(0);
+        std::size_t size = 0, resident = 0;
+        std::ifstream("/proc/self/statm") >> size >> resident;
+        return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) >> 20;
+    };
+    auto const                          before = resident_mib();
+    std::vector<std::shared_ptr<asked>> all;
+    for (int i = 0; i < 64; ++i)
+        all.push_back(send(server.url("/half"), "POST", "{}", 40s));
+    for (auto const& a : all)
+        EXPECT_EQ(a->wait(), 0u);
+#if !defined(__SANITIZE_ADDRESS__)
+    EXPECT_LT(resident_mib(), before + 100);
+#endif
+}
+
+// One that died without a word is not noticed by anything that it says.
+TEST_F(HttpTransport, GivesUpConnectionsThatAcknowledgeNothing)
+{
+    auto const a = send_into_silence();
+    unsigned   connections = 0;
+    for (int s = 3; s < 1'024; ++s)
+    {
+        sockaddr_in other{};
+        socklen_t   length = sizeof other;
+        if (::getpeername(s, reinterpret_cast<sockaddr*>(&other), &length) != 0 || other.sin_family != AF_INET ||
+            ntohs(other.sin_port) != server.port())
+            continue;
+        unsigned after_ms = 0;
+        length = sizeof after_ms;
+        EXPECT_EQ(::getsockopt(s, IPPROTO_TCP, TCP_USER_TIMEOUT, &after_ms, &length), 0);
+        EXPECT_EQ(after_ms, 10'000u);
+        ++connections;
+    }
+    EXPECT_EQ(connections, 1u);
 }
 
 // The server has read the request and goes without a word: whether it was done nobody knows, and it must not be sent again behind the

@@ -5,6 +5,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include <future>
 #include <sys/resource.h>
 
 namespace protocol {
@@ -200,6 +201,57 @@ TEST(Limits, AllBodiesTogetherAreBounded)
     auto large = saga(w, "g2", 1);
     large["payloads"].as_array()[0] = '"' + std::string(3 * mebibyte, 'z') + '"';
     EXPECT_TRUE(eventually([&] { return w.post("submit", with(large, "wait_result", true)).status == 200; })) << "and there is room again";
+}
+
+// What was done is said, whatever else is held: "503" for a transaction that was taken would make its client submit it under another gid.
+TEST(Limits, ShortAnswersAreGivenWhateverBodiesAreHeld)
+{
+    world             w("sqlite", "Weft: {BodyLimit: 32768, BodiesLimit: 65536, ClientTimeout: 120}\n");
+    clients           attackers(w);
+    std::string const body(16'380, ' ');
+    for (int i = 0; i < 4; ++i)  // of 65,536; 16 are left
+        attackers.add(post("/api/dtmsvr/submit", body.size() + 1, body));
+    auto const small = text(reference("g1", "tcc"));
+    EXPECT_TRUE(eventually([&] { return send(w.port(), "POST", "/api/dtmsvr/prepare", small).status == 503; })) << "all of it is held";
+    auto const gid = w.get("newGid");
+    EXPECT_EQ(gid.status, 200u) << gid.body;
+    attackers.go();
+    EXPECT_TRUE(eventually([&] { return send(w.port(), "POST", "/api/dtmsvr/prepare", small).status == 200; }));
+}
+
+// It could be had by nobody: not now, and not later either.
+TEST(Limits, AnAnswerLongerThanAllBodiesTogetherIsGiven)
+{
+    world w("sqlite", "Weft: {BodyLimit: 32768, BodiesLimit: 65536}\n");
+    w.post("prepare", reference("g1", "tcc"));
+    for (int i = 1; i <= 5; ++i)
+        w.post("registerBranch", with(tcc_branch(w, "g1", "0" + std::to_string(i), "/a"), "data", std::string(20'000, 'x')));
+    auto const all = w.get("query?gid=g1");
+    EXPECT_EQ(all.status, 200u) << all.body.substr(0, 200);
+    EXPECT_GT(all.body.size(), 100'000u);
+}
+
+// A request waits for its transaction without the text that it came as.
+TEST(Limits, TextsThatHaveBeenReadAreHeldNoLonger)
+{
+    world              w("sqlite", "Weft: {ClientTimeout: 120}\n");
+    std::promise<void> gone;
+    auto const         until = gone.get_future().share();
+    w.at.serve("/a", [until](auto const&) {
+        until.wait_for(60s);
+        return answer{};
+    });
+    std::vector<asked> waiting;
+    for (int i = 0; i < 60; ++i)
+    {
+        auto const t = with(with(saga(w, "g" + std::to_string(i), 1), "wait_result", true), "request_timeout", 60);
+        waiting.emplace_back(w.port(), "POST", "/api/dtmsvr/submit", text(t) + std::string(3 * mebibyte, ' '));
+        ASSERT_TRUE(eventually([&] { return w.status("g" + std::to_string(i)) == "submitted"; }));
+    }
+    EXPECT_LT(w.weftd().peak_memory(), 120u);
+    gone.set_value();
+    for (auto& one : waiting)
+        EXPECT_EQ(one.answer().status, 200u);
 }
 
 // --- descriptors ----------------------------------------------------------------------------------------------------------------------

@@ -96,6 +96,15 @@ TEST_P(Protocol, R1_RowsHaveDtmsNames)
         EXPECT_TRUE(b.contains(name)) << name << " in " << text(b);
 }
 
+// What is paused is due at the end of all times, in every zone.
+TEST(Routes, TimesAreWithinTime)
+{
+    world w("sqlite", "TimeZoneOffset: '+14'\n");
+    w.post("prepare", with(reference("g1", "msg"), "timeout_to_fail", 1));  // and nobody can be asked what became of it
+    EXPECT_TRUE(eventually([&] { return text(w.row("g1").at("next_cron_time")).starts_with("\"2262-04-1"); }))
+        << text(w.row("g1").at("next_cron_time"));
+}
+
 TEST_P(Protocol, R1_FieldNamesInAnyCaseAndNullForNothing)
 {
     auto o = saga(w, "unused", 1);

@@ -1,4 +1,5 @@
 // What stands beside the store: emptying it, and the barrier's rows in its database.
+#include "src/sql/server_session.hpp"
 #include "src/store/sql/store_tables.hpp"
 #include "src/weftd/reset.hpp"
 #include "tests/support/servers.hpp"
@@ -11,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <optional>
 #include <sstream>
 #include <stop_token>
@@ -120,4 +122,34 @@ TEST_P(StoreTables, BarrierRowsArePurgedInPortionsWhereThereIsSuchATable)
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1'000'000h, 10), 0u);
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1h, 2), 2u);
     EXPECT_EQ(weft::sql_store::purge_barrier(url, 1h, 2), 1u);
+}
+
+// Participants write the time as their own sessions have it.
+TEST(Tables, BarrierRowsOfParticipantsInTheWestAreAsOldAsTheyAre)
+{
+    server_database server("mysql");
+    auto const      store = weft::open_store(server.url());
+    weft::database  mine(server.url());
+    pass_barrier(mine, "a");
+    weft::detail::server_session western(weft::detail::parse_server_url(server.url()), {},
+                                         weft::detail::server_session::purpose::participant);
+    western.execute("SET time_zone = '-12:00'");
+    western.execute("UPDATE barrier SET create_time = now()");
+    western.execute("COMMIT");
+    EXPECT_EQ(weft::sql_store::purge_barrier(server.url(), 1h, 10), 0u);
+    western.execute("UPDATE barrier SET create_time = now() - INTERVAL 61 MINUTE");
+    western.execute("COMMIT");
+    EXPECT_EQ(weft::sql_store::purge_barrier(server.url(), 1h, 10), 1u);
+}
+
+// Else the store would find it, and go on in it.
+TEST(Tables, AFileThatIsGoneIsNotMadeAnew)
+{
+    temporary_directory directory;
+    auto const          url = directory.url("weft.db");
+    weft::open_store(url).reset();
+    std::filesystem::remove(directory.file("weft.db"));
+    EXPECT_THROW(weft::sql_store::look_at_backlog(url), weft::store_error);
+    EXPECT_THROW(weft::sql_store::purge_barrier(url, 1h, 10), weft::store_error);
+    EXPECT_FALSE(std::filesystem::exists(directory.file("weft.db")));
 }
