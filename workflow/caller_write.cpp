@@ -76,7 +76,8 @@ void caller_write::on_trouble(store_error const& trouble)
 
 void caller_write::on_stopped(known written)
 {
-    leave();
+    if (written != known::in_doubt)
+        leave();  // else whoever asks for the same hears that it may still come
     fail(stopped_error(gid_, of_question(written)));
 }
 
@@ -98,6 +99,7 @@ void asking::go()
         return on_stopped(known::not_written);
     auto        w = make_();
     auto const* creates = std::get_if<create_write>(&w);
+    creates_ = creates != nullptr;
     auto const* decides = std::get_if<decide_write>(&w);
     if ((creates && !creates->owner.empty()) || (decides && !decides->owner.empty()))
         count();

@@ -91,7 +91,7 @@ public:
     void on_written(write_result const& r, write&) override;
 
 private:
-    bool asks_for_transaction() const noexcept override { return needs_life_; }
+    bool asks_for_transaction() const noexcept override { return needs_life_ || creates_; }
     void tell(std::exception_ptr error, write_result const& r)
     {
         if (auto const t = std::exchange(then_, nullptr))
@@ -99,6 +99,7 @@ private:
     }
 
     bool                   needs_life_;
+    bool                   creates_ = false;
     std::function<write()> make_;
     then                   then_;
 };

@@ -380,6 +380,7 @@ void engine_core::finish_stop()
     if (stopped_)
         return;
     stopped_ = true;
+    committer_.stop();  // first: what runs here is there, and whoever asked for it again is told so
     if (auto* l = log(); l && !running_.empty())
         l->warn("engine {} stops and abandons {} transactions whose operations have not returned", incarnation_, running_.size());
     for (auto& [gid, a] : std::exchange(running_, {}))
@@ -389,7 +390,6 @@ void engine_core::finish_stop()
     reading_.clear();
     held_.clear();
     asking_.clear();
-    committer_.stop();
     local_writes_.stop();
     timers().stop();
     for (auto& [gid, waiting] : std::exchange(waiters_, {}))

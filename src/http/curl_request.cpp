@@ -104,7 +104,10 @@ void curl_request::prepare(std::shared_ptr<http_exchange> e, http_options const&
     // the first reply to find that out.
     set(h, CURLOPT_PIPEWAIT, r.url.starts_with("https:") ? 1L : 0L);
     set(h, CURLOPT_TCP_KEEPALIVE, 1L);
+    // Not before the request's own time is over: whoever is slow to read is not dead.
+    auto const silence = std::max({std::chrono::milliseconds(10'000), std::min(r.timeout, longest), options.connect_timeout});
     set(h, CURLOPT_SOCKOPTFUNCTION, &curl_request::on_socket);
+    set(h, CURLOPT_SOCKOPTDATA, reinterpret_cast<void*>(static_cast<std::uintptr_t>(silence.count())));
     set(h, CURLOPT_USERAGENT, "weft");
 
     if (!options.ca_file.empty())
@@ -153,9 +156,9 @@ void curl_request::on_close(curl_closesocket_callback f, void* data)
 
 // A connection that died without a word is noticed by what it does not acknowledge. libcurl would go on putting requests on one of HTTP/2's,
 // and each would time out, until the system gives it up: after a quarter of an hour.
-int curl_request::on_socket(void*, curl_socket_t s, curlsocktype)
+int curl_request::on_socket(void* after, curl_socket_t s, curlsocktype)
 {
-    unsigned const after_ms = 10'000;
+    auto const after_ms = static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(after));
     ::setsockopt(s, IPPROTO_TCP, TCP_USER_TIMEOUT, &after_ms, sizeof after_ms);  // not of TCP: no matter
     return CURL_SOCKOPT_OK;
 }

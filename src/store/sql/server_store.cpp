@@ -159,8 +159,8 @@ public:
     {
         released   r;
         auto const all = [&](connection& c, std::int64_t now) { return leases(c, now).release_dead(limit, refused_.left_out()); };
-        if (refusal_of([&] { r = in_transaction(all); }))
-            r = release_one_by_one(limit);
+        if (auto const why = refusal_of([&] { r = in_transaction(all); }))
+            r = release_one_by_one(limit, *why);
         r.refused = refused_.in_words();
         return r;
     }
@@ -169,6 +169,7 @@ public:
     {
         claimed    c;
         auto const due = in_transaction([&](connection& conn, std::int64_t now) { return leases(conn, now).look(engine, workflows, c); });
+        c.refused = refused_.in_words();
         if (!c.alive || (due.empty() && !owned_too))
             return c;
         auto const all = [&](connection& conn, std::int64_t now) {
@@ -452,6 +453,38 @@ private:
         }
     }
 
+    // Rows that were refused one after the other. After many without one that was not, it is not the rows that are refused.
+    class refusals
+    {
+    public:
+        explicit refusals(refused_rows& of) : of_(of) { }
+        void went() noexcept { one_went_ = true; }
+        void add(std::string const& id, std::string const& gid, std::string const& why)
+        {
+            constexpr std::size_t many = 20;
+            rows_.push_back({id, gid, why});
+            if (!one_went_ && rows_.size() >= many)
+                throw store_error(why, known::not_written, store_error::cause::rejected);
+        }
+        bool any() const noexcept { return !rows_.empty(); }
+
+        // They are left out from now on.
+        void keep()
+        {
+            for (auto& r : rows_)
+                of_.add(r.id, r.gid, r.why);
+        }
+
+    private:
+        struct row
+        {
+            std::string id, gid, why;
+        };
+        refused_rows&    of_;
+        std::vector<row> rows_;
+        bool             one_went_ = false;
+    };
+
     void claim_one_by_one(claimed& c, std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too,
                           std::vector<std::string> const& due)
     {
@@ -461,6 +494,7 @@ private:
                 for (auto const& name : workflows)
                     leases(conn, now).take(c, engine, name, true, server_leases::no_limit, "");
             });
+        refusals refused(refused_);
         share_out(limit, due, [&](std::string const& name, std::size_t most) {
             auto const left_out = refused_.left_out();
             auto const rows =
@@ -477,13 +511,18 @@ private:
                         l.take(one, engine, name, false, 1, " AND id = " + id);
                 };
                 if (auto const why = refusal_of([&] { in_transaction(take); }))
-                    refused_.add(id, gid, *why);
+                {
+                    refused.add(id, gid, *why);  // also by the commit: what was read is not leased
+                    continue;
+                }
+                refused.went();
                 c.alive = c.alive && one.alive;
                 taken += one.rows.size();
                 std::move(one.rows.begin(), one.rows.end(), std::back_inserter(c.rows));
             }
             return taken;
         });
+        refused.keep();
         in_transaction([&](connection& conn, std::int64_t now) {
             bool const alive = c.alive;
             leases(conn, now).look(engine, workflows, c);
@@ -491,18 +530,27 @@ private:
         });
     }
 
-    released release_one_by_one(std::size_t limit)
+    // `why_all`: of all of them together.
+    released release_one_by_one(std::size_t limit, std::string const& why_all)
     {
         released   r;
+        refusals   refused(refused_);
         auto const left_out = refused_.left_out();
         auto const rows = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).dead_rows(limit, left_out); });
         for (auto const& [id, gid] : rows)
         {
             auto const release = [&](connection& c, std::int64_t now) { return leases(c, now).release(id); };
-            if (auto const why = refusal_of([&] { r.count += in_transaction(release); }))
-                refused_.add(id, gid, *why);
+            bool       released_it = false;
+            if (auto const why = refusal_of([&] { released_it = in_transaction(release); }))
+                refused.add(id, gid, *why);
+            else
+                refused.went();
+            r.count += released_it;
         }
-        r.more = true;  // those of which nothing is left are forgotten, too
+        if (!refused.any() && r.count == 0)
+            throw store_error(why_all, known::not_written, store_error::cause::rejected);  // it is none of the rows
+        refused.keep();
+        r.more = true;  // without those: dead engines of which nothing is left are forgotten
         return r;
     }
 
