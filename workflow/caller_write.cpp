@@ -89,7 +89,7 @@ void asking::on_written(write_result const& r, write&)
     if (!then_ && r.what == written::done)
         return engine_.claim_what_is_ours();
     auto result = r;
-    result.in_doubt = r.in_doubt || in_doubt_;
+    result.in_doubt = r.in_doubt || in_doubt_ || (r.what == written::refused && of_question(known::not_written) == known::in_doubt);
     tell(nullptr, result);
 }
 

@@ -131,7 +131,7 @@ void engine_core::submission::on_written(write_result const& r, write& w)
         return engine.go_when_alive(this);
     default:
         leave();
-        fail(refused_by_store(r, in_doubt_));
+        fail(refused_by_store(r, of_question(known::not_written) == known::in_doubt));
         return;
     }
 }
@@ -508,15 +508,22 @@ void engine_core::look_for_vanished()
     constexpr std::size_t          at_once = 8;
     constexpr std::chrono::minutes each(1);
     auto const                     now = time().since_boot();
-    std::vector<std::string>       gids;
-    for (auto& [gid, seen] : watched_)
-        if (gids.size() < at_once && now - seen >= each && !running_.contains(gid))
-        {
-            seen = now;
-            gids.push_back(gid);
-        }
-    if (gids.empty())
+    using watched = decltype(watched_)::value_type;
+    std::vector<watched*> due;
+    for (auto& w : watched_)
+        if (now - w.second >= each && !running_.contains(w.first))
+            due.push_back(&w);
+    if (due.empty())
         return;
+    // First those that have not been looked for the longest.
+    auto const end = due.begin() + static_cast<std::ptrdiff_t>(std::min(at_once, due.size()));
+    std::partial_sort(due.begin(), end, due.end(), [](watched const* a, watched const* b) { return a->second < b->second; });
+    std::vector<std::string> gids;
+    for (auto at = due.begin(); at != end; ++at)
+    {
+        (*at)->second = now;
+        gids.push_back((*at)->first);
+    }
     look(
         [this, gids = std::move(gids)]() mutable {
             std::erase_if(gids, [this](std::string const& gid) { return store_.find(gid, false).has_value(); });

@@ -290,16 +290,27 @@ std::optional<bool> engine_core::same_database(participant_database& db, attempt
         [this, &db, nonce] {
             if (!store_.mark(nonce, true))
                 return false;
-            bool const holds = db.holds(nonce);
+            auto const unmark = [&] {
+                try
+                {
+                    store_.mark(nonce, false);
+                }
+                catch (store_error const&)
+                {
+                    // A row is left that nobody will ever look for.
+                }
+            };
             try
             {
-                store_.mark(nonce, false);
+                bool const holds = db.holds(nonce);
+                unmark();
+                return holds;
             }
-            catch (store_error const&)
+            catch (...)
             {
-                // A row is left that nobody will ever look for.
+                unmark();
+                throw;
             }
-            return holds;
         },
         [this, &db](std::exception_ptr error, bool same) {
             auto& known = same_database_[&db];

@@ -167,7 +167,7 @@ private:
             s_.whole = true;
             return;
         case deed::pause:
-            if (row.cancel_requested && row.status == status::prepared)
+            if (row.cancel_requested && row.status == status::prepared && number_of(head, "despite") == 0)
                 return;  // it rolls back instead
             row.paused_reason = row.last_error = text_of(head, "text");
             row.attempts = 0;
@@ -265,6 +265,8 @@ std::vector<std::string> written(log_row const& r)
     default:
         if (!r.text.empty())
             head["text"] = r.text;
+        if (r.despite_cancel)
+            head["despite"] = 1;
     }
     auto all = with_head(head, body);
     if (all.size() <= row_limit)

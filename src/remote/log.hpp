@@ -11,7 +11,7 @@
 //     {"by":"5c0e…","does":"extend","decide":"roll_back","text":"no","details":…}   the reason, and the failure's code and payload as JSON text
 //     {"by":"5c0e…","does":"extend","count":1,"again":1} an operation is sent again: no progress
 //     {"by":"5c0e…","does":"input"}                      the input, where it was too long to go with the creation
-//     {"by":"5c0e…","does":"pause","text":"why"}
+//     {"by":"5c0e…","does":"pause","text":"why"}         nothing, where it is to be cancelled; with "despite":1 it is paused none the less
 //     {"does":"cancel"}   {"does":"resume"}              anybody's request
 //     {"by":"5c0e…","does":"part","number":1,"of":3}     a piece of a row that was too long
 #pragma once
@@ -52,8 +52,9 @@ struct log_row
 {
     deed         does = deed::unknown;
     std::string  by;
-    extend_write extends;  // extend: entries without a comma in front; gid, owner and position are not in it
-    std::string  text;     // input, pause
+    extend_write extends;                 // extend: entries without a comma in front; gid, owner and position are not in it
+    std::string  text;                    // input, pause
+    bool         despite_cancel = false;  // pause
 };
 
 // The data of the rows that `r` takes: one, or parts and one.

@@ -383,7 +383,9 @@ remote_store::awaitable<write_result> remote_store::apply_one(park_write const& 
         adding step;
         try
         {
-            step = co_await add(h, mine(deed::pause, w.paused_reason));
+            auto row = mine(deed::pause, w.paused_reason);
+            row.despite_cancel = w.despite_cancel;
+            step = co_await add(h, std::move(row));
         }
         catch (store_error const&)
         {

@@ -5,11 +5,11 @@
 #include <weft/errors.hpp>
 #include <weft/soci_connection.hpp>
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <future>
 #include <memory>
-#include <mutex>
+#include <optional>
 
 namespace weft {
 inline namespace v0 {
@@ -22,7 +22,10 @@ constexpr char const* closing = "the database was closed before the operation be
 class waited_for final : public detail::sql_job
 {
 public:
-    explicit waited_for(std::function<void(soci::session&)> const& work) : work_(work) { }
+    // Whoever takes the turn first: this, when it is run, or its waiter, who gives it up.
+    using turn = std::atomic<bool>;
+
+    waited_for(std::function<void(soci::session&)> work, std::shared_ptr<turn> t) : work_(std::move(work)), turn_(std::move(t)) { }
 
     std::future<void> future() { return done_.get_future(); }
 
@@ -31,6 +34,8 @@ public:
 
     bool run(soci_connection& c) noexcept override
     {
+        if (turn_->exchange(true))
+            return false;
         try
         {
             work_(c.session());
@@ -56,78 +61,25 @@ private:
             done_.set_value();
     }
 
-    std::function<void(soci::session&)> const& work_;
-    std::exception_ptr                         error_;
-    std::promise<void>                         done_;
-};
-
-// A question that is asked soon or not at all: others may read for minutes.
-class soon final : public detail::sql_job
-{
-public:
-    struct state
-    {
-        std::mutex              mutex;
-        std::condition_variable changed;
-        bool                    begun = false, ended = false, given_up = false, answer = false;
-        std::exception_ptr      error;
-    };
-
-    soon(std::shared_ptr<state> s, std::function<bool(soci::session&)> question) : state_(std::move(s)), question_(std::move(question)) { }
-
-    bool alone() const noexcept override { return true; }
-
-    bool run(soci_connection& c) noexcept override
-    {
-        {
-            std::lock_guard lock(state_->mutex);
-            if (state_->given_up)
-                return false;
-            state_->begun = true;
-        }
-        state_->changed.notify_all();
-        try
-        {
-            answer_ = question_(c.session());
-            return true;
-        }
-        catch (...)
-        {
-            error_ = std::current_exception();
-            return false;
-        }
-    }
-
-    void done() noexcept override { end(error_); }
-    void lost(std::string const& why) noexcept override { end(error_ ? error_ : std::make_exception_ptr(std::runtime_error(why))); }
-
-private:
-    void end(std::exception_ptr error) noexcept
-    {
-        {
-            std::lock_guard lock(state_->mutex);
-            state_->ended = true;
-            state_->answer = answer_;
-            state_->error = error;
-        }
-        state_->changed.notify_all();
-    }
-
-    std::shared_ptr<state>              state_;
-    std::function<bool(soci::session&)> question_;
+    std::function<void(soci::session&)> work_;
+    std::shared_ptr<turn>               turn_;
     std::exception_ptr                  error_;
-    bool                                answer_ = false;
+    std::promise<void>                  done_;
 };
 
-// Has `ask` do `f`, and waits for it.
+// Has `ask` do `f`, and waits for it. False: it had not begun after `patience`, and never will.
 template <class Ask>
-void wait_for_job(std::function<void(soci::session&)> const& f, Ask ask)
+bool wait_for_job(std::function<void(soci::session&)> f, std::optional<std::chrono::milliseconds> patience, Ask ask)
 {
-    auto job = std::make_unique<waited_for>(f);
-    auto end = job->future();
+    auto const turn = std::make_shared<waited_for::turn>(false);
+    auto       job = std::make_unique<waited_for>(std::move(f), turn);
+    auto       end = job->future();
     if (auto refused = ask(std::move(job)))
         refused->lost(closing);
+    if (patience && end.wait_for(*patience) == std::future_status::timeout && !turn->exchange(true))
+        return false;
     end.get();
+    return true;
 }
 
 }  // namespace
@@ -144,24 +96,15 @@ std::string const& database::describe() const noexcept { return backend_->name; 
 
 weft::barrier_options const& database::barrier() const noexcept { return backend_->options.barrier; }
 
+// Asked soon or not at all: others may read for minutes.
 bool database::holds(std::string const& nonce)
 {
-    constexpr std::chrono::seconds patience(1);
     refuse_own_thread();
-    auto const s = std::make_shared<soon::state>();
-    auto       job = std::make_unique<soon>(s, [this, nonce](soci::session& sql) { return backend_->holds(sql, nonce); });
-    if (auto refused = backend_->read(std::move(job)))
-        refused->lost(closing);
-    std::unique_lock lock(s->mutex);
-    if (!s->changed.wait_for(lock, patience, [&] { return s->begun || s->ended; }))
-    {
-        s->given_up = true;
+    auto const answer = std::make_shared<bool>(false);
+    auto const look = [this, nonce, answer](soci::session& sql) { *answer = backend_->holds(sql, nonce); };
+    if (!wait_for_job(look, std::chrono::seconds(1), [&](auto job) { return backend_->read(std::move(job)); }))
         throw std::runtime_error("those who read " + describe() + " are busy with something else");
-    }
-    s->changed.wait(lock, [&] { return s->ended; });
-    if (s->error)
-        std::rethrow_exception(s->error);
-    return s->answer;
+    return *answer;
 }
 
 void database::submit(std::unique_ptr<detail::sql_job> job)
@@ -179,13 +122,13 @@ void database::refuse_own_thread() const
 void database::on_writer(work const& f)
 {
     refuse_own_thread();
-    wait_for_job(f, [&](auto job) { return backend_->write(std::move(job)); });
+    wait_for_job(f, std::nullopt, [&](auto job) { return backend_->write(std::move(job)); });
 }
 
 void database::on_reader(work const& f)
 {
     refuse_own_thread();
-    wait_for_job(f, [&](auto job) { return backend_->read(std::move(job)); });
+    wait_for_job(f, std::nullopt, [&](auto job) { return backend_->read(std::move(job)); });
 }
 
 }  // namespace v0

@@ -86,6 +86,46 @@ TEST_P(RefusedRows, AreNotClaimedAndAllOthersAre)
     EXPECT_EQ(store->find("bad 1", false)->owner, "");
 }
 
+TEST_P(RefusedRows, AreAsManyAsTheyLikeBeforeAGoodOne)
+{
+    for (int i = 0; i < 50; ++i)
+        create("bad " + std::to_string(i), "");
+    store.clock().advance(1ms);
+    create("a", "");
+    refuse();
+    std::vector<std::string> got;
+    for (int claims = 0; claims < 5 && got.empty(); ++claims)
+        got = claim(256);
+    EXPECT_THAT(got, UnorderedElementsAre("a"));
+}
+
+// What cannot be read is paused when it is claimed, and that may be refused, too.
+TEST_P(RefusedRows, MayBeUnreadableToo)
+{
+    create("bad", "");
+    create("a", "");
+    store.by_hand("UPDATE trans_global SET status = 'strange' WHERE gid = 'bad'");
+    refuse();
+    EXPECT_THAT(claim(10), UnorderedElementsAre("a"));
+    EXPECT_THAT(store->claim("engine-a", names, 10, true).rows, SizeIs(1)) << "after a claim whose answer was lost";
+}
+
+// PostgreSQL may say no as late as that. What was read by then is leased to nobody.
+TEST_P(RefusedRows, AreRefusedByTheCommitToo)
+{
+    if (GetParam() != "postgres")
+        GTEST_SKIP() << "only PostgreSQL has such triggers";
+    create("bad", "");
+    create("a", "");
+    refuse();
+    store.by_hand("DROP TRIGGER no ON trans_global");
+    store.by_hand(
+        "CREATE CONSTRAINT TRIGGER no AFTER UPDATE ON trans_global DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no()");
+    EXPECT_THAT(claim(10), UnorderedElementsAre("a"));
+    EXPECT_THAT(told, HasSubstr("gid=bad"));
+    EXPECT_EQ(store->find("bad", false)->owner, "");
+}
+
 TEST_P(RefusedRows, AreNotReleasedAndAllOthersAre)
 {
     store->enlist("engine-b", names);

@@ -180,6 +180,22 @@ TEST_F(RemoteStore, SaysThatNobodyKnowsIfTheCoordinatorIsAway)
     EXPECT_EQ(s->apply(again, true).front().what, written::done);
 }
 
+// For whoever reads it next, too.
+TEST_F(RemoteStore, KeepsAPauseThatWasMadeDespiteARequestToCancel)
+{
+    auto const s = at_address(at.address());
+    ASSERT_EQ(one(*s, creation("g1")).what, written::done);
+    EXPECT_EQ(one(*s, weft::request_write{"g1", weft::request_write::kind::cancel}).what, written::done);
+    weft::park_write w;
+    w.gid = "g1";
+    w.owner = "e1";
+    w.paused_reason = "its journal cannot be read";
+    EXPECT_EQ(one(*s, w).what, written::cancel_requested);
+    w.despite_cancel = true;
+    EXPECT_EQ(one(*s, w).what, written::done);
+    EXPECT_EQ(at_address(at.address())->find("g1", false)->paused_reason, "its journal cannot be read");
+}
+
 // A proxy that has a page for everything.
 TEST_F(RemoteStore, TakesNoPageForTheCoordinatorsAnswer)
 {

@@ -96,15 +96,7 @@ void play_seed(std::uint64_t seed, std::shared_ptr<write_log::lines> const& log)
     options.open_store = logged(log).open_store;
     bank        b;
     environment env(options);
-    env.add("play", &play, std::ref(b));
-    make_unreliable(env, d);
-    env.engine();
-    env.settle();
-    for (auto n = d.below(5); n > 0; --n)
-    {
-        auto const mode = static_cast<environment::crash_mode>(1 + d.below(4));
-        env.plant_crash(1 + d.below(50), mode);
-    }
+    prepare_to_play(env, b, d);
     for (std::uint64_t g = 1 + d.below(4); g > 0; --g)
         env.submit("play", "g" + std::to_string(g), random_program(d));
     env.finish();

@@ -152,4 +152,18 @@ void make_unreliable(environment& env, dice& d)
         }
 }
 
+void prepare_to_play(environment& env, bank& b, dice& d)
+{
+    env.add("play", &play, std::ref(b));
+    make_unreliable(env, d);
+    env.engine();
+    env.settle();
+    for (auto n = d.below(5); n > 0; --n)
+    {
+        // Two statements: the order in which arguments are evaluated differs between compilers.
+        auto const mode = static_cast<environment::crash_mode>(1 + d.below(4));
+        env.plant_crash(1 + d.below(50), mode);
+    }
+}
+
 }  // namespace simulation

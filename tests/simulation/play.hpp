@@ -54,4 +54,7 @@ weft::testing::environment_options random_options(dice& d, std::uint64_t seed);
 // Participants that answer late, twice, never, or no.
 void make_unreliable(weft::testing::environment& env, dice& d);
 
+// All of it: adds "play" with participants that cannot be relied upon, starts an engine, and plants its crashes.
+void prepare_to_play(weft::testing::environment& env, bank& b, dice& d);
+
 }  // namespace simulation

@@ -30,17 +30,7 @@ void simulate(std::uint64_t seed, backend const& on, tally& t)
     bank        b;
     environment env(options);
     b.watch(env.store());
-    env.add("play", &play, std::ref(b));
-    make_unreliable(env, d);
-
-    env.engine();
-    env.settle();
-    for (auto n = d.below(5); n > 0; --n)
-    {
-        // Two statements: the order in which arguments are evaluated differs between compilers.
-        auto const mode = static_cast<environment::crash_mode>(1 + d.below(4));
-        env.plant_crash(1 + d.below(50), mode);
-    }
+    prepare_to_play(env, b, d);
 
     auto const transactions = 1 + d.below(4);
     for (std::uint64_t g = 1; g <= transactions; ++g)

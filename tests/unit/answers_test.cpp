@@ -320,6 +320,21 @@ TEST_F(Caller, WhoseDeadlinePassesWhileTheSameRunsHereIsNotToldThatNothingWasWri
     control->down = false;
 }
 
+TEST_F(Caller, WhoIsLeftByAStopWhileTheSameRunsHereIsNotToldThatNothingWasWritten)
+{
+    env.engine().submit("hangs", "g", [](std::exception_ptr) {});
+    env.settle();
+    control->down = true;
+    answer again, other;
+    env.engine().submit("hangs", "g", again.slot());
+    env.engine().submit("works", "another", other.slot());
+    env.settle();
+    env.stop(1s);
+    EXPECT_EQ(again.written, known::in_doubt) << again.what;
+    EXPECT_EQ(other.written, known::not_written) << other.what;
+    control->down = false;
+}
+
 TEST_F(Caller, WhoComesToAFullQueueThatHoldsTheSameIsNotToldThatNothingWasWritten)
 {
     world small({.queue_limit = 1});

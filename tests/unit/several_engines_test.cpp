@@ -83,6 +83,25 @@ TEST(Waiters, ForARowThatHasVanishedAreToldSo)
     EXPECT_TRUE(elsewhere.is<weft::store_error>([](auto const& e) { return e.in_doubt(); })) << elsewhere.what();
 }
 
+// However many there are, and however seldom it is looked.
+TEST(Waiters, AreAllLookedForInTheirTurn)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.poll = 10s;
+    environment env(options);
+    env.engine().declare("one");
+    std::set<std::string>    gids;
+    std::vector<answer<int>> answers(100);
+    for (std::size_t i = 0; i < answers.size(); ++i)
+        env.engine().execute<int>("one", *gids.insert("g" + std::to_string(i)).first, answers[i].slot());
+    env.advance(1s);
+    control->found.clear();
+    env.advance(5min);
+    EXPECT_EQ(control->found, gids);
+    env.stop(1s);
+}
+
 // A submission becomes durable after whoever waited for it has gone.
 TEST(Waiters, WhoHaveGoneAreNotLookedFor)
 {

@@ -201,7 +201,8 @@ TEST_F(StoreTrouble, WhoWatchesATransactionOfAnotherEngineHearsOfItsEnd)
 // An operation in a database that could be the store's own; it is not.
 struct elsewhere final : weft::participant_database
 {
-    bool holds(std::string const&) override { return false; }
+    bool holds(std::string const&) override { return busy ? throw std::runtime_error("busy") : false; }
+    bool busy = false;
 };
 struct in_a_database
 {
@@ -236,6 +237,15 @@ TEST_F(StoreTrouble, WhetherADatabaseIsTheStoresOwnIsAskedAgainIfTheQuestionFail
     env.advance(60s);
     EXPECT_EQ(env.execute<int>("writes-somewhere", "g4").value(), 1);
     EXPECT_EQ(control->marks, asked) << "it is known";
+}
+
+TEST_F(StoreTrouble, AQuestionThatFailsLeavesNoMark)
+{
+    elsewhere somewhere;
+    somewhere.busy = control->shares = true;
+    env.add("writes-somewhere", &writes_somewhere, std::ref(somewhere));
+    EXPECT_EQ(env.execute<int>("writes-somewhere", "g1").value(), 1);
+    EXPECT_EQ(control->marks, 2) << "left, and taken away";
 }
 
 }  // namespace store_trouble_test

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace workshop {
@@ -24,10 +25,12 @@ public:
         int                                     lost_claims = 0;  // so many claims that bring something do it, and throw
         int                                     calls_while_down = 0;
         int                                     failing_marks = 0;
-        int                                     marks = 0;  // how often it was asked to leave or remove a mark
-        std::string                             vanished;   // this gid: its row is gone
-        std::size_t                             asked = 0;  // of how many those who wait were told whether they have ended
-        std::string                             fence;      // the next extension of this gid is refused as if by another owner
+        bool                                    shares = false;  // it has connections that could be a participant's
+        int                                     marks = 0;       // how often it was asked to leave or remove a mark
+        std::string                             vanished;        // this gid: its row is gone
+        std::set<std::string>                   found;           // gids that were read
+        std::size_t                             asked = 0;       // of how many those who wait were told whether they have ended
+        std::string                             fence;           // the next extension of this gid is refused as if by another owner
         std::function<void(weft::transaction&)> tamper = [](weft::transaction&) {};  // with rows on their way to the engine
         std::function<void(weft::write const&)> seen = [](weft::write const&) {};    // writes, before they are applied
         std::function<void()>                   applied = [] {};
@@ -103,6 +106,7 @@ public:
     std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override
     {
         check();
+        control_->found.emplace(gid);
         auto row = gid == control_->vanished ? std::nullopt : base_->find(gid, with_journal);
         if (row)
             control_->tamper(*row);
@@ -124,7 +128,7 @@ public:
         check();
         if (control_->failing_marks > 0 && control_->failing_marks-- > 0)
             throw weft::store_error("for a moment");
-        return base_->mark(n, p);
+        return base_->mark(n, p) || control_->shares;
     }
     std::string describe() const override { return "wrapped memory"; }
 

@@ -1,13 +1,15 @@
 // Rows of transactions that the database will not have changed (a trigger, a constraint). What is done to many rows at once leaves them out
-// for a while: nobody else is to wait for them.
+// for a minute, and twice as long each time that they are refused again: nobody else is to wait for them.
 #pragma once
 
+#include <weft/errors.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <map>
 #include <mutex>
 #include <string>
-#include <utility>
 
 namespace weft {
 inline namespace v0 {
@@ -17,20 +19,35 @@ namespace sql_store {
 class refused_rows
 {
 public:
-    void add(std::string id, std::string gid, std::string_view why)
+    // Errors: store_error, if there are so many already that it is not the rows that are refused.
+    void add(std::string const& id, std::string const& gid, std::string const& why)
     {
         std::lock_guard lock(mutex_);
-        rows_.insert_or_assign(std::move(id), row{clock::now() + for_so_long, "gid=" + std::move(gid) + ' ' + std::string(why)});
+        if (rows_.size() >= most_rows && !rows_.contains(id))
+            throw store_error(why, known::not_written, store_error::cause::rejected);
+        auto& r = rows_[id];
+        r.left_out = r.left_out.count() == 0 ? at_first : std::min(longest, r.left_out * 2);
+        r.until = clock::now() + r.left_out;
+        r.words = "gid=" + gid + ' ' + why;
+    }
+
+    // It was changed after all.
+    void forget(std::string const& id)
+    {
+        std::lock_guard lock(mutex_);
+        rows_.erase(id);
     }
 
     // To be added to a condition: " AND id NOT IN (7, 12)", or nothing.
     std::string left_out()
     {
         std::lock_guard lock(mutex_);
-        std::erase_if(rows_, [now = clock::now()](auto const& r) { return r.second.until <= now; });
-        std::string ids;
+        auto const      now = clock::now();
+        std::string     ids;
+        std::erase_if(rows_, [&](auto const& r) { return now - r.second.until > longest; });  // they are gone, or were changed elsewhere
         for (auto const& [id, r] : rows_)
-            ids += (ids.empty() ? "" : ", ") + id;
+            if (r.until > now)
+                ids += (ids.empty() ? "" : ", ") + id;
         return ids.empty() ? "" : " AND id NOT IN (" + ids + ")";
     }
 
@@ -49,12 +66,14 @@ public:
 
 private:
     using clock = std::chrono::steady_clock;
-    static constexpr std::chrono::minutes for_so_long{1};
+    static constexpr std::chrono::minutes at_first{1}, longest{16};
+    static constexpr std::size_t          most_rows = 1'000;
 
     struct row
     {
-        clock::time_point until;
-        std::string       words;
+        std::chrono::minutes left_out{0};
+        clock::time_point    until;
+        std::string          words;
     };
 
     mutable std::mutex         mutex_;

@@ -85,7 +85,8 @@ server_leases::row_names server_leases::names_of(std::string const& condition, s
     row_names   rows;
     std::string id, gid;
     query(
-        sql_, "SELECT id, gid FROM " + tables_.global + " WHERE " + condition + " LIMIT " + std::to_string(limit),
+        sql_,
+        "SELECT id, gid FROM " + tables_.global + " WHERE " + condition + (limit == no_limit ? "" : " LIMIT " + std::to_string(limit)),
         [&](soci::statement& s) {
             s.exchange(soci::into(id));
             s.exchange(soci::into(gid));
@@ -94,11 +95,16 @@ server_leases::row_names server_leases::names_of(std::string const& condition, s
     return rows;
 }
 
-server_leases::row_names server_leases::due_rows(std::string const& workflow, std::size_t limit, std::string const& which)
+std::string server_leases::to_take(std::string const& engine, std::string const& workflow, bool owned) const
 {
-    return names_of(dialect_.unfinished_of("''") + " AND workflow = " + literal(workflow) + " AND next_cron_time <= " + now() + which +
-                        " ORDER BY next_cron_time",
-                    limit);
+    return dialect_.unfinished_of(literal(owned ? engine : "")) + " AND workflow = " + literal(workflow) +
+           (owned ? "" : " AND next_cron_time <= " + now());
+}
+
+server_leases::row_names server_leases::rows_to_take(std::string const& engine, std::string const& workflow, bool owned, std::size_t limit,
+                                                     std::string const& which)
+{
+    return names_of(to_take(engine, workflow, owned) + which + " ORDER BY next_cron_time", limit);
 }
 
 server_leases::row_names server_leases::dead_rows(std::size_t limit, std::string const& which)
@@ -162,8 +168,7 @@ void server_leases::pause_unreadable(std::vector<transaction>& rows)
 std::size_t server_leases::take(claimed& into, std::string const& engine, std::string const& workflow, bool owned, std::size_t limit,
                                 std::string const& which)
 {
-    auto const wanted = dialect_.unfinished_of(literal(owned ? engine : "")) + " AND workflow = " + literal(workflow) +
-                        (owned ? "" : " AND next_cron_time <= " + now()) + which;
+    auto const wanted = to_take(engine, workflow, owned) + which;
     auto const tail = " ORDER BY next_cron_time" + (limit == no_limit ? "" : " LIMIT " + std::to_string(limit)) +
                       (owned ? dialect_.for_update() : dialect_.rows_at_hand());
     auto rows = reads_.rows(wanted, tail);

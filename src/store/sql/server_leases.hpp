@@ -49,13 +49,14 @@ public:
 
     // Ids and gids of the same, and of what dead engines own.
     using row_names = std::vector<std::pair<std::string, std::string>>;
-    row_names due_rows(std::string const& workflow, std::size_t limit, std::string const& which);
+    row_names rows_to_take(std::string const& engine, std::string const& workflow, bool owned, std::size_t limit, std::string const& which);
     row_names dead_rows(std::size_t limit, std::string const& which);
 
 private:
     void        pause_unreadable(std::vector<transaction>& rows);
     row_names   names_of(std::string const& condition, std::size_t limit);
     std::string of_dead_engines() const;
+    std::string to_take(std::string const& engine, std::string const& workflow, bool owned) const;
 
     std::string literal(std::string_view text) const { return dialect_.literal(text); }
     std::string now() const { return dialect_.time(now_); }

@@ -453,76 +453,59 @@ private:
         }
     }
 
-    // Rows that were refused one after the other. After many without one that was not, it is not the rows that are refused.
-    class refusals
+    // So many refusals in one call are enough: each may cost a session. The next call goes on behind them.
+    static constexpr unsigned enough_refusals = 20;
+
+    // `f(connection, now)` with one row, which is left out from now on if the database refuses it. False: so it is.
+    template <class F>
+    bool with_row(std::string const& id, std::string const& gid, F f)
     {
-    public:
-        explicit refusals(refused_rows& of) : of_(of) { }
-        void went() noexcept { one_went_ = true; }
-        void add(std::string const& id, std::string const& gid, std::string const& why)
-        {
-            constexpr std::size_t many = 20;
-            rows_.push_back({id, gid, why});
-            if (!one_went_ && rows_.size() >= many)
-                throw store_error(why, known::not_written, store_error::cause::rejected);
-        }
-        bool any() const noexcept { return !rows_.empty(); }
-
-        // They are left out from now on.
-        void keep()
-        {
-            for (auto& r : rows_)
-                of_.add(r.id, r.gid, r.why);
-        }
-
-    private:
-        struct row
-        {
-            std::string id, gid, why;
-        };
-        refused_rows&    of_;
-        std::vector<row> rows_;
-        bool             one_went_ = false;
-    };
+        auto const why = refusal_of([&] { in_transaction(f); });
+        if (why)
+            refused_.add(id, gid, *why);
+        else
+            refused_.forget(id);
+        return !why;
+    }
 
     void claim_one_by_one(claimed& c, std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too,
                           std::vector<std::string> const& due)
     {
         c = {};
-        if (owned_too)
-            in_transaction([&](connection& conn, std::int64_t now) {
-                for (auto const& name : workflows)
-                    leases(conn, now).take(c, engine, name, true, server_leases::no_limit, "");
-            });
-        refusals refused(refused_);
-        share_out(limit, due, [&](std::string const& name, std::size_t most) {
+        unsigned   refusals = 0;
+        auto const take_each = [&](std::string const& name, bool owned, std::size_t most) {
             auto const left_out = refused_.left_out();
-            auto const rows =
-                in_transaction([&](connection& conn, std::int64_t now) { return leases(conn, now).due_rows(name, most, left_out); });
+            auto const find = [&](connection& conn, std::int64_t now) {
+                return leases(conn, now).rows_to_take(engine, name, owned, most, left_out);
+            };
             std::size_t taken = 0;
-            for (auto const& [id, gid] : rows)
+            for (auto const& [id, gid] : in_transaction(find))
             {
+                if (refusals >= enough_refusals)
+                    break;
                 claimed    one;
                 auto const take = [&](connection& conn, std::int64_t now) {
                     auto l = leases(conn, now);
                     one = {};
                     one.alive = l.hold(engine);
                     if (one.alive)
-                        l.take(one, engine, name, false, 1, " AND id = " + id);
+                        l.take(one, engine, name, owned, 1, " AND id = " + id);
                 };
-                if (auto const why = refusal_of([&] { in_transaction(take); }))
+                if (!with_row(id, gid, take))
                 {
-                    refused.add(id, gid, *why);  // also by the commit: what was read is not leased
+                    ++refusals;  // perhaps by the commit: what was read is not leased
                     continue;
                 }
-                refused.went();
                 c.alive = c.alive && one.alive;
                 taken += one.rows.size();
                 std::move(one.rows.begin(), one.rows.end(), std::back_inserter(c.rows));
             }
             return taken;
-        });
-        refused.keep();
+        };
+        if (owned_too)
+            for (auto const& name : workflows)
+                take_each(name, true, server_leases::no_limit);
+        share_out(limit, due, [&](std::string const& name, std::size_t most) { return take_each(name, false, most); });
         in_transaction([&](connection& conn, std::int64_t now) {
             bool const alive = c.alive;
             leases(conn, now).look(engine, workflows, c);
@@ -534,23 +517,23 @@ private:
     released release_one_by_one(std::size_t limit, std::string const& why_all)
     {
         released   r;
-        refusals   refused(refused_);
+        unsigned   refusals = 0;
         auto const left_out = refused_.left_out();
         auto const rows = in_transaction([&](connection& c, std::int64_t now) { return leases(c, now).dead_rows(limit, left_out); });
         for (auto const& [id, gid] : rows)
         {
-            auto const release = [&](connection& c, std::int64_t now) { return leases(c, now).release(id); };
+            if (refusals >= enough_refusals)
+                break;
             bool       released_it = false;
-            if (auto const why = refusal_of([&] { released_it = in_transaction(release); }))
-                refused.add(id, gid, *why);
+            auto const release = [&](connection& c, std::int64_t now) { released_it = leases(c, now).release(id); };
+            if (with_row(id, gid, release))
+                r.count += released_it;
             else
-                refused.went();
-            r.count += released_it;
+                ++refusals;
         }
-        if (!refused.any() && r.count == 0)
+        if (refusals == 0 && r.count == 0)
             throw store_error(why_all, known::not_written, store_error::cause::rejected);  // it is none of the rows
-        refused.keep();
-        r.more = true;  // without those: dead engines of which nothing is left are forgotten
+        r.more = true;  // without those; and dead engines of which nothing is left are forgotten
         return r;
     }
 

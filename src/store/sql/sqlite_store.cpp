@@ -481,22 +481,33 @@ private:
         }
     }
 
-    // A change that a trigger or a constraint refuses undoes itself and nothing else. False: so it was.
+    // A change that a trigger or a constraint refuses undoes itself and nothing else. Why it was; nothing: it is done.
     template <class F>
-    static bool unless_refused(F f, std::string& why)
+    static std::optional<std::string> refusal_of(F f)
     {
         try
         {
             f();
-            return true;
+            return std::nullopt;
         }
         catch (soci::sqlite3_soci_error const& e)
         {
             if ((e.result() & 0xFF) != SQLITE_CONSTRAINT)
                 throw;
-            why = e.get_error_message();
-            return false;
+            return e.get_error_message();
         }
+    }
+
+    // Of one row, which is left out from now on if it is refused. False: so it is.
+    template <class F>
+    bool with_row(std::string const& id, std::string const& gid, F f)
+    {
+        auto const why = refusal_of(f);
+        if (why)
+            refused_.add(id, gid, *why);
+        else
+            refused_.forget(id);
+        return !why;
     }
 
     released release(soci::session& sql, std::size_t limit, std::int64_t now)
@@ -505,7 +516,7 @@ private:
         std::vector<std::int64_t>           ids;
         std::map<std::int64_t, std::string> gids;
         std::int64_t                        id = 0;
-        std::string                         gid, why;
+        std::string                         gid;
         std::string const of_the_dead = std::string("owner IN (SELECT k FROM main.kv WHERE cat = 'dead engine') AND ") + unfinished;
         query(
             sql, "SELECT id, gid FROM main.trans_global WHERE " + of_the_dead + refused_.left_out() + " LIMIT " + limit_of(limit),
@@ -518,22 +529,14 @@ private:
                 gids.emplace(id, gid);
             });
         auto const release_these = [&](std::string const& these) {
-            return unless_refused(
-                [&] {
-                    change(sql, "UPDATE main.trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" +
-                                    these + ")");
-                },
-                why);
+            change(sql,
+                   "UPDATE main.trans_global SET owner = '', next_cron_time = " + std::to_string(now) + " WHERE id IN (" + these + ")");
         };
         r.count = ids.size();
         r.more = ids.size() == limit;
-        if (!ids.empty() && !release_these(joined(ids)))
+        if (!ids.empty() && refusal_of([&] { release_these(joined(ids)); }))
             for (auto const one : ids)
-                if (!release_these(std::to_string(one)))
-                {
-                    refused_.add(std::to_string(one), gids[one], why);
-                    --r.count;
-                }
+                r.count -= !with_row(std::to_string(one), gids[one], [&] { release_these(std::to_string(one)); });
         change(sql,
                "DELETE FROM main.kv WHERE cat = 'dead engine' AND NOT EXISTS (SELECT 1 FROM main.trans_global WHERE owner = kv.k AND " +
                    std::string(unfinished) + ")");
@@ -595,13 +598,15 @@ private:
                 ++i;
             else
             {
-                sql << "UPDATE main.trans_global SET owner = '', paused_reason = :why, last_error = :why2, next_cron_time = :never WHERE "
-                       "gid = "
-                       ":gid",
-                    soci::use(t.paused_reason), soci::use(t.paused_reason), soci::use(never), soci::use(t.gid);
+                auto const pause = [&] {
+                    sql << "UPDATE main.trans_global SET owner = '', paused_reason = :why, last_error = :why2, next_cron_time = :never "
+                           "WHERE gid = :gid",
+                        soci::use(t.paused_reason), soci::use(t.paused_reason), soci::use(never), soci::use(t.gid);
+                };
+                with_row(std::to_string(t.id), t.gid, pause);
                 into.rows.erase(into.rows.begin() + static_cast<std::ptrdiff_t>(i));
             }
-        std::string gid, why;
+        std::string gid;
         auto const  prepared = [&] {
             return soci::statement((sql.prepare << "UPDATE main.trans_global SET owner = :owner, attempts = attempts + 1 WHERE gid = :gid",
                                     soci::use(engine), soci::use(gid)));
@@ -615,13 +620,12 @@ private:
             if (!from.empty())
                 continue;
             gid = t.gid;
-            if (unless_refused([&] { lease.execute(true); }, why))
+            if (with_row(std::to_string(t.id), t.gid, [&] { lease.execute(true); }))
             {
                 t.owner = engine;
                 ++t.attempts;
                 continue;
             }
-            refused_.add(std::to_string(t.id), t.gid, why);
             t.gid.clear();
             lease = prepared();
         }

@@ -1,0 +1,118 @@
+// A request to cancel that meets something else: a pause, a decision, an answer. What was accepted ends as failed.
+#include "tests/unit/workshop.hpp"
+#include "tests/unit/wrapped_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace cancel_test {
+
+using namespace workshop;
+using weft::testing::environment;
+using weft::testing::environment_options;
+
+weft::workflow<int> works(weft::context& wf, int n)
+{
+    auto const a = co_await wf.step("work", &same, n);
+    co_await wf.tcc("reserve", &nothing, &nothing, &nothing);
+    co_return a;
+}
+
+weft::workflow<int> one_step(weft::context& wf) { co_return co_await wf.step("work", &same, 7); }
+
+// The request is filed just before the pause is written, by somebody else: the engine hears of it only afterwards.
+TEST(Cancel, IsNotLostToAPauseThatIsBeingWritten)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.retry = {.initial = 10ms, .attempts = 1};
+    environment e(options);
+    e.add("works", &works);
+    e.on("reserve").throws("down");
+    bool filed = false;
+    control->seen = [&](weft::write const& w) {
+        auto const* park = std::get_if<weft::park_write>(&w);
+        if (!park || park->paused_reason.empty() || std::exchange(filed, true))
+            return;
+        weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
+        EXPECT_EQ(e.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
+    };
+    e.submit("works", "g1", 5);
+    e.advance(5s);
+    EXPECT_TRUE(filed);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+}
+
+std::string huge() { return std::string(1'000, 'x'); }
+
+weft::workflow<void> says_too_much(weft::context& wf)
+{
+    co_await wf.saga("first", &nothing, &nothing);
+    co_await wf.saga("huge", &huge, &nothing);
+}
+
+// An undo needs no result.
+TEST(Cancel, IsNotLostToAResultThatCannotBeRecorded)
+{
+    environment_options options;
+    options.engine.payload_limit = 100;
+    environment e(options);
+    e.add("says-too-much", &says_too_much);
+    e.on("huge").answers_after(1s);
+    e.submit("says-too-much", "g1");
+    e.advance(500ms);
+    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    e.advance(10s);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->paused_reason;
+    EXPECT_THAT(calls_of(e, "first"), ::testing::SizeIs(2));
+}
+
+weft::workflow<std::string> returns_too_much(weft::context& wf)
+{
+    co_await wf.step("work", &nothing);
+    co_return huge();
+}
+
+// The request and the last entry before the pause are written together.
+TEST(Cancel, IsNotLostToAPauseThatIsOnItsWay)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.payload_limit = 100;
+    environment e(options);
+    e.add("returns-too-much", &returns_too_much);
+    e.on("work").answers_after(1s);
+    e.submit("returns-too-much", "g1");
+    e.advance(500ms);
+    control->down = true;
+    std::optional<weft::cancel_answer> answered;
+    e.engine().cancel("g1", [&](std::exception_ptr, weft::cancel_answer a) { answered = a; });
+    e.advance(1s);
+    control->down = false;
+    e.advance(10s);
+    EXPECT_EQ(answered, weft::cancel_answer::accepted);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->paused_reason;
+}
+
+// … or just before the decision to commit: the same write then decides the other way, and with nothing to undo that is the end.
+TEST(Cancel, ThatMeetsTheDecisionOfAWorkflowWithNothingToUndoEndsIt)
+{
+    auto const  control = std::make_shared<wrapped_store::control>();
+    environment e(wrapped_store::options(control));
+    e.add("one step", &one_step);
+    bool filed = false;
+    control->seen = [&](weft::write const& w) {
+        auto const* extension = std::get_if<weft::extend_write>(&w);
+        if (!extension || extension->decide != weft::extend_write::decision::commit || std::exchange(filed, true))
+            return;
+        weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
+        EXPECT_EQ(e.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
+    };
+    auto const result = e.execute<int>("one step", "g1");
+    EXPECT_TRUE(filed);
+    ASSERT_TRUE(result.has_error());
+    EXPECT_EQ(result.error().reason(), "cancelled");
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+}
+
+}  // namespace cancel_test
