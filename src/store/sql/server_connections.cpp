@@ -120,8 +120,10 @@ bool server_connections::goes_on(std::exception const& e, bool committing, int t
 {
     auto const fault = detail::fault_of(e);
     c->writes->clear();
+    // A commit that PostgreSQL rejects, by a trigger that is deferred to it, has committed nothing.
+    bool const rejected = c->session.kind() == detail::server_kind::postgres && !detail::may_pass(e);
     if (fault == detail::server_fault::trouble)
-        throw as_store_error(e, committing);
+        throw as_store_error(e, committing && !rejected);
     if (c->session.roll_back())
         give_back(sessions, std::move(c));
     if (fault != detail::server_fault::conflict && !dynamic_cast<not_as_expected const*>(&e))
