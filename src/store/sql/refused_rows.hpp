@@ -2,8 +2,6 @@
 // for a minute, and twice as long each time that they are refused again: nobody else is to wait for them.
 #pragma once
 
-#include <weft/errors.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -19,23 +17,16 @@ namespace sql_store {
 class refused_rows
 {
 public:
-    // Errors: store_error, if there are so many already that it is not the rows that are refused.
     void add(std::string const& id, std::string const& gid, std::string const& why)
     {
         std::lock_guard lock(mutex_);
         if (rows_.size() >= most_rows && !rows_.contains(id))
-            throw store_error(why, known::not_written, store_error::cause::rejected);
+            rows_.erase(
+                std::min_element(rows_.begin(), rows_.end(), [](auto const& a, auto const& b) { return a.second.until < b.second.until; }));
         auto& r = rows_[id];
         r.left_out = r.left_out.count() == 0 ? at_first : std::min(longest, r.left_out * 2);
         r.until = clock::now() + r.left_out;
         r.words = "gid=" + gid + ' ' + why;
-    }
-
-    // It was changed after all.
-    void forget(std::string const& id)
-    {
-        std::lock_guard lock(mutex_);
-        rows_.erase(id);
     }
 
     // To be added to a condition: " AND id NOT IN (7, 12)", or nothing.
@@ -56,10 +47,11 @@ public:
     {
         constexpr std::size_t most = 5;
         std::lock_guard       lock(mutex_);
+        auto const            now = clock::now();
         std::string           words;
         std::size_t           n = 0;
         for (auto const& [id, r] : rows_)
-            if (n++ < most)
+            if (r.until > now && n++ < most)
                 words += (words.empty() ? "" : "; ") + r.words;
         return n > most ? words + "; and " + std::to_string(n - most) + " more" : words;
     }

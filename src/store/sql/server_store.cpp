@@ -463,8 +463,6 @@ private:
         auto const why = refusal_of([&] { in_transaction(f); });
         if (why)
             refused_.add(id, gid, *why);
-        else
-            refused_.forget(id);
         return !why;
     }
 
@@ -474,14 +472,14 @@ private:
         c = {};
         unsigned   refusals = 0;
         auto const take_each = [&](std::string const& name, bool owned, std::size_t most) {
-            auto const left_out = refused_.left_out();
+            auto const left_out = owned ? "" : refused_.left_out();  // what is leased here has to be run
             auto const find = [&](connection& conn, std::int64_t now) {
                 return leases(conn, now).rows_to_take(engine, name, owned, most, left_out);
             };
             std::size_t taken = 0;
             for (auto const& [id, gid] : in_transaction(find))
             {
-                if (refusals >= enough_refusals)
+                if (!owned && refusals >= enough_refusals)
                     break;
                 claimed    one;
                 auto const take = [&](connection& conn, std::int64_t now) {
@@ -533,7 +531,7 @@ private:
         }
         if (refusals == 0 && r.count == 0)
             throw store_error(why_all, known::not_written, store_error::cause::rejected);  // it is none of the rows
-        r.more = true;  // without those; and dead engines of which nothing is left are forgotten
+        r.more = r.count > 0;  // without those; and dead engines of which nothing is left are forgotten
         return r;
     }
 

@@ -505,8 +505,6 @@ private:
         auto const why = refusal_of(f);
         if (why)
             refused_.add(id, gid, *why);
-        else
-            refused_.forget(id);
         return !why;
     }
 
