@@ -12,7 +12,7 @@ declare -A pid=() # of each program
 cleanup()
 {
     local p
-    for p in "${pid[@]}"; do kill "$p" 2>/dev/null || true; done
+    for p in "${pid[@]}"; do kill "$p" 2>/dev/null && kill -CONT "$p" 2>/dev/null || true; done
     { wait || true; } 2>/dev/null
     [[ -n ${SHOP_DATA:-} ]] || rm -rf "$data"
 }
