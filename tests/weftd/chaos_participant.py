@@ -83,9 +83,10 @@ class bank:
         def work():
             self.note(where, "msg", "rollback")
             row = self.db.execute("SELECT reason FROM barrier WHERE gid = ? AND branch_id = '00' AND op = 'msg' AND barrier_id = '01'", (where["gid"],))
-            if row.fetchone()[0] == "rollback":
-                raise refusal("it was not")
-        self.transaction(work)
+            return row.fetchone()[0]
+        # Outside, or the note that it never will be would be undone with it.
+        if self.transaction(work) == "rollback":
+            raise refusal("it was not")
 
     def book(self, where, account, balance, held=0, may_refuse=False):
         if account == CLOSED and where["op"] == "action":  # nothing else gets here past a barrier

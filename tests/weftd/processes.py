@@ -759,10 +759,13 @@ class Weftd(unittest.TestCase):
     # What is asked of the store then is still under way when the process ends.
     def test_ends_while_its_store_hangs(self):
         user, password, host, port, database = self.postgres()
-        for deadline in ("0", "1"):
-            silent, heard = threading.Event(), threading.Event()
+        # Once from what is sent next on, and once while a session is opened to count what has not ended, every 15 s.
+        for deadline, since in (("0", b""), ("1", b"SET extra_float_digits")):
+            armed, silent, heard = threading.Event(), threading.Event(), threading.Event()
 
-            def hung(silent=silent, heard=heard):
+            def hung(data, since=since, armed=armed, silent=silent, heard=heard):
+                if armed.is_set() and since in data:
+                    silent.set()
                 if silent.is_set():
                     heard.set()
                 return silent.is_set()
@@ -774,7 +777,11 @@ class Weftd(unittest.TestCase):
                 weftd = self.start(WEFT_DRAIN_DEADLINE=deadline, STORE_URL=f"postgres://{user}:{password}@127.0.0.1:{listener.getsockname()[1]}/"
                                    f"{database}?table_prefix=weftd_{secrets.token_hex(4)}_")
                 self.submit("busy", "", wait=True)
-                silent.set()
+                if since:
+                    time.sleep(8)  # the store has opened what it needs
+                armed.set()
+                if since:
+                    self.assertTrue(heard.wait(LONGEST_S))
 
                 def asks(path, body=None):
                     with contextlib.suppress(OSError, http.client.HTTPException):
@@ -794,11 +801,11 @@ class Weftd(unittest.TestCase):
                     c.join(LONGEST_S)
 
 
-def forward(listener, host, port, hung=lambda: False):
+def forward(listener, host, port, hung=lambda data: False):
     def pump(source, sink):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if not hung():
+                if not hung(data):
                     sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 

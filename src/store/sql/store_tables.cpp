@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 namespace weft {
 inline namespace v0 {
@@ -23,8 +24,11 @@ constexpr char const* foreign_rows = " WHERE cat NOT IN ('engine', 'dead engine'
 
 using work = std::function<void(soci::session&, table_names const&)>;
 
-// In one transaction on a session of its own.
-void on_session(std::string const& url, work const& f)
+// Beside a server that runs: nothing that its end should wait for.
+constexpr std::chrono::milliseconds beside_a_server{5'000};
+
+// In one transaction on a session of its own. `patience`: with one statement; the database's usual one if it is not said.
+void on_session(std::string const& url, work const& f, std::optional<std::chrono::milliseconds> patience = {})
 {
     auto const parsed = detail::parse_database_url(url);
     auto const run = [&](soci::session& sql, std::string const& prefix) {
@@ -50,6 +54,11 @@ void on_session(std::string const& url, work const& f)
     auto                   server = detail::parse_server_url(url);
     detail::server_options options;
     options.take(server);
+    if (patience)
+    {
+        options.statement_timeout = options.lock_timeout = *patience;
+        options.answer_timeout.reset();
+    }
     std::string prefix;
     std::erase_if(server.options, [&](auto const& option) {
         if (option.first == "table_prefix")
@@ -97,8 +106,8 @@ contents count_tables(std::string const& url)
 
 backlog look_at_backlog(std::string const& url)
 {
-    backlog b;
-    on_session(url, [&](soci::session& sql, table_names const& tables) {
+    backlog    b;
+    auto const look_up = [&](soci::session& sql, table_names const& tables) {
         auto const   kind = sql.get_backend_name();
         auto const*  age = kind == "postgresql" ? "EXTRACT(EPOCH FROM now() - min(create_time))"
                            : kind == "mysql"    ? "timestampdiff(SECOND, min(create_time), utc_timestamp())"
@@ -109,7 +118,8 @@ backlog look_at_backlog(std::string const& url)
                    (kind == "mysql" ? "unfinished_owner IS NOT NULL" : unfinished),  // as its index has it
             soci::into(b.unfinished), soci::into(b.paused), soci::into(seconds);
         b.oldest = std::chrono::seconds(std::max<std::int64_t>(seconds, 0));
-    });
+    };
+    on_session(url, look_up, beside_a_server);
     return b;
 }
 
@@ -136,11 +146,12 @@ std::size_t purge_barrier(std::string const& url, std::chrono::milliseconds olde
     constexpr std::chrono::hours latest_zone(12);
     bool const                   on_mysql = detail::server_kind_of(detail::parse_database_url(url).scheme) == detail::server_kind::mysql;
     older_than += on_mysql ? latest_zone : std::chrono::hours(0);
-    on_session(url, [&](soci::session& sql, table_names const&) {
+    auto const remove = [&](soci::session& sql, table_names const&) {
         soci_connection connection(sql);
         if (barrier::has_table(connection))
             purged = static_cast<std::size_t>(barrier::purge(connection, older_than, {}, limit));
-    });
+    };
+    on_session(url, remove, beside_a_server);
     return purged;
 }
 

@@ -31,7 +31,8 @@ backlog look_at_backlog(std::string const& url);
 // Removes every transaction, and of kv what is not the store's own, in one transaction; nothing if an engine is at work there (see `engines`).
 contents empty_tables(std::string const& url);
 
-// Removes up to `limit` rows older than this from the table barrier, if there is one.
+// Removes up to `limit` rows older than this from the table barrier, if there is one. On MySQL they may be up to 26 hours older: each participant
+// writes the time of its own zone.
 std::size_t purge_barrier(std::string const& url, std::chrono::milliseconds older_than, std::size_t limit);
 
 }  // namespace sql_store
