@@ -153,6 +153,7 @@ endfunction()
 # puts it where debuggers look: beside a program in .debug/, and for an archive as a second one, in debug/.
 function(weft_install_target target destination)
     install(TARGETS ${target} ${ARGN})
+    set_property(GLOBAL APPEND PROPERTY WEFT_INSTALLED ${target})
     if(NOT CMAKE_OBJCOPY)
         return()
     endif()
@@ -216,4 +217,10 @@ function(weft_install_package)
         DESTINATION ${WEFT_CMAKE_DIR})
     install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/lint-coroutines
         DESTINATION ${CMAKE_INSTALL_DATADIR}/weft)     # users write coroutines, too
+
+    # What is installed, and nothing else: `cmake --build --preset release --target weft`.
+    if(PROJECT_IS_TOP_LEVEL)
+        get_property(installed GLOBAL PROPERTY WEFT_INSTALLED)
+        add_custom_target(weft DEPENDS ${installed})
+    endif()
 endfunction()
