@@ -118,13 +118,19 @@ struct builder
 
 bool is_utf8(std::string_view text) noexcept
 {
-    auto        p = reinterpret_cast<unsigned char const*>(text.data());
-    auto* const end = p + text.size();
+    constexpr std::uint64_t tops = 0x8080808080808080u;
+    auto                    p = reinterpret_cast<unsigned char const*>(text.data());
+    auto* const             end = p + text.size();
     while (p != end)
     {
-        std::uint64_t eight;
-        while (end - p >= 8 && (std::memcpy(&eight, p, 8), (eight & 0x8080808080808080u) == 0))
+        std::uint64_t eight, four_of_them[4];
+        while (end - p >= 32 &&
+               (std::memcpy(four_of_them, p, 32), ((four_of_them[0] | four_of_them[1] | four_of_them[2] | four_of_them[3]) & tops) == 0))
+            p += 32;
+        while (end - p >= 8 && (std::memcpy(&eight, p, 8), (eight & tops) == 0))
             p += 8;
+        while (p != end && *p < 0x80)
+            ++p;
         if (p == end)
             break;
         auto const n = sequence_length(p, end);
@@ -207,6 +213,7 @@ void append_json_number(std::string& out, double d)
 
 void append_base64(std::string& out, std::byte const* data, std::size_t size)
 {
+    out.reserve(out.size() + (size + 2) / 3 * 4 + 2);
     out += '"';
     for (std::size_t i = 0; i < size; i += 3)
     {
@@ -218,44 +225,68 @@ void append_base64(std::string& out, std::byte const* data, std::size_t size)
     out += '"';
 }
 
-void append_json_string(std::string& out, std::string_view s)
+// Of eight characters. (Sean Anderson, Bit Twiddling Hacks: "Determine if a word has a byte less than n", "… equal to n".)
+static bool any_to_escape(std::uint64_t eight)
+{
+    constexpr std::uint64_t each = 0x0101010101010101u, tops = 0x80 * each;
+    auto const              less = [&](std::uint64_t x, std::uint64_t n) { return (x - n * each) & ~x & tops; };
+    return (less(eight, 0x20) | less(eight ^ '"' * each, 1) | less(eight ^ '\\' * each, 1)) != 0;
+}
+
+static void append_escaped(std::string& out, char c)
 {
     static constexpr char hex[] = "0123456789abcdef";
+    out += '\\';
+    switch (c)
+    {
+    case '"':
+    case '\\':
+        out += c;
+        break;
+    case '\b':
+        out += 'b';
+        break;
+    case '\f':
+        out += 'f';
+        break;
+    case '\n':
+        out += 'n';
+        break;
+    case '\r':
+        out += 'r';
+        break;
+    case '\t':
+        out += 't';
+        break;
+    default:
+        out += "u00";
+        out += hex[c >> 4];
+        out += hex[c & 15];
+    }
+}
+
+void append_json_string(std::string& out, std::string_view s)
+{
+    out.reserve(out.size() + s.size() + 2);  // one allocation, as most texts have nothing to escape
     out += '"';
-    for (unsigned char const c : s)
-        switch (c)
-        {
-        case '"':
-            out += "\\\"";
-            break;
-        case '\\':
-            out += "\\\\";
-            break;
-        case '\b':
-            out += "\\b";
-            break;
-        case '\f':
-            out += "\\f";
-            break;
-        case '\n':
-            out += "\\n";
-            break;
-        case '\r':
-            out += "\\r";
-            break;
-        case '\t':
-            out += "\\t";
-            break;
-        default:
-            if (c < 0x20)
+    std::size_t copied = 0;
+    for (std::size_t i = 0, eight_end = 0; i != s.size(); ++i)
+    {
+        if (std::uint64_t eight; i == eight_end)
+            for (; s.size() - i > 8; i += 8)
             {
-                out += "\\u00";
-                out += hex[c >> 4];
-                out += hex[c & 15];
+                std::memcpy(&eight, s.data() + i, 8);
+                eight_end = i + 8;
+                if (any_to_escape(eight))
+                    break;
             }
-            else
-                out += static_cast<char>(c);
-        }
+        if (auto const c = static_cast<unsigned char>(s[i]); c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        out.append(s, copied, i - copied);
+        append_escaped(out, s[i]);
+        copied = i + 1;
+    }
+    out.append(s, copied);
     out += '"';
 }
 

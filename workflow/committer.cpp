@@ -70,7 +70,7 @@ store_error as_store_error(std::exception_ptr const& error)
 
 }  // namespace
 
-void committer::batch::add(write w, sink_ptr sink)
+void committer::batch::add(write&& w, sink_ptr&& sink)
 {
     writes.push_back(std::move(w));
     sinks.push_back(std::move(sink));
@@ -102,7 +102,7 @@ committer::~committer() = default;
 // ---------------------------------------------------------------------------------------------------------------------------------
 // in and out
 
-void committer::add(write w, sink_ptr sink)
+void committer::add(write&& w, sink_ptr sink)
 {
     if (detail::fault(detail::planted::answer_before_commit))
         if (auto const* e = std::get_if<extend_write>(&w); e && e->finish)
@@ -263,7 +263,11 @@ void committer::take()
         forget_withdrawn();
         auto const limit = std::max<std::size_t>(1, engine_.options().batch_limit);
         if (waiting_.writes.size() <= limit)
+        {
             std::swap(waiting_, under_way_);
+            waiting_.writes.reserve(under_way_.writes.size());  // as many will wait as did
+            waiting_.sinks.reserve(under_way_.writes.size());
+        }
         else
         {
             auto const end = static_cast<std::ptrdiff_t>(limit);

@@ -59,7 +59,7 @@ public:
     ~committer();
 
     // Queues a write. It goes with the next batch; the batch goes as soon as the one before it is durable.
-    void add(write w, boost::intrusive_ptr<write_sink> sink);
+    void add(write&& w, boost::intrusive_ptr<write_sink> sink);
 
     // Takes a caller's write back: `not_written`, and it will never be applied. Else it is too late for that: `on_written` may follow.
     known withdraw(write_sink const& of);
@@ -90,7 +90,7 @@ private:
         std::chrono::nanoseconds failed{0};            // when, the last time
 
         bool empty() const noexcept { return writes.empty(); }
-        void add(write w, sink_ptr sink);
+        void add(write&& w, sink_ptr&& sink);
         void move_to(batch& other, std::size_t i) { other.add(std::move(writes[i]), std::move(sinks[i])); }
         void take_history_of(batch const& other);
     };

@@ -512,4 +512,31 @@ TEST(Value, OfAnotherStructIsRefused)
     EXPECT_THROW((void)decode<v>(std::string_view(R"({"a":1})")), weft::misuse);
 }
 
+// They are looked at eight and thirty-two bytes at a time.
+TEST(Values, TextsAreWrittenAsBoostWritesThemWhereverASignStands)
+{
+    for (std::size_t size = 1; size != 70; ++size)
+        for (std::size_t at = 0; at != size; ++at)
+            for (unsigned const c :
+                 {0x00u, 0x01u, 0x08u, 0x09u, 0x0au, 0x0cu, 0x0du, 0x1fu, 0x20u, 0x21u, 0x22u, 0x5bu, 0x5cu, 0x5du, 0x7fu})
+                for (char const others : {'a', '"', '!'})
+                {
+                    std::string text(size, others);
+                    text[at] = static_cast<char>(c);
+                    ASSERT_EQ(encode(text), boost::json::serialize(boost::json::string(text))) << size << ' ' << at << ' ' << c;
+                }
+}
+
+TEST(Values, ATextIsUtf8OnlyIfEachOfItsSignsIs)
+{
+    for (std::size_t before = 0; before != 70; ++before)
+        for (std::size_t after : {0u, 1u, 7u, 8u, 31u, 32u, 33u})
+        {
+            std::string const left(before, 'a'), right(after, 'b');
+            ASSERT_EQ(decode<std::string>(std::string_view(encode(left + "\xe2\x82\xac" + right))), left + "\xe2\x82\xac" + right);
+            for (char const* const broken : {"\x80", "\xe2\x82", "\xff", "\xc0\x80"})
+                ASSERT_THROW((void)encode(left + broken + right), weft::misuse) << before << ' ' << after;
+        }
+}
+
 }  // namespace values_test
