@@ -322,7 +322,7 @@ boost::asio::awaitable<answer> charge_order(weft::engine& engine, order o)
     }
     catch (weft::misuse const& wrong)
     {
-        a = {wrong.which() == weft::misuse::code::other_input ? 409 : 400, wrong.what()};  // nothing was written
+        a = {wrong.which() == weft::misuse::code::other_input ? 409 : 400, wrong.what()};  // this call has written nothing
     }
     co_return a;
 }

@@ -45,4 +45,9 @@ catch (weft::failure const& no)
 {
     std::cout << "rolled back: " << no.reason() << '\n';
 }
+catch (std::exception const& e)  // paused, in doubt, no database: docs/calling.md
+{
+    std::cerr << e.what() << '\n';
+    return 1;
+}
 //]
