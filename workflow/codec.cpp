@@ -19,15 +19,13 @@ namespace {
 
 [[noreturn]] void throw_not_finite() { throw misuse(misuse::code::bad_value, "a number that is not finite cannot be recorded"); }
 
-// Björn Höhrmann's and Unicode's table 3-7: the well-formed sequences, nothing overlong, no surrogates.
+// Of a sequence that is not ASCII; 0 if it is not well-formed. Björn Höhrmann's and Unicode's table 3-7: nothing overlong, no surrogates.
 std::size_t sequence_length(unsigned char const* p, unsigned char const* end) noexcept
 {
     auto const continuation = [&](std::ptrdiff_t i, unsigned char low = 0x80, unsigned char high = 0xBF) {
         return p + i < end && p[i] >= low && p[i] <= high;
     };
     unsigned char const c = *p;
-    if (c < 0x80)
-        return 1;
     if (c >= 0xC2 && c <= 0xDF)
         return continuation(1) ? 2 : 0;
     if (c >= 0xE0 && c <= 0xEF)
@@ -123,9 +121,8 @@ bool is_utf8(std::string_view text) noexcept
     auto* const             end = p + text.size();
     while (p != end)
     {
-        std::uint64_t eight, four_of_them[4];
-        while (end - p >= 32 &&
-               (std::memcpy(four_of_them, p, 32), ((four_of_them[0] | four_of_them[1] | four_of_them[2] | four_of_them[3]) & tops) == 0))
+        std::uint64_t eight, words[4];
+        while (end - p >= 32 && (std::memcpy(words, p, 32), ((words[0] | words[1] | words[2] | words[3]) & tops) == 0))
             p += 32;
         while (end - p >= 8 && (std::memcpy(&eight, p, 8), (eight & tops) == 0))
             p += 8;

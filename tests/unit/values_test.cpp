@@ -534,6 +534,8 @@ TEST(Values, ATextIsUtf8OnlyIfEachOfItsSignsIs)
         {
             std::string const left(before, 'a'), right(after, 'b');
             ASSERT_EQ(decode<std::string>(std::string_view(encode(left + "\xe2\x82\xac" + right))), left + "\xe2\x82\xac" + right);
+            auto const escaped = left + "\xe2\x82\xac\n\xf0\x9f\x98\x80\"" + right;
+            ASSERT_EQ(encode(escaped), boost::json::serialize(boost::json::string(escaped)));
             for (char const* const broken : {"\x80", "\xe2\x82", "\xff", "\xc0\x80"})
                 ASSERT_THROW((void)encode(left + broken + right), weft::misuse) << before << ' ' << after;
         }

@@ -778,7 +778,7 @@ class Weftd(unittest.TestCase):
                                    f"{database}?table_prefix=weftd_{secrets.token_hex(4)}_")
                 self.submit("busy", "", wait=True)
                 if since:
-                    time.sleep(8)  # the store has opened what it needs
+                    time.sleep(8)  # until the store has opened what it needs, which nothing says: sooner, it is one of those sessions that is met
                 armed.set()
                 if since:
                     self.assertTrue(heard.wait(LONGEST_S))
