@@ -37,8 +37,11 @@ std::optional<blockage> blockage_from(kv_row const& row)
 
 std::string quarantine_reason(blockage const& b)
 {
-    return "its code did not return, and " + std::to_string(b.engines) + " engines were taken for dead in it: " +
-           (b.branch_id.empty() ? std::string("the body, before its first branch") : "branch " + b.branch_id + ", or the body after it");
+    return (b.branch_id.empty() ? std::string("the body, before its first branch") : "branch " + b.branch_id + ", or the body after it") +
+           ", did not return: it blocked the threads of " + std::to_string(b.engines) +
+           " engines, which were taken for dead. Bodies and plain operations run on their engine's thread; what blocks belongs on threads "
+           "of "
+           "its own, in an awaitable operation";
 }
 
 }  // namespace detail

@@ -411,7 +411,9 @@ bool engine_core::answer_from(transaction const& row, wait until, completion<std
     else if (row.status == status::failed || (decided && row.status == status::aborting))
         to.complete(std::make_exception_ptr(failure::recorded(row.reason, row.result, row.gid)), {});
     else if (!row.paused_reason.empty())
-        to.complete(std::make_exception_ptr(unfinished(unfinished::why::paused, "paused: " + row.paused_reason, row.gid)), {});
+        to.complete(std::make_exception_ptr(
+                        unfinished(unfinished::why::paused, "paused until it is resumed (engine::resume): " + row.paused_reason, row.gid)),
+                    {});
     else
         return false;
     return true;

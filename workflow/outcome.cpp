@@ -12,6 +12,12 @@ inline namespace v0 {
 
 outcome outcome_of_current_exception() noexcept
 {
+    bool unused = false;
+    return outcome_of_current_exception(unused);
+}
+
+outcome outcome_of_current_exception(bool& permanent) noexcept
+{
     try
     {
         try
@@ -25,6 +31,11 @@ outcome outcome_of_current_exception() noexcept
         catch (ongoing const& later)
         {
             return outcome::ongoing(later.what());
+        }
+        catch (misuse const& e)
+        {
+            permanent = permanent || e.which() == misuse::code::other_branch;
+            return outcome::error(e.what());
         }
         catch (std::exception const& e)
         {

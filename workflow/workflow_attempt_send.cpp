@@ -144,6 +144,7 @@ bool workflow_attempt::run(record_writer& writer)
     where.send = row_->sends + 1;
     where.sent_at = engine_.time().now();
     where.at_the_end = current_->at_the_end;
+    where.arguments = current_->arguments;
     auto const from = engine_.time().since_boot();
     l.permanent = false;
     l.said = current_->run_local(op_, where, writer, l.permanent);
@@ -196,6 +197,7 @@ void workflow_attempt::send_now()
         where.send = current_->what == verb::xa && u ? u->send : row_->sends;
         where.sent_at = engine_.time().now();
         where.at_the_end = current_->at_the_end;
+        where.arguments = current_->arguments;
     }
     bool const scripted = participants && participants->wants(where);
     if (!scripted)

@@ -11,7 +11,9 @@
 ///   - the first time, it runs the business and keeps the result;
 ///   - a duplicate runs nothing and returns that result;
 ///   - an undo whose action never came runs nothing and succeeds, and leaves a mark for the action;
-///   - an action that finds such a mark (it hung somewhere on its way) fails: it was already undone.
+///   - an action that finds such a mark (it hung somewhere on its way) fails: it was already undone;
+///   - an action that finds the row of another branch (changed code asks for something else there) runs nothing and is an error, and its
+///     undo runs nothing and succeeds.
 #pragma once
 
 #include <weft/branch.hpp>
@@ -88,7 +90,8 @@ struct barrier_options
     /// A plain identifier, or two with a dot between: "barrier", "dtm_barrier.barrier".
     std::string table = "barrier";
 
-    /// For people who read the table: dtm's word for the kind of transaction. Not part of a row's identity.
+    /// For people who read the table: dtm's word for the kind of transaction. Not part of a row's identity. Of a branch that an engine sent, its
+    /// name and a digest follow in the row ("workflow charge 1f0c…"), in which another branch is told from it.
     std::string trans_type = "workflow";
 };
 
@@ -127,6 +130,7 @@ public:
     /// Runs `business` if this is the first time, and returns its result; else returns what it returned then.
     ///
     /// Errors: failure if the branch was already undone; misuse if no local transaction is open, or only a fragile one (`local_transaction`);
+    /// misuse(other_branch) if a branch of another name, or with other arguments, was done in its place (known for what an engine sent);
     /// std::runtime_error if the business ended the local transaction; whatever `business` throws. The caller rolls back in any case.
     /// Shape: the result is void or anything that <weft/detail/codec.hpp> converts; it is kept as JSON in the barrier's row. An
     /// undo that is skipped returns a default-constructed one.
@@ -206,9 +210,10 @@ public:
                               std::size_t limit = 10'000);
 
 private:
-    bool              insert(barrier_connection&, operation which);
-    [[noreturn]] void throw_row_gone() const;
-    [[noreturn]] void throw_nothing_recorded() const;
+    bool                    insert(barrier_connection&, operation which);
+    barrier_connection::row read(barrier_connection&, operation which) const;  // reason, result, trans_type
+    [[noreturn]] void       throw_row_gone() const;
+    [[noreturn]] void       throw_nothing_recorded() const;
 
     std::string              gid_;
     std::string              branch_id_;

@@ -50,6 +50,9 @@ struct branch
 
     /// Of `wf.on_finish`: it comes after all others, and its cancel undoes nothing, for nothing was tried.
     bool at_the_end = false;
+
+    /// A digest of its arguments, the same for all operations of the branch; 0 if it has none. Empty: not known.
+    std::optional<std::uint64_t> arguments;
 };
 
 }  // namespace v0

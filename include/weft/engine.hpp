@@ -71,7 +71,8 @@ struct engine_options
     /// Null: the machine's clock.
     std::shared_ptr<weft::clock> clock;
 
-    /// Null: no log. Every line about a transaction carries its gid; payloads and results never appear.
+    /// Null: warnings and errors go to stderr, in weft::testing nowhere. A logger without sinks: no log. Every line about a transaction carries
+    /// its gid; payloads and results never appear.
     std::shared_ptr<spdlog::logger> logger;
 
     /// Null: nothing is counted. Lifetimes: shared with the engine.

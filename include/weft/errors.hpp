@@ -175,6 +175,7 @@ public:
         bad_value,         ///< a value does not convert or cannot be recorded: not UTF-8, not finite, too large, nested too deeply
         wrong_thread,      ///< a blocking call from the engine's own thread would wait for itself
         wrong_status,      ///< the transaction's status, or type, does not allow it: the message says which it is
+        other_branch,      ///< the barrier's row of this operation was left by a branch of another name or other arguments
         wrong_call         ///< anything else: the message says what
     };
 

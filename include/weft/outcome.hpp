@@ -42,5 +42,8 @@ struct outcome
 /// that is no `std::exception` included) to `error`. Call it only inside a catch block.
 outcome outcome_of_current_exception() noexcept;
 
+/// The same, and sets `permanent` if asking again cannot help: the barrier knows the branch as another (`misuse::code::other_branch`).
+outcome outcome_of_current_exception(bool& permanent) noexcept;
+
 }  // namespace v0
 }  // namespace weft

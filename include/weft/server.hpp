@@ -33,7 +33,7 @@ struct server_options
     /// What /api/dtmsvr/version says.
     std::string version;
 
-    /// Null: no log. A line for each request at level debug: method, path without its query, status, duration. No bodies.
+    /// Null: warnings and errors go to stderr. A line for each request at level debug: method, path without its query, status, duration. No bodies.
     std::shared_ptr<spdlog::logger> logger;
 
     // How much is taken

@@ -132,7 +132,7 @@ public:
         }
         catch (...)
         {
-            return outcome_of_current_sql_exception();
+            return outcome_of_current_sql_exception(permanent);
         }
     }
 

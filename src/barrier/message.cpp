@@ -27,7 +27,7 @@ bool leave_mark(barrier_connection& c, std::string const& table, std::string con
 bool was_given_up(barrier_connection& c, std::string const& table, std::string const& gid)
 {
     auto const row =
-        c.query_row(detail::read_statement(c.dialect(), table), std::array<std::string_view, 4>{gid, branch_id, op, barrier_id}, 2);
+        c.query_row(detail::read_statement(c.dialect(), table), std::array<std::string_view, 4>{gid, branch_id, op, barrier_id}, 3);
     if (!row)
         throw std::runtime_error("the barrier's row of message \"" + gid + "\" went away while it was looked at");
     return row->at(0) == given_up;

@@ -91,7 +91,7 @@ std::string insert_statement(sql_dialect d, std::string const& table)
 std::string read_statement(sql_dialect d, std::string const& table)
 {
     // A locking read sees what the insert collided with, even in a transaction that reads from an older snapshot.
-    return "select reason, result from " + table + identity +
+    return "select reason, result, trans_type from " + table + identity +
            (d == sql_dialect::mysql      ? " lock in share mode"
             : d == sql_dialect::postgres ? " for share"
                                          : "");

@@ -16,7 +16,7 @@ void require_transaction(barrier_connection const&);
 /// Inserts (trans_type, gid, branch_id, op, barrier_id, reason), or does nothing if a row of that identity is there.
 std::string insert_statement(sql_dialect, std::string const& table);
 
-/// Reads (reason, result) of (gid, branch_id, op, barrier_id), the latest committed ones.
+/// Reads (reason, result, trans_type) of (gid, branch_id, op, barrier_id), the latest committed ones.
 std::string read_statement(sql_dialect, std::string const& table);
 
 /// Sets (result) of (gid, branch_id, op, barrier_id).

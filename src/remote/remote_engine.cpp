@@ -2,6 +2,7 @@
 #include "src/remote/listener.hpp"
 #include "src/remote/remote_store.hpp"
 
+#include <weft/detail/default_logger.hpp>
 #include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/http.hpp>
@@ -87,7 +88,7 @@ detail::remote_parts::remote_parts(boost::asio::any_io_executor executor, std::s
     o.request_timeout = options.request_timeout;
     o.expiry = options.engine.expiry;
     o.time = options.engine.clock;
-    o.logger = options.engine.logger;
+    o.logger = options.engine.logger ? options.engine.logger : detail::default_logger();
     if (parts_->listens)
         o.stopped = [l = std::weak_ptr(parts_->listens)] {
             if (auto const listens = l.lock())

@@ -2,6 +2,7 @@
 #include "src/server/session.hpp"
 #include "src/server/tls.hpp"
 
+#include <weft/detail/default_logger.hpp>
 #include <weft/detail/option.hpp>
 #include <weft/errors.hpp>
 #include <weft/server.hpp>
@@ -32,7 +33,7 @@ using server_detail::session;
 struct server::impl final : server_detail::session_host, std::enable_shared_from_this<impl>
 {
     impl(asio::any_io_executor e, transaction_manager& m, server_options o)
-        : session_host(m, std::move(o))
+        : session_host(m, with_a_logger(std::move(o)))
         , outer(std::move(e))
         , strand(asio::make_strand(outer))
         , tls(server_detail::make_tls(options))
@@ -40,6 +41,13 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
         , pause(strand)
         , deadline(strand)
     { }
+
+    static server_options with_a_logger(server_options o)
+    {
+        if (!o.logger)
+            o.logger = detail::default_logger();
+        return o;
+    }
 
     // Tokens and certificates of these from now on. Sessions that are there have their own part of the context.
     void renew(server_options const& fresh)
@@ -132,8 +140,11 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
             auto const why = failed ? failed.message() : self->welcome(std::move(socket));
             if (why.empty())
                 continue;
-            if (self->options.logger)
+            if (auto const now = self->time->since_boot(); self->options.logger && now >= self->says_nothing_until)
+            {
+                self->says_nothing_until = now + std::chrono::seconds(10);
                 self->options.logger->warn("no connection can be taken: {}", why);
+            }
             self->pause.expires_after(std::chrono::milliseconds(100));
             co_await self->pause.async_wait(asio::redirect_error(asio::use_awaitable, failed));
         }
@@ -280,6 +291,7 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     std::size_t                              connections = 0, per_address = 0;
     std::uint64_t                            turned_away = 0;
     std::chrono::nanoseconds                 silent_until{0};
+    std::chrono::nanoseconds                 says_nothing_until{0};  // of connections that cannot be taken
     std::vector<waiting>                     waiters;  // for the last connection to go
 };
 

@@ -150,7 +150,7 @@ std::optional<barrier_connection::row> soci_connection::query_row(std::string_vi
 
 namespace detail {
 
-outcome outcome_of_current_sql_exception() noexcept
+outcome outcome_of_current_sql_exception(bool& permanent) noexcept
 {
     try
     {
@@ -160,7 +160,7 @@ outcome outcome_of_current_sql_exception() noexcept
         }
         catch (...)
         {
-            return outcome_of_current_exception();
+            return outcome_of_current_exception(permanent);
         }
     }
     catch (...)

@@ -2,6 +2,10 @@
 
 #include <weft/errors.hpp>
 
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
 namespace weft {
 inline namespace v0 {
 namespace detail {
@@ -112,7 +116,11 @@ void sqlite_session::execute(char const* sql) { fixed_statement(*this, sql)(); }
 
 void sqlite_session::refuse(std::string const& why) const
 {
-    throw std::runtime_error("cannot use the sqlite database " + file_.string() + ": " + why);
+    auto const  directory = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path(".");
+    std::string hint;
+    if (::faccessat(AT_FDCWD, directory.c_str(), W_OK, AT_EACCESS) != 0 && (errno == EACCES || errno == EROFS))
+        hint = " (this process may not write its directory " + directory.string() + ", and SQLite makes files beside the database)";
+    throw std::runtime_error("cannot use the sqlite database " + file_.string() + ": " + why + hint);
 }
 
 void sqlite_session::fail(int code) const

@@ -48,7 +48,8 @@ database_url parse_database_url(std::string_view url)
     auto const colon = url.find("://");
     auto const scheme = url.substr(0, colon == std::string_view::npos ? 0 : colon);
     if (scheme.empty() || !std::all_of(scheme.begin(), scheme.end(), [](char c) { return c >= 'a' && c <= 'z'; }))
-        refuse("a database is named by a URL such as sqlite:///absolute/path.db or sqlite://relative.db");
+        refuse("a database is named by a URL such as sqlite:///absolute/path.db, sqlite://relative.db, postgres://user@host/database or "
+               "mysql://user@host/database");
 
     database_url u;
     u.scheme = scheme;

@@ -408,6 +408,11 @@ struct xa_resource::impl
         {
             said = outcome::failure(no.reason());
         }
+        catch (misuse const& e)
+        {
+            permanent = permanent || e.which() == misuse::code::other_branch;
+            said = outcome::error(e.what());
+        }
         catch (std::exception const& e)
         {
             said = outcome::error(detail::server_message(e));

@@ -50,6 +50,25 @@ protected:
 
 INSTANTIATE_TEST_SUITE_P(, Unreadable, ::testing::ValuesIn(conformance::kinds()), [](auto const& each) { return each.param; });
 
+// Wherever it stands in it, and however long the text is.
+TEST(Texts, AreRefusedForOneBadCharacter)
+{
+    auto const store = weft::make_memory_store();
+    int        n = 0;
+    for (std::size_t size = 1; size <= 40; ++size)
+        for (std::size_t at = 0; at < size; ++at)
+            for (std::string const& put :
+                 {std::string(1, '\0'), std::string("\x80"), std::string("\xff"), std::string("\x7f"), std::string("\xc3\xa9")})
+            {
+                weft::create_write w;
+                w.gid = std::to_string(++n);
+                w.input = std::string(size, 'a').replace(at, put.size(), put);
+                weft::write const all(w);
+                auto const        good = put.size() == 2 || put == "\x7f";
+                EXPECT_EQ(store->apply({&all, 1}, false).front().what, good ? written::done : written::refused) << size << " " << at;
+            }
+}
+
 // It is refused by itself; the others of its batch are written, and the next batch is.
 TEST_P(Unreadable, ATextThatIsNoneIsRefusedAlone)
 {

@@ -8,6 +8,10 @@
 #include <boost/describe.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <iostream>
 
 // After GoogleTest: failures are reported to it.
 #include <weft/testing/crash_everywhere.hpp>
@@ -327,6 +331,61 @@ boost::asio::awaitable<answer> charge_order(weft::engine& engine, order o)
     co_return a;
 }
 //]
+
+//[paused
+void see_to_what_is_paused(weft::engine& engine, std::string const& mended, std::string const& hopeless)
+{
+    weft::list_filter const paused{.paused = true};
+    for (auto const& t : engine.list(paused, weft::blocking))
+        std::cout << t.gid << ' ' << t.workflow << ": " << t.paused_reason << '\n';
+    engine.resume(mended, weft::blocking);  // tries again what it stumbled over
+    if (engine.cancel(hopeless, weft::blocking) == weft::cancel_answer::accepted)
+        std::cout << hopeless << " will be undone\n";
+}
+//]
+
+//[logger
+weft::engine_options with_a_log()
+{
+    weft::engine_options options;
+    options.logger = std::make_shared<spdlog::logger>("shop", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    return options;
+}
+//]
+
+struct gate_keeper
+{
+    bool open = false;
+};
+void go_through(gate_keeper& k, std::string const& who)
+{
+    if (!k.open && who != "nobody")
+        throw std::runtime_error("closed");
+    if (who == "hopeless")
+        throw std::runtime_error("too wide");
+}
+weft::workflow<void> goes_through(weft::context& wf, gate_keeper& k, std::string who)
+{
+    weft::retry_policy const once{.attempts = 1};
+    auto const               name = weft::named("go").retry(once);
+    co_await wf.step(name, weft::with(k, &go_through), who);
+}
+
+TEST(Snippets, APersonSeesToWhatIsPaused)
+{
+    gate_keeper keeper;
+    auto const  store = weft::make_memory_store();
+    weft::host  host(*store, with_a_log());
+    host.engine().add("goes-through", &goes_through, std::ref(keeper));
+    host.start();
+    for (std::string const who : {"mended", "hopeless"})
+        EXPECT_THROW(host.engine().execute<void>("goes-through", who, who, weft::within(20s), weft::blocking), weft::unfinished);
+    keeper.open = true;
+    see_to_what_is_paused(host.engine(), "mended", "hopeless");
+    EXPECT_NO_THROW(host.engine().execute<void>("goes-through", "mended", std::string("mended"), weft::within(20s), weft::blocking));
+    EXPECT_THROW(host.engine().execute<void>("goes-through", "hopeless", std::string("hopeless"), weft::within(20s), weft::blocking),
+                 weft::failure);
+}
 
 //[resume_many
 boost::asio::awaitable<std::size_t> go_on(weft::engine& engine)

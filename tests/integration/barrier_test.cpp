@@ -369,10 +369,63 @@ TYPED_TEST(Barrier, AddsTheResultToATableOfDtms)
     EXPECT_EQ(this->rows(), "0");
 }
 
+TYPED_TEST(Barrier, RefusesABranchThatIsNotTheOneThatWasDone)
+{
+    auto const done = [&](std::string name, std::optional<std::uint64_t> arguments, operation op = operation::action) {
+        auto b = this->where(op);
+        b.name = std::move(name);
+        b.arguments = arguments;
+        try
+        {
+            return this->guarded(b, [&] { return b.name; });
+        }
+        catch (weft::misuse const& e)
+        {
+            EXPECT_EQ(e.which(), weft::misuse::code::other_branch);
+            EXPECT_EQ(e.branch_id(), "01");
+            return std::string(e.what());
+        }
+    };
+    using testing::HasSubstr;
+    std::string const name = "付款 " + std::string(200, 'x') + "\"'\n";
+    EXPECT_EQ(done(name, 1), name);
+    EXPECT_EQ(done(name, 1), name);
+    EXPECT_THAT(done("notify", 1), testing::AllOf(HasSubstr("branch 01"), HasSubstr("xxx"), HasSubstr("notify")));
+    EXPECT_THAT(done(name + "!", 1), HasSubstr("in its place"));
+    EXPECT_THAT(done(name, 2), HasSubstr("in its place"));
+    EXPECT_EQ(done(name, std::nullopt), name) << "a service's request does not say";
+    EXPECT_EQ(done("notify", std::nullopt), name);
+    EXPECT_EQ(this->done("action"), "1");
+    EXPECT_EQ(done("notify", 1, operation::compensate), "") << "what was not done is not undone";
+    EXPECT_EQ(done("notify", 1, operation::compensate), "");
+    EXPECT_EQ(this->done("compensate"), "0");
+    this->look("delete from barrier where op = 'compensate'");
+    EXPECT_EQ(done(name, 1, operation::compensate), name);
+    EXPECT_EQ(this->done("compensate"), "1");
+}
+
+// Versions before, and dtm, leave rows that do not say which branch they are of, and read none of what these say.
+TYPED_TEST(Barrier, ComparesOnlyWhatIsKnown)
+{
+    auto b = this->where(operation::action);
+    b.arguments = 1;
+    EXPECT_EQ(this->guarded(b, [] { return 5; }), 5);
+    EXPECT_THAT(this->look("select trans_type from barrier"), testing::MatchesRegex("workflow charge [0-9a-f]{16}"));
+    this->look("update barrier set trans_type = 'workflow'");
+    b.name = "notify";
+    EXPECT_EQ(this->guarded(b, [] { return 6; }), 5);
+    weft::barrier_options const long_one{.trans_type = std::string(40, 'x')};
+    b.id = "02";
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(this->in_transaction([&] { return barrier(b, long_one).call(this->sql.connection, [&] { return 7 + i; }); }), 7);
+    EXPECT_EQ(this->look("select trans_type from barrier where branch_id = '02'"), long_one.trans_type);
+}
+
 TYPED_TEST(Barrier, ForgivesNoOtherConstraintThanItsOwn)
 {
     this->look("create table strict_one (id integer primary key, trans_type text, gid text check (gid <> 'g1'), branch_id text, op text, "
-               "barrier_id text, reason text, result text, create_time text, update_time text, unique (gid, branch_id, op, barrier_id))");
+               "barrier_id text, reason text, result text, create_time text, update_time text, unique (gid, branch_id, op, "
+               "barrier_id))");
     weft::barrier_options const options{.table = "strict_one"};
     barrier                     b(this->where(operation::action), options);
     EXPECT_THROW(this->in_transaction([&] { b.call(this->sql.connection, [] {}); }), std::runtime_error);

@@ -194,7 +194,7 @@ TEST_F(Database, RefusesADirectoryInWhichItMayNotMakeTheFile)
     std::filesystem::permissions(directory.path(), std::filesystem::perms(0555));
     {
         as_nobody nobody;
-        EXPECT_THAT(refusal(url), AllOf(HasSubstr(file), HasSubstr("cannot be created")));
+        EXPECT_THAT(refusal(url), AllOf(HasSubstr(file), HasSubstr("cannot be created"), HasSubstr("may not write its directory")));
     }
     std::filesystem::permissions(directory.path(), std::filesystem::perms(0755));
 }

@@ -17,12 +17,19 @@
 // expect: after name and gid come at most one input
 // expect: after name and gid come at most one input
 // expect: of which each attempt would make a temporary one
+// expect: a member \(or a base\) of this struct is not in its BOOST_DESCRIBE_STRUCT and would be lost
+// expect: a member \(or a base\) of this struct is not in its BOOST_DESCRIBE_STRUCT and would be lost
 #include <weft/sql.hpp>
 #include <weft/weft.hpp>
 
 #include <boost/describe.hpp>
+#include <boost/operators.hpp>
 
+#include <array>
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 
 struct order
@@ -33,6 +40,63 @@ struct order
 #if !defined(WRONG) || WRONG > 4
 BOOST_DESCRIBE_STRUCT(order, (), (id, quantity))
 #endif
+
+struct receipt
+{
+    order        of;
+    std::int64_t cents = 0;
+    std::string  number;
+};
+#if WRONG == 19
+BOOST_DESCRIBE_STRUCT(receipt, (), (of, number))
+#else
+BOOST_DESCRIBE_STRUCT(receipt, (), (of, cents, number))
+#endif
+
+#if WRONG == 20
+struct kept
+{
+    receipt last;
+    int     times = 0;
+};
+BOOST_DESCRIBE_STRUCT(kept, (), (last))
+weft::workflow<void> keeps(weft::context& wf, kept k)
+{
+    co_await wf.step(
+        "number", [](int) {}, k.times);
+}
+#endif
+
+// A member that is left out on purpose; and others of which the compiler might take one for two, or two for one.
+struct looked_up
+{
+    std::string                id;
+    std::optional<order>       found;
+    std::array<int, 3>         places{};
+    boost::json::value         more;
+    std::map<std::string, int> counted;
+    int                        times = 0;
+};
+BOOST_DESCRIBE_STRUCT(looked_up, (), (id, found, places, more, counted))
+template <>
+inline constexpr bool weft::undescribed_members<looked_up> = true;
+
+// What is empty has nothing to lose.
+struct mixed_in
+{ };
+struct with_bases : mixed_in, boost::totally_ordered<with_bases>
+{
+    int                            times = 0;
+    [[no_unique_address]] mixed_in nothing;
+    std::vector<int>               more;
+    bool                           operator<(with_bases const& o) const { return times < o.times; }
+    bool                           operator==(with_bases const& o) const { return times == o.times; }
+};
+BOOST_DESCRIBE_STRUCT(with_bases, (), (times, more))
+
+with_bases count(order const&) { return {}; }
+receipt    give(order const& o) { return {o, 5, "r1"}; }
+looked_up  look_up(order const& o) { return {o.id, o, {}, {}, {}, 1}; }
 
 struct shop
 {
@@ -69,6 +133,12 @@ weft::workflow<int> body(weft::context& wf, shop& our, weft::database& db, int n
     co_await wf.step("insert", weft::sql(db, &insert), n);
 #else
     co_await wf.step("twice", static_cast<int (*)(int)>(&twice), n);
+#if !defined(WRONG) || WRONG > 4
+    order const wanted{"o1", 2};
+    co_await wf.step("give", &give, wanted);
+    co_await wf.step("look-up", &look_up, wanted);
+    co_await wf.step("count", &count, wanted);
+#endif
     co_await wf.saga(
         "number", &number, [](int m) { whatever(m); }, n);
     co_await wf.step("take", weft::with(our, static_cast<int (*)(shop&, int)>(&take)), n);
@@ -122,6 +192,8 @@ boost::asio::awaitable<void> use(weft::engine& engine, shop& our, weft::database
     co_await engine.execute<int>("body", "g1", 5, weft::within(std::chrono::seconds(1)), boost::asio::use_awaitable, 7);
 #elif WRONG == 18
     engine.add("takes-a-text", &takes_a_text, "http://stock");
+#elif WRONG == 20
+    engine.add("keeps", &keeps);
 #endif
     engine.add("takes-a-text", &takes_a_text, std::string("http://stock"));
     co_await engine.execute<int>("body", "g1", 5, weft::within(std::chrono::seconds(1)), boost::asio::use_awaitable);

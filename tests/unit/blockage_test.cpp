@@ -84,7 +84,7 @@ TEST(Blockage, CostsTwoEnginesAndNotTheFleet)
     while (store->find("g1", false)->paused_reason.empty() && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(5ms);
     EXPECT_THAT(store->find("g1", false)->paused_reason,
-                HasSubstr("its code did not return, and 2 engines were taken for dead in it: branch 01, or the body after it"));
+                HasSubstr("branch 01, or the body after it, did not return: it blocked the threads of 2 engines"));
     EXPECT_EQ(l.inside, 2);
     // Those that are blocked do not answer.
     for (std::size_t i = 0; i < fleet.size(); ++i)

@@ -183,7 +183,7 @@ TEST_F(Retry, PausesWhenItWasAskedOftenEnough)
     {
         EXPECT_EQ(e.reason(), weft::unfinished::why::paused);
         EXPECT_EQ(e.gid(), "g1");
-        EXPECT_STREQ(e.what(), "paused: branch 01 \"ask\", action: down (sent 3 times)");
+        EXPECT_STREQ(e.what(), "paused until it is resumed (engine::resume): branch 01 \"ask\", action: down (sent 3 times)");
     }
     EXPECT_EQ(p.at_ms.size(), 3u);
     env.advance(1h);

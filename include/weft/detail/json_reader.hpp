@@ -128,6 +128,7 @@ private:
     template <class T>
     T read_described(boost::json::object const& from) const
     {
+        check_described<T>();
         constexpr auto count = member_count<T>;
         bool const     exact = from_ == source::exact || exact_members<T>;
         auto const     known = known_members<T>(from);

@@ -189,6 +189,7 @@ private:
     template <class T>
     void write_described(T const& v)
     {
+        check_described<T>();
         std::array<std::string, member_count<T>> const* defaults = nullptr;
         if (form_ == form::compared)
             defaults = &defaults_of<T>();

@@ -141,7 +141,7 @@ outcome success_of(R const& r)
 }
 
 /// Calls `f` and answers with its result; an exception becomes the outcome it stands for. `permanent` is set when the
-/// operation did its work but its result cannot be recorded.
+/// operation did its work but its result cannot be recorded, and as by `outcome_of_current_exception`.
 template <class F>
 outcome run_to_outcome(bool& permanent, F&& f)
 {
@@ -169,7 +169,7 @@ outcome run_to_outcome(bool& permanent, F&& f)
     }
     catch (...)
     {
-        return outcome_of_current_exception();
+        return outcome_of_current_exception(permanent);
     }
 }
 
@@ -208,7 +208,7 @@ boost::asio::awaitable<awaited_outcome> outcome_when_done(boost::asio::awaitable
     }
     catch (...)
     {
-        o.said = outcome_of_current_exception();
+        o.said = outcome_of_current_exception(o.permanent);
     }
     co_return o;
 }

@@ -15,7 +15,7 @@ inline namespace v0 {
 namespace detail {
 
 /// The outcome that the exception in flight stands for, without the statement's parameters, which SOCI puts into `what()`.
-outcome outcome_of_current_sql_exception() noexcept;
+outcome outcome_of_current_sql_exception(bool& permanent) noexcept;
 
 /// Throws the exception in flight again, likewise.
 [[noreturn]] void rethrow_without_parameters();
@@ -103,7 +103,7 @@ public:
         }
         catch (...)
         {
-            outcome_ = outcome_of_current_sql_exception();
+            outcome_ = outcome_of_current_sql_exception(permanent_);
         }
         return outcome_.what == outcome::kind::success;
     }

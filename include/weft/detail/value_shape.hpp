@@ -4,6 +4,7 @@
 
 #include <weft/detail/json_text.hpp>
 
+#include <boost/describe/bases.hpp>
 #include <boost/describe/enumerators.hpp>
 #include <boost/describe/members.hpp>
 #include <boost/json/conversion.hpp>
@@ -31,6 +32,14 @@ inline namespace v0 {
 /// Otherwise members that are missing have their defaults, and unknown ones are passed over (docs/upgrading.md).
 template <class T>
 inline constexpr bool exact_members = false;
+
+/// Specialise it as true for a described struct with members that are left out of its BOOST_DESCRIBE_STRUCT on purpose: they are not recorded,
+/// and have their defaults after a crash. Otherwise a member that is left out does not compile.
+///
+///     template <>
+///     inline constexpr bool weft::undescribed_members<order> = true;
+template <class T>
+inline constexpr bool undescribed_members = false;
 
 namespace detail {
 
@@ -137,6 +146,58 @@ template <class T>
 using members_of = boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
 template <class T>
 inline constexpr std::size_t member_count = boost::mp11::mp_size<members_of<T>>::value;
+
+template <class Pointer>
+inline constexpr bool points_to_array = false;
+template <class T, class Member>
+inline constexpr bool points_to_array<Member T::*> = std::is_array_v<Member>;
+template <class Described>
+using is_array_member = std::bool_constant<points_to_array<std::remove_cv_t<decltype(Described::pointer)>>>;
+
+// What any member, or base, can be initialised with, unless it is empty: there is nothing to lose. (Two ways, as Boost.PFR has them: with one
+// alone some members are ambiguous.)
+struct anything
+{
+    template <class U>
+    requires(!std::is_empty_v<U>) constexpr operator U&() const&& noexcept;
+};
+struct anything_moved
+{
+    template <class U>
+    requires(!std::is_empty_v<U>) constexpr operator U() const&& noexcept;
+};
+
+/// Whether an aggregate takes so many initialisers.
+template <class T, std::size_t... I>
+constexpr bool takes(std::index_sequence<I...>) noexcept
+{
+    using given = std::conditional_t<std::is_copy_constructible_v<T>, anything, anything_moved>;
+    return requires { T{(static_cast<void>(I), given{})...}; };
+}
+
+/// False if a struct has a member, or a base, that is not described. What is no aggregate passes, and so does one with an array, which takes
+/// several initialisers.
+template <class T>
+constexpr bool describes_all() noexcept
+{
+    namespace describe = boost::describe;
+    using own = describe::describe_members<T, describe::mod_public>;
+    using bases = describe::describe_bases<T, describe::mod_public>;
+    if constexpr (undescribed_members<T> || !std::is_aggregate_v<T>)
+        return true;
+    else if constexpr (boost::mp11::mp_any_of<own, is_array_member>::value)
+        return true;
+    else
+        return !takes<T>(std::make_index_sequence<boost::mp11::mp_size<own>::value + boost::mp11::mp_size<bases>::value + 1>());
+}
+
+template <class T>
+constexpr void check_described()
+{
+    static_assert(describes_all<T>(),
+                  "weft: a member (or a base) of this struct is not in its BOOST_DESCRIBE_STRUCT and would be lost: describe it, or, if that is meant, "
+                  "specialise weft::undescribed_members for the struct as true");
+}
 
 template <class T>
 using element_of = typename std::iterator_traits<decltype(std::begin(std::declval<T&>()))>::value_type;

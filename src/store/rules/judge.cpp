@@ -4,6 +4,8 @@
 #include <weft/detail/fault.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <set>
 
 namespace weft {
@@ -94,7 +96,26 @@ bool shows(row_view const& row, extend_write const& w)
     return w.decide == extend_write::decision::none || is(row, commits ? status::submitted : status::aborting);
 }
 
-bool is_storable(std::string_view text) noexcept { return text.find('\0') == std::string_view::npos && detail::is_utf8(text); }
+// Nearly every text is ASCII, and every text of every write is looked at: eight characters at a time, the last eight perhaps twice.
+bool is_storable(std::string_view text) noexcept
+{
+    constexpr std::uint64_t each = 0x0101010101010101u, tops = 0x80 * each;
+    auto const              p = text.data();
+    auto const              size = text.size();
+    std::uint64_t           odd = 0;
+    auto const              look = [&](std::uint64_t eight) { odd |= eight | (eight - each); };  // top bit: not ASCII, or 0
+    if (size >= 8)
+    {
+        std::uint64_t eight;
+        for (std::size_t i = 0; i < size - 8; i += 8)
+            look((std::memcpy(&eight, p + i, 8), eight));
+        look((std::memcpy(&eight, p + size - 8, 8), eight));
+    }
+    else
+        for (char const c : text)
+            look(each + static_cast<unsigned char>(c) - 1);
+    return (odd & tops) == 0 || (text.find('\0') == std::string_view::npos && detail::is_utf8(text));
+}
 
 std::string unstorable(write const& w)
 {
