@@ -83,7 +83,6 @@ private:
     std::shared_ptr<http_headers const> headers_;
 };
 
-inline constexpr std::string_view cancelled_reason = "cancelled";
 
 // For reasons and logs: what is not UTF-8, and NUL, which PostgreSQL keeps in no text, is made readable, and what is longer than anybody
 // reads is cut.

@@ -5,7 +5,6 @@
 #include <boost/json/monotonic_resource.hpp>
 
 #include <charconv>
-#include <unordered_map>
 
 namespace weft {
 inline namespace v0 {
@@ -115,10 +114,10 @@ private:
         std::string const id(text_of(o, "id"));
         auto const        op = operation_in(text_of(o, "op"));
         auto const        state = text_of(o, "status");
-        auto const        known = index_.find(id);
+        auto const        known = to_.index.find(id);
         if (is_undo(op) || op == operation::confirm || op == operation::commit)
         {
-            if (known == index_.end())
+            if (known == to_.index.end())
                 throw journal_error("phase 2 of a branch " + id + " that was never begun");
             auto& b = to_.branches[known->second];
             b.second = state == "succeed" ? recorded_branch::phase2::done : recorded_branch::phase2::refused;
@@ -127,9 +126,9 @@ private:
             to_.last_at = number_of(o, "at", to_.last_at);
             return;
         }
-        if (known == index_.end())
+        if (known == to_.index.end())
         {
-            index_.emplace(id, to_.branches.size());
+            to_.index.emplace(id, to_.branches.size());
             auto& b = to_.branches.emplace_back();
             b.id = id;
             b.what = verb_from(text_of(o, "verb"));
@@ -141,7 +140,8 @@ private:
                 std::from_chars(hex.data(), hex.data() + hex.size(), b.arguments, 16);
             }
         }
-        auto& b = to_.branches[known == index_.end() ? to_.branches.size() - 1 : known->second];
+        auto const at = known == to_.index.end() ? to_.branches.size() - 1 : known->second;
+        auto&      b = to_.branches[at];
         b.send = static_cast<unsigned>(number_of(o, "send", b.send));
         b.at = to_.last_at = number_of(o, "at", to_.last_at);
         if (state == "succeed")
@@ -159,11 +159,12 @@ private:
         }
         else if (state != "prepared")
             throw journal_error("unknown status \"" + std::string(state) + "\"");
+        if (state != "prepared")
+            to_.outcomes.push_back(static_cast<std::uint32_t>(at));
     }
 
-    recorded_journal&                            to_;
-    std::unordered_map<std::string, std::size_t> index_;
-    std::uint32_t                                seen_ = 0;
+    recorded_journal& to_;
+    std::uint32_t     seen_ = 0;
 };
 
 }  // namespace

@@ -17,6 +17,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace weft {
@@ -78,13 +79,16 @@ struct recorded_branch
 
 struct recorded_journal
 {
-    std::vector<recorded_branch>    branches;     // in the order in which they were first asked for
+    std::vector<recorded_branch>    branches;     // in the order of their first entries
+    std::vector<std::uint32_t>      outcomes;     // of first-phase operations, in the order of the journal: indices of `branches`
     std::uint64_t                   entries = 0;  // in all
     std::uint32_t                   parts = 0;
     std::uint64_t                   sealed_entries = 0;
     std::uint32_t                   open_entries = 0;  // in the unsealed part
     std::int64_t                    last_at = 0;
     std::vector<boost::json::value> documents;  // what `data` points into
+
+    std::unordered_map<std::string, std::size_t> index;  // of ids in `branches`
 };
 
 // Errors: journal_error, which says what is wrong and where.

@@ -4,11 +4,7 @@
 
 #include <weft/detail/fault.hpp>
 
-#include <boost/uuid/name_generator_sha1.hpp>
-#include <boost/uuid/uuid_io.hpp>
-#include <spdlog/fmt/fmt.h>
-
-#include <cstring>
+#include <spdlog/spdlog.h>
 
 namespace weft {
 inline namespace v0 {
@@ -16,39 +12,23 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t name_limit = 128;
+// An operation that the store does itself holds up all others: past this there is a warning.
+constexpr std::chrono::milliseconds longest_in_store{100};
 
-// So often a body is run that throws a std::logic_error.
-constexpr std::uint32_t attempts_with_a_mistake = 3;
-
-constexpr std::string_view body_threw_this = "the body threw: ";
-
-std::string file_name(char const* path)
-{
-    auto const* slash = std::strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-std::string hex(std::uint64_t n) { return fmt::format("{:016x}", n); }
+program_limits limits_of(engine_options const& o) { return {.payload = o.payload_limit, .seal_at = o.seal_at, .retry = o.retry}; }
 
 }  // namespace
 
-std::string describe(verb v, std::string const& name, bool has_arguments, std::uint64_t arguments)
-{
-    auto text = std::string(to_string(v)) + " \"" + name + '"';
-    return has_arguments ? text + " with arguments " + hex(arguments) : text + " without arguments";
-}
-
-// ---------------------------------------------------------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------------------------------------
 // beginning and ending
 
-workflow_attempt::~workflow_attempt() { abandon(); }
+workflow_attempt::workflow_attempt(engine_core& engine, std::string gid)
+    : attempt(engine, std::move(gid))
+    , limits_(limits_of(engine.options()))
+    , program_(*this, limits_, gid_)
+{ }
 
-void workflow_attempt::prepare(program const& p, std::string_view input)
-{
-    context_ = std::make_unique<context>(static_cast<attempt_core&>(*this));
-    body_ = p.start(*context_, input);
-}
+workflow_attempt::~workflow_attempt() { abandon(); }
 
 void workflow_attempt::begin_created(std::string const& workflow, std::chrono::system_clock::time_point created)
 {
@@ -59,40 +39,33 @@ void workflow_attempt::begin_created(std::string const& workflow, std::chrono::s
     row_->attempts = 1;
     row_->created = created;
     engine_.count(counters::event::attempts);
-    last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(created.time_since_epoch()).count();
-    open_bytes_ = empty_journal.size();
-    drive(body_.handle());
+    program_.begin(std::chrono::duration_cast<std::chrono::milliseconds>(created.time_since_epoch()).count());
+    tell({});
 }
 
 void workflow_attempt::begin(program const& p, transaction row, std::string why_not)
 {
     *row_ = std::move(row);
+    collects_ = row_->cancel_requested || row_->status != status::prepared;
     engine_.count(counters::event::attempts);
-    last_at_ = std::chrono::duration_cast<std::chrono::milliseconds>(row_->created.time_since_epoch()).count();
-    cancelled_ = row_->cancel_requested && row_->status == status::prepared;
-    collecting_ = cancelled_ || row_->status != status::prepared;
     if (!why_not.empty())
-        return pause(std::move(why_not));
+        return pause(std::move(why_not), false);
     if (row_->attempts > engine_.options().attempt_limit)
         return pause(
             "attempted " + std::to_string(row_->attempts - 1) + " times without getting any further" +
-            (row_->last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row_->last_error));
+                (row_->last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row_->last_error),
+            false);
     try
     {
         auto journal = read_journal(*row_);
         if (position_of(journal.entries, row_->status) != row_->position && !fault(planted::seal_count))
             throw journal_error("it holds " + std::to_string(journal.entries) + " entries, but the row stands at position " +
                                 std::to_string(row_->position));
-        entries_total_ = journal.entries;
-        open_entries_ = journal.open_entries;
-        open_bytes_ = row_->journal.size();
-        parts_ = journal.parts;
-        if (!journal.branches.empty())
-            recorded_ = std::make_unique<recorded_journal>(std::move(journal));
+        program_.begin(*row_, std::move(journal));
     }
     catch (std::exception const& e)
     {
-        return pause(std::string("the journal cannot be read: ") + e.what());
+        return pause(std::string("the journal cannot be read: ") + e.what(), false);
     }
     try
     {
@@ -100,21 +73,22 @@ void workflow_attempt::begin(program const& p, transaction row, std::string why_
     }
     catch (...)
     {
-        misfit_ = true;
-        return pause("the body cannot be started: " + outcome_of_current_exception().text);
+        return pause("the body cannot be started: " + outcome_of_current_exception().text, true);
     }
     row_->input = {};
     row_->journal = {};
     row_->parts = {};
-    drive(body_.handle());
+    tell({});
 }
 
-void workflow_attempt::drop_body() noexcept
+void workflow_attempt::abandon() noexcept
 {
-    body_.reset();
-    context_.reset();
-    recorded_.reset();
-    suspended_ = nullptr;
+    doing_ = doing::ended;
+    stop_waiting();
+    permit_.give_back();
+    orphan_send();
+    timer::cancel();
+    program_.drop_body();
 }
 
 void workflow_attempt::orphan_send() noexcept
@@ -128,266 +102,334 @@ void workflow_attempt::orphan_send() noexcept
         undo_from = timer::due() + (timed_out_ ? std::chrono::milliseconds(0) : grace_after_timeout);
     else if (!timed_out_)
         undo_from = std::chrono::nanoseconds::max();
-    engine_.orphan(*sent, in_phase2_ ? std::chrono::nanoseconds::max() : undo_from);
+    engine_.orphan(*sent, program_.in_second() ? std::chrono::nanoseconds::max() : undo_from);
 }
 
-void workflow_attempt::abandon() noexcept
+// ---------------------------------------------------------------------------------------------------------------------
+// the program
+
+void workflow_attempt::tell(event e)
 {
-    doing_ = doing::ended;
-    stop_waiting();
-    permit_.give_back();
-    orphan_send();
-    timer::cancel();
-    drop_body();
+    plan p;
+    e.now = engine_.now_ms();
+    {
+        engine_core::user_code guard(engine_, gid_, program_.last_asked(), row_->position);
+        program_.on(std::move(e), p);
+    }
+    carry_out(p);
 }
 
-std::string workflow_attempt::where() const
+void workflow_attempt::carry_out(plan& p)
 {
-    return "branch " + current_id_ + " \"" + current_->name + "\", " + std::string(to_string(op_));
+    say(p);
+    if (p.park)
+        park_as(std::move(*p.park));
+    if (p.write)
+        return write_record();
+    if (parking_)
+        return doing_ == doing::nothing ? write_park() : void();  // else once it is written what is being written
+    if (p.wake_at)
+    {
+        current_ = {p.wake_at->of, false};
+        doing_ = doing::waiting_to_retry;
+        engine_.timers().set(*this, p.wake_at->after);
+    }
+    for (auto const& s : p.send)
+        deliver(s);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------------------
-// what the body sees
-
-std::chrono::system_clock::time_point workflow_attempt::now() const noexcept
-{
-    return std::chrono::system_clock::time_point(std::chrono::milliseconds(last_at_));
-}
-
-std::string workflow_attempt::uuid()
-{
-    boost::uuids::name_generator_sha1 const generate(boost::uuids::ns::oid());
-    return boost::uuids::to_string(generate(gid_ + "/uuid/" + std::to_string(++uuids_)));
-}
-
-std::uint64_t workflow_attempt::random()
-{
-    boost::uuids::name_generator_sha1 const generate(boost::uuids::ns::oid());
-    auto const                              id = generate(gid_ + "/random/" + std::to_string(++randoms_));
-    std::uint64_t                           number = 0;
-    for (int i = 0; i < 8; ++i)
-        number = number << 8 | id.data[i];
-    return number;
-}
-
-bool workflow_attempt::ask(branch_call& call)
-{
-    if (stop_body_)
-        return false;
-    if (recorded_ && next_recorded_ == recorded_->branches.size())
-        recorded_.reset();  // all of it has been read
-    ++asked_;
-    asked_at_ = last_at_;
-    current_ = &call;
-    current_id_ = asked_ < 10 ? '0' + std::to_string(asked_) : std::to_string(asked_);
-    current_intent_ = resent_ = false;
-    op_ = action_of(call.what);
-    call.gid = &gid_;
-    call.id = &current_id_;
-    auto const refuse = [&](std::string why) {
-        stop_body_ = true;
-        pause_reason_ = "branch " + current_id_ + std::move(why);
-        return false;
-    };
-    if (call.refused)
-        return refuse(" \"" + call.name + "\": " + call.refused);
-    if (call.name.size() > name_limit || !is_utf8(call.name))
-        return refuse(": its name is longer than " + std::to_string(name_limit) + " bytes or not UTF-8");
-    if (!call.unrecordable.empty())
-        return refuse(" \"" + call.name + "\": its arguments cannot be recorded: " + call.unrecordable);
-    if (call.arguments_size > engine_.options().payload_limit)
-        return refuse(" \"" + call.name + "\": its arguments take " + std::to_string(call.arguments_size) + " bytes, the limit is " +
-                      std::to_string(engine_.options().payload_limit));
-    if (recorded_)
-        return replay(call, recorded_->branches[next_recorded_]);
-    if (collecting_)
-    {
-        stop_body_ = true;
-        if (row_->status == status::submitted)
-            mismatch(&call, nullptr);
-        return false;
-    }
-    return false;
-}
-
-bool workflow_attempt::replay(branch_call& call, recorded_branch const& recorded)
-{
-    if (recorded.id != current_id_ || recorded.what != call.what || recorded.name != call.name ||
-        recorded.has_arguments != call.has_arguments || !call.has_digest(recorded.arguments))
-    {
-        mismatch(&call, &recorded);
-        return false;
-    }
-    ++next_recorded_;
-    if (call.has_undo())
-    {
-        auto& u = undoables_.emplace_back();
-        u.call = &call;
-        u.id = current_id_;
-        u.is = recorded.is;
-        u.maybe = recorded.maybe;
-        u.send = recorded.send;
-        if (recorded.second == recorded_branch::phase2::done)
-            u.second = recorded_branch::phase2::done;
-        u.refused_before = recorded.second == recorded_branch::phase2::refused;
-    }
-    switch (recorded.is)
-    {
-    case recorded_branch::state::sent:
-        current_intent_ = resent_ = true;
-        stop_body_ = collecting_;
-        return false;
-    case recorded_branch::state::succeeded:
-        call.answer = outcome::success();
-        call.recorded = recorded.data;
-        break;
-    case recorded_branch::state::failed:
-        call.answer = outcome::failure(recorded.reason, recorded.details);
-        break;
-    }
-    if (!read_answer(call))
-    {
-        misfit_ = true;
-        return false;
-    }
-    last_at_ = recorded.at;
-    return true;
-}
-
-// Before the body sees it, which could catch what goes wrong here.
-bool workflow_attempt::read_answer(branch_call& call)
-{
-    if (!call.place || call.answer.what != outcome::kind::success)
-        return true;
-    try
-    {
-        call.place->read(call);
-        return true;
-    }
-    catch (...)
-    {
-        stop_body_ = unreadable_ = true;
-        pause_reason_ = "the recorded result of branch " + current_id_ + " \"" + call.name +
-                        "\" no longer converts: " + outcome_of_current_exception().text;
-        return false;
-    }
-}
-
-void workflow_attempt::forgotten(branch_call const& call) noexcept { made_and_dropped("a branch \"" + call.name + '"', call.where); }
-
-void workflow_attempt::forgotten(std::source_location const& where) noexcept
-{
-    made_and_dropped(std::string("a part of itself, ") + where.function_name() + ',', where);
-}
-
-void workflow_attempt::made_and_dropped(std::string const& what, std::source_location const& where)
-{
-    // A frame that is destroyed drops what is in it.
-    if (!body_runs_ || collecting_ || stop_body_)
-        return;
-    stop_body_ = true;
-    pause_reason_ = "the body made " + what + " and did not await it (" + file_name(where.file_name()) + ':' +
-                    std::to_string(where.line()) + "): it would not happen";
-}
-
-void workflow_attempt::mismatch(branch_call const* asked, recorded_branch const* recorded)
-{
-    stop_body_ = misfit_ = true;
-    pause_reason_ = "replay does not match the journal: ";
-    if (asked && recorded)
-        pause_reason_ += "branch " + recorded->id + " was recorded as " +
-                         describe(recorded->what, recorded->name, recorded->has_arguments, recorded->arguments) +
-                         ", the workflow now asks for branch " + current_id_ + ", " +
-                         describe(asked->what, asked->name, asked->has_arguments, asked->arguments);
-    else if (asked)
-        pause_reason_ += "it was complete and decided, the workflow now also asks for branch " + current_id_ + ", " +
-                         describe(asked->what, asked->name, asked->has_arguments, asked->arguments);
-    else
-        pause_reason_ += "the workflow ended without asking for branch " + recorded->id + ", recorded as " +
-                         describe(recorded->what, recorded->name, recorded->has_arguments, recorded->arguments);
-    if (asked)
-        pause_reason_ += " (" + file_name(asked->where.file_name()) + ':' + std::to_string(asked->where.line()) + ')';
-    auto const known = recorded_ ? recorded_->branches.size() : next_recorded_;
-    pause_reason_ += "; " + std::to_string(next_recorded_) + " of " + std::to_string(known) + " recorded branches matched";
-}
-
-void workflow_attempt::drive(std::coroutine_handle<> body)
-{
-    doing_ = doing::nothing;
-    {
-        engine_core::user_code guard(engine_, gid_, current_id_, row_->position);
-        if (!suspended_ || read_answer(*current_))
-        {
-            suspended_ = nullptr;
-            body_runs_ = true;
-            body.resume();
-            body_runs_ = false;
-        }
-    }
-    if (stop_body_)
-        return collecting_ ? collected() : pause(std::move(pause_reason_));
-    if (body_.done())
-        return body_ended();
-    prepare_send();
-}
-
-void workflow_attempt::body_ended()
-{
-    if (collecting_)
-        return collected();
-    auto const unread = [&] { return recorded_ && next_recorded_ < recorded_->branches.size(); };
-    auto const refuse = [&] {
-        mismatch(nullptr, &recorded_->branches[next_recorded_]);
-        pause(std::move(pause_reason_));
-    };
-    try
-    {
-        auto text = body_.result();
-        if (unread())
-            return refuse();
-        if (text.size() > engine_.options().payload_limit)
-            return pause("its result takes " + std::to_string(text.size()) + " bytes, the limit is " +
-                         std::to_string(engine_.options().payload_limit));
-        decide(extend_write::decision::commit, std::move(text));
-    }
-    catch (failure const& says_no)
-    {
-        if (unread())
-            return refuse();
-        auto details = says_no.details();
-        if (details.size() > engine_.options().payload_limit)
-            return pause("the code and payload of its failure take " + std::to_string(details.size()) + " bytes, the limit is " +
-                         std::to_string(engine_.options().payload_limit));
-        decide(extend_write::decision::roll_back, readable(says_no.reason()), std::move(details));
-    }
-    catch (misuse const& e)
-    {
-        pause(std::string("the body used weft wrongly: ") + e.what());
-    }
-    catch (std::logic_error const&)
-    {
-        body_threw(true);
-    }
-    catch (...)
-    {
-        body_threw(false);
-    }
-}
-
-// Nobody can say what the body meant by it: not a decision. Again later, until the limit of attempts.
-void workflow_attempt::body_threw(bool mistake)
+// What others hear of it.
+void workflow_attempt::say(plan const& p)
 {
     trouble t;
     t.gid = gid_;
     t.workflow = row_->workflow;
-    t.text = readable(outcome_of_current_exception().text);
-    // Those attempts count that ended so. (The last entry began the count anew, after its attempt.)
-    t.times = row_->last_error.starts_with(body_threw_this) ? row_->attempts + (entries_total_ > 0 ? 1 : 0) : 1;
+    if (p.body_threw)
+    {
+        t.text = p.body_threw->what;
+        t.times = p.body_threw->times;
+        engine_.report(t);
+    }
+    if (!p.no_answer)
+        return;
+    auto const& u = *p.no_answer;
+    auto const& b = program_.at(u.of);
+    engine_.count(counters::event::unknown_outcomes);
+    if (auto* log = engine_.log())
+        log->info("gid={} branch={} op={} send={} {}: {}", gid_, b.id, to_string(b.op), u.sends, u.ongoing ? "ongoing" : "error", u.why);
+    if (!u.counts || !engine_.is_trouble(u.sends - 1, u.sends))
+        return;
+    t.what = trouble::kind::no_answer;
+    t.branch_id = b.id;
+    t.branch = b.call->name;
+    t.text = u.why;
+    t.times = u.sends;
     engine_.report(t);
-    auto why = std::string(body_threw_this) + t.text;
-    if (mistake && t.times >= attempts_with_a_mistake)
-        return pause(why + " (a std::logic_error, in " + std::to_string(t.times) + " attempts: more of them do not mend the code)");
-    park(engine_.options().retry.interval(row_->attempts), true, std::move(why));
+}
+
+std::optional<bool> workflow_attempt::done_by_store(slot of, branch_call const& call, operation op)
+{
+    auto* const db = call.database(op);
+    if (!db)
+        return false;
+    auto const same = engine_.same_database(*db, *this);
+    if (!same)
+    {
+        current_ = {of, false};
+        doing_ = doing::held;
+    }
+    return same;
+}
+
+double workflow_attempt::jitter() { return engine_.jitter(); }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// what the engine says
+
+void workflow_attempt::go_on()
+{
+    if (doing_ != doing::held)
+        return;
+    doing_ = doing::nothing;
+    withdraw();
+    if (stopping_)
+        return tell({.what = event::kind::stop});
+    tell({.what = event::kind::due, .of = current_.of});
+}
+
+void workflow_attempt::cancel_requested()
+{
+    row_->cancel_requested = true;
+    if (doing_ == doing::ended)
+        return;
+    if (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit)
+    {
+        timer::cancel();
+        stop_waiting();
+        withdraw();
+        doing_ = doing::nothing;
+    }
+    bool const to_be_undone = program_.stands_at() == status::prepared && !program_.deciding() && !program_.collecting();
+    tell({.what = event::kind::cancel});
+    if (to_be_undone && doing_ == doing::performing)
+        boost::intrusive_ptr<class send>(send_)->cancel.emit(boost::asio::cancellation_type::terminal);
+}
+
+void workflow_attempt::stop()
+{
+    stopping_ = true;
+    if (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit)
+    {
+        timer::cancel();
+        stop_waiting();
+        withdraw();
+        doing_ = doing::nothing;
+    }
+    else if (doing_ == doing::held)
+        return go_on();
+    if (doing_ != doing::ended)
+        tell({.what = event::kind::stop});
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// sending
+
+void workflow_attempt::deliver(plan::sending what)
+{
+    current_ = what;
+    waits_to_be_sent_ = false;
+    if (!engine_.may_act())
+    {
+        waits_to_be_sent_ = true;
+        doing_ = doing::held;
+        permit_returned();
+        return engine_.hold(*this);
+    }
+    if (!has_permit())
+    {
+        waits_to_be_sent_ = true;
+        return;
+    }
+    engine_.count(counters::event::operations);
+    if (what.here)
+        perform_here();
+    else
+        perform();
+}
+
+// What was to be sent waits, and is not sent.
+void workflow_attempt::withdraw()
+{
+    if (!std::exchange(waits_to_be_sent_, false))
+        return;
+    plan nothing;
+    program_.on({.what = event::kind::not_sent, .of = current_.of}, nothing);
+}
+
+// True: nothing limits the branch, or there is a permit for this send. False: `on_permit` comes when there is.
+bool workflow_attempt::has_permit()
+{
+    auto* const limit = engine_.limit_of(call().name);
+    if (!limit || permit_)
+        return true;
+    if (auto p = limit->ask(*this, engine_.time().since_boot()))
+    {
+        permit_ = std::move(*p);
+        return true;
+    }
+    doing_ = doing::waiting_for_permit;
+    engine_.permit_awaited(*limit);
+    return false;
+}
+
+void workflow_attempt::on_permit(class permit p)
+{
+    permit_ = std::move(p);
+    doing_ = doing::nothing;
+    deliver(current_);
+}
+
+// After what ran with the permit has ended.
+void workflow_attempt::permit_returned()
+{
+    if (!permit_)
+        return;
+    permit_.give_back();
+    engine_.permit_returned(call().name);
+}
+
+void workflow_attempt::perform()
+{
+    auto const& b = program_.at(current_.of);
+    auto const  op = b.op;
+    if (b.resent)
+        engine_.count(counters::event::retries);
+    timed_out_ = false;
+    thrown_.clear();
+
+    auto* const participants = engine_.options().participants.get();
+    branch      where;
+    bool const  named = participants || b.call->wants_branch(op);
+    if (named)
+        where = program_.branch_of(current_.of, engine_.time().now());
+    bool const scripted = participants && participants->wants(where);
+    if (!scripted)
+    {
+        outcome o;
+        bool    permanent = false;
+        bool    ran = false;
+        {
+            engine_core::user_code guard(engine_, gid_, b.id, row_->position);
+            ran = b.call->run_inline(op, where, o, permanent);
+        }
+        if (ran)
+        {
+            permit_returned();
+            return tell({.what = event::kind::answered, .of = current_.of, .said = std::move(o), .permanent = permanent});
+        }
+    }
+
+    boost::intrusive_ptr<branch_call> const call = b.call;
+    boost::intrusive_ptr<class send> const  sent(new class send(engine_.way(), call));
+    send_ = sent;
+    send_->where = named ? std::move(where) : program_.branch_of(current_.of, engine_.time().now());
+    send_->waiting = this;
+    send_->permit = std::move(permit_);
+    doing_ = doing::performing;
+    engine_.operation_began();
+    auto const limit = timeout();
+    if (limit.count() > 0)
+        engine_.timers().set(*this, limit);
+    engine_core::user_code guard(engine_, gid_, b.id, row_->position);
+    try
+    {
+        if (scripted)
+            participants->perform(operation_call(sent), [call, op](operation_call to) { call->perform(op, std::move(to)); });
+        else
+            call->start(op, operation_call(sent));
+    }
+    catch (...)
+    {
+        // The call answered `error` when it was destroyed; that says less than this.
+        thrown_ = readable(outcome_of_current_exception().text);
+    }
+}
+
+std::chrono::milliseconds workflow_attempt::timeout() const { return call().timeout.value_or(engine_.options().operation_timeout); }
+
+void workflow_attempt::on_answer(class send&, outcome o, bool permanent)
+{
+    send_ = nullptr;
+    if (doing_ != doing::performing)
+        return;
+    timer::cancel();
+    doing_ = doing::nothing;
+    if (timed_out_ && o.unknown())
+        o = outcome::error("no answer within " + std::to_string(timeout().count()) + " ms");
+    if (o.unknown() && o.text.empty())
+        o.text = std::exchange(thrown_, {});
+    tell({.what = event::kind::answered, .of = current_.of, .said = std::move(o), .permanent = permanent});
+}
+
+void workflow_attempt::on_timer()
+{
+    if (doing_ == doing::waiting_to_retry)
+    {
+        doing_ = doing::nothing;
+        return tell({.what = event::kind::due, .of = current_.of});
+    }
+    if (doing_ != doing::performing)
+        return;
+    if (!timed_out_)
+    {
+        timed_out_ = true;
+        engine_.timers().set(*this, grace_after_timeout);
+        boost::intrusive_ptr<class send>(send_)->cancel.emit(boost::asio::cancellation_type::terminal);
+        return;
+    }
+    orphan_send();
+    doing_ = doing::nothing;
+    tell({.what = event::kind::overdue,
+          .of = current_.of,
+          .said = outcome::error("no answer within " + std::to_string(timeout().count()) + " ms, and it has not returned")});
+}
+
+void workflow_attempt::perform_here()
+{
+    local_ = std::make_unique<in_store>();
+    local_->permit = std::move(permit_);
+    auto& w = local_->pending = program_.record_with(current_.of);
+    w.gid = gid_;
+    w.owner = engine_.owner();
+    w.position = row_->position;
+    doing_ = doing::writing;
+    engine_.operations_in_store().add(*this, this);
+}
+
+bool workflow_attempt::run(record_writer& writer)
+{
+    auto& l = *local_;
+    if (l.ran && writer.applied(l.extension))
+        return true;
+    // What an earlier run did has been undone with its batch, and what it said counts no more.
+    l.ran = false;
+    auto const& b = program_.at(current_.of);
+    auto        where = program_.branch_of(current_.of, engine_.time().now());
+    where.send = b.sends + 1;
+    auto const from = engine_.time().since_boot();
+    l.permanent = false;
+    l.said = b.call->run_local(b.op, where, writer, l.permanent);
+    program_.make_recordable(l.said, l.permanent);
+    auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.time().since_boot() - from);
+    if (auto* log = engine_.log(); log && took > longest_in_store)
+        log->warn("gid={} branch={}: \"{}\" took {} ms in the store's own transaction; every write of this engine waited", gid_, b.id,
+                  b.call->name, took.count());
+    if (l.said.what != outcome::kind::success)
+        return false;
+    l.extension = l.pending;
+    program_.add_here(current_.of, l.said, l.extension, engine_.now_ms());
+    l.ran = true;
+    return writer.record(l.extension);
 }
 
 }  // namespace detail
