@@ -110,12 +110,17 @@ void workflow_attempt::orphan_send() noexcept
 
 void workflow_attempt::tell(event e)
 {
-    plan p;
+    using kind = event::kind;
+    plan       p;
+    bool const body_may_run = e.what == kind::begun || e.what == kind::answered || e.what == kind::done_here;
     e.now = engine_.now_ms();
+    if (body_may_run)
     {
         engine_core::user_code guard(engine_, gid_, program_.last_asked(), row_->position);
         program_.on(std::move(e), p);
     }
+    else
+        program_.on(std::move(e), p);
     carry_out(p);
 }
 
@@ -141,6 +146,8 @@ void workflow_attempt::carry_out(plan& p)
 // What others hear of it.
 void workflow_attempt::say(plan const& p)
 {
+    if (!p.body_threw && !p.no_answer)
+        return;
     trouble t;
     t.gid = gid_;
     t.workflow = row_->workflow;
@@ -202,14 +209,14 @@ void workflow_attempt::cancel_requested()
     row_->cancel_requested = true;
     if (doing_ == doing::ended)
         return;
-    if (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit)
+    bool const to_be_undone = program_.stands_at() == status::prepared && !program_.deciding() && !program_.collecting();
+    if (to_be_undone && (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit))
     {
         timer::cancel();
         stop_waiting();
         withdraw();
         doing_ = doing::nothing;
     }
-    bool const to_be_undone = program_.stands_at() == status::prepared && !program_.deciding() && !program_.collecting();
     tell({.what = event::kind::cancel});
     if (to_be_undone && doing_ == doing::performing)
         boost::intrusive_ptr<class send>(send_)->cancel.emit(boost::asio::cancellation_type::terminal);

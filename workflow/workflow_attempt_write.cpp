@@ -81,7 +81,10 @@ void workflow_attempt::extended(extend_write const& w)
     row_->position = w.position_after();
     row_->status = program_.stands_at();
     if (!w.sent_again)
-        row_->attempts = 0;
+    {
+        row_->attempts = row_->sends = 0;
+        row_->last_error.clear();
+    }
     if (auto* log = engine_.log(); log && w.decide == extend_write::decision::roll_back)
         log->info("gid={} workflow={} rolls back: {}", gid_, row_->workflow, row_->reason);
 }
@@ -94,7 +97,7 @@ void workflow_attempt::durable(extend_write const& w)
     if (w.decide != extend_write::decision::none)
         engine_.decided(*this);
     if (parking_)
-        return write_park();
+        return program_.has_facts() ? write_record() : write_park();
     if (engine_.options().replay_always && program_.can_be_replayed())
         return engine_.reload(*this);
     tell({.what = event::kind::durable});
@@ -170,6 +173,7 @@ void workflow_attempt::write_park()
     w.gid = gid_;
     w.owner = engine_.owner();
     w.position = row_->position;
+    row_->sends = w.sends;
     row_->paused_reason = w.paused_reason;
     row_->last_error = w.last_error.empty() ? w.paused_reason : w.last_error;
     row_->due = engine_.time().now() + w.due_in;

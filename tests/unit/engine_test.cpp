@@ -650,6 +650,26 @@ TEST(Engines, CancelForEachOther)
 // ---------------------------------------------------------------------------------------------------------------------------------
 // counters and callbacks
 
+weft::workflow<int> one_step_after_trouble(weft::context& wf) { co_return co_await wf.step("work", &same, 7); }
+
+// A row in a callback is as the store has it.
+TEST(Callbacks, SayNothingOfTroubleThatIsOver)
+{
+    environment_options options;
+    options.engine.retry = {.initial = 2s, .factor = 1.0, .jitter = 0.0};
+    std::optional<weft::transaction> finished;
+    options.engine.on_finished = [&](weft::transaction const& t) { finished = t; };
+    environment e(options);
+    e.add("one-step", &one_step_after_trouble);
+    e.on("work").throws("down").times(3).succeeds(7);
+    e.submit("one-step", "g1");
+    e.advance(30s);
+    ASSERT_TRUE(finished);
+    EXPECT_EQ(finished->status, weft::status::succeed);
+    EXPECT_EQ(finished->last_error, "");
+    EXPECT_EQ(finished->sends, 0u);
+}
+
 TEST(Counters, CountWhatHappens)
 {
     using event = weft::counters::event;

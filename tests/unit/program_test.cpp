@@ -281,7 +281,7 @@ TEST_P(SideBySide, BranchesAreReplayedInTheOrderOfTheJournal)
             while (!again.decided())
             {
                 auto const may = again.possible();
-                ASSERT_FALSE(may.empty());
+                ASSERT_FALSE(may.empty()) << journal;
                 may.back()();
             }
             auto const outcomes = [](std::string const& text) {
@@ -299,7 +299,11 @@ TEST_P(SideBySide, BranchesAreReplayedInTheOrderOfTheJournal)
             // And of what that left the same again.
             scripted third(many, again.journal());
             while (!third.decided())
-                third.possible().front()();
+            {
+                auto const may = third.possible();
+                ASSERT_FALSE(may.empty()) << again.journal();
+                may.front()();
+            }
             EXPECT_EQ(third.result(), again.result());
         }
         ++runs;

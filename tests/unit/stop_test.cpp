@@ -50,6 +50,26 @@ std::string heard(F f)
     }
 }
 
+weft::workflow<int> stops_its_engine(weft::context& wf, environment& e)
+{
+    auto const a = co_await wf.step("first", &same, 1);
+    e.engine().stop(1s, [](std::exception_ptr) {});
+    co_return a + co_await wf.step("second", &same, 2);
+}
+
+// Its turn goes on, and then nothing else does: the next engine carries it on.
+TEST(StopFromABody, LetsItsTurnEnd)
+{
+    environment e;
+    e.add("stops-its-engine", &stops_its_engine, std::ref(e));
+    e.submit("stops-its-engine", "g1");
+    e.advance(5s);
+    auto const t = e.query("g1");
+    EXPECT_EQ(t->status, weft::status::prepared);
+    EXPECT_EQ(t->owner, "");
+    EXPECT_EQ(t->paused_reason, "");
+}
+
 // An io_context and the one thread that runs it.
 struct loop
 {

@@ -23,7 +23,7 @@ void facts::begin(std::int64_t created) noexcept
 void facts::begin(std::int64_t created, recorded_journal const& journal, std::size_t bytes) noexcept
 {
     last_at_ = created;
-    added_ = total_ = journal.entries;
+    total_ = journal.entries;
     open_ = journal.open_entries;
     open_bytes_ = bytes;
     parts_ = journal.parts;
@@ -31,18 +31,17 @@ void facts::begin(std::int64_t created, recorded_journal const& journal, std::si
 
 void facts::add(entry e, std::int64_t now, bool again)
 {
-    again_ = again && count_ == 0;
+    again_ = again && (count_ == 0 || again_);
     last_at_ = e.at = std::max(last_at_, now);
     text_ += ',';
     append_entry(text_, e);
     ++count_;
-    ++added_;
 }
 
 extend_write facts::take(std::size_t seal_at)
 {
     extend_write w;
-    w.entry_count = std::exchange(count_, 0);
+    w.entry_count = taken_ = std::exchange(count_, 0);
     w.entries = std::exchange(text_, {});
     w.sent_again = std::exchange(again_, false);
     if (open_bytes_ >= seal_at && open_ > 0 && !w.sent_again)
@@ -57,6 +56,7 @@ extend_write facts::take(std::size_t seal_at)
 
 void facts::put_back(extend_write const& taken)
 {
+    taken_ = 0;
     if (taken.entry_count == 0)
         return;
     auto const before = taken.entries.front() == ',' ? taken.entries : ',' + taken.entries;
@@ -82,7 +82,7 @@ void facts::written(extend_write const& w) noexcept
         open_bytes_ = sealed_bytes;
     }
     total_ += w.entry_count;
-    added_ = std::max(added_, total_);  // with what was added to it on its way
+    taken_ = 0;
     open_ += w.entry_count;
     open_bytes_ += w.entries.size();
 }

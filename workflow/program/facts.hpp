@@ -26,8 +26,8 @@ public:
     void add(entry e, std::int64_t now, bool again = false);
 
     bool          pending() const noexcept { return count_ > 0; }
-    std::uint64_t added() const noexcept { return added_; }    // written or not
-    std::uint64_t written() const noexcept { return total_; }  // so many of them
+    std::uint64_t added() const noexcept { return total_ + taken_ + count_; }  // written or not
+    std::uint64_t written() const noexcept { return total_; }                  // so many of them
     std::int64_t  last_at() const noexcept { return last_at_; }
 
     // A recorded one is replayed.
@@ -49,7 +49,7 @@ private:
     std::string   text_;  // each with a comma before it
     bool          again_ = false;
     std::uint32_t count_ = 0;
-    std::uint64_t added_ = 0;
+    std::uint32_t taken_ = 0;  // being written
     std::uint64_t total_ = 0;
     std::uint32_t open_ = 0;  // written, and not sealed
     std::size_t   open_bytes_ = 0;

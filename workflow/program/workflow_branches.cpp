@@ -136,10 +136,14 @@ void workflow_program::announce(slot s)
 // What rests on nothing that is not durable goes out, and what is not durable is written.
 void workflow_program::send_ready()
 {
-    bool const alone = ready_.size() == 1 && slots_[ready_[0]].here;  // then in one write with what it rests on
-    auto const goes = [&](slot s) { return slots_[s].here ? !writing_ && under_way_ == 0 : slots_[s].rests_on <= facts_.written(); };
+    // What the store does is written with what it rests on, and nothing else happens meanwhile.
+    bool const alone = ready_.size() == 1;
+    auto const goes = [&](slot s) {
+        auto const& b = slots_[s];
+        return (!b.here || (!writing_ && under_way_ == 0)) && (b.rests_on <= facts_.written() || (b.here && alone));
+    };
     for (std::size_t i = 0; i < ready_.size();)
-        if (alone ? !writing_ : goes(ready_[i]))
+        if (goes(ready_[i]))
         {
             auto const s = ready_[i];
             ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -147,7 +151,8 @@ void workflow_program::send_ready()
         }
         else
             ++i;
-    plan_->write = !writing_ && facts_.pending() && !alone && (!ready_.empty() || under_way_ > 0);
+    bool const taken = !plan_->send.empty() && (plan_->send.back().here || fault(planted::send_before_flush));
+    plan_->write = !writing_ && !taken && facts_.pending() && (!ready_.empty() || under_way_ > 0);
 }
 
 void workflow_program::send(slot s)
@@ -164,6 +169,27 @@ bool workflow_program::can_be_replayed() const noexcept
 {
     auto const is_xa = [&](slot s) { return slots_[s].call->what == verb::xa && slots_[s].is == program_branch::progress::intended; };
     return phase_ == phase::running && !collecting_ && !cancelled_ && !stopping_ && std::none_of(ready_.begin(), ready_.end(), is_xa);
+}
+
+void workflow_program::came_back(program_branch& b) noexcept
+{
+    b.under_way = false;
+    --under_way_;
+}
+
+void workflow_program::not_sent(program_branch& b) noexcept
+{
+    came_back(b);
+    if (!b.here)
+        --b.sends;
+}
+
+// What waits, and is not under way, is to be sent (again).
+void workflow_program::ask_again(slot s)
+{
+    auto const& b = slots_[s];
+    if (b.waits && !b.under_way && std::find(asked_.begin(), asked_.end(), s) == asked_.end())
+        asked_.push_back(s);
 }
 
 void workflow_program::durable()
@@ -190,8 +216,10 @@ void workflow_program::durable()
     case phase::deciding:
         plan_->write = true;
         return;
-    case phase::unbegun:
     case phase::ending:
+        plan_->write = facts_.pending();
+        return;
+    case phase::unbegun:
         return;
     }
 }
@@ -202,8 +230,7 @@ void workflow_program::durable()
 void workflow_program::answered(event& e)
 {
     auto& b = slots_[e.of];
-    b.under_way = false;
-    --under_way_;
+    came_back(b);
     if (b.here)
         ++b.sends;
     make_recordable(e.said, e.permanent);
@@ -219,8 +246,7 @@ void workflow_program::done_here(event& e)
 {
     auto& b = slots_[e.of];
     writing_ = false;
-    b.under_way = false;
-    --under_way_;
+    came_back(b);
     b.named = true;
     b.resent = false;
     b.sends = sends_ = 0;

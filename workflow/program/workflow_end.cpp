@@ -28,16 +28,29 @@ void workflow_program::decide(extend_write::decision d, std::string text, std::s
     close({.park = std::nullopt, .decide = d, .text = std::move(text), .details = std::move(details)});
 }
 
+// Which of two ways to end comes first.
+int workflow_program::rank(closing const& c) noexcept
+{
+    if (c.park)
+        return c.park->paused_reason.empty() ? 0 : 3;
+    return c.decide == extend_write::decision::commit ? 1 : 2;
+}
+
 void workflow_program::close(closing how)
 {
     ready_.clear();
     asked_.clear();
+    if (closing_ && rank(*closing_) > rank(how))
+        how = std::move(*closing_);
+    closing_.reset();
     if (under_way_ > 0)
     {
         closing_ = std::move(how);
         return;
     }
     drop_body();
+    for (auto& b : slots_)
+        b.waits = nullptr;
     if (how.park)
     {
         phase_ = phase::ending;
@@ -153,44 +166,48 @@ bool workflow_program::needs_second(program_branch const& b) const noexcept
     return b.call->has_confirm();
 }
 
-// Puts the slots that it is about to the front, in the order in which they come. It may have begun the other way: a decision to commit can
-// meet a request to cancel.
+// Finds out what it is about, in the order in which it comes. It may have begun the other way: a decision to commit can meet a request to
+// cancel.
 void workflow_program::begin_second()
 {
     auto const backwards = rolling_back();
-    auto const in_order = [](program_branch const& a, program_branch const& b) {
-        auto const &x = a.id, &y = b.id;
+    auto const in_order = [&](slot a, slot b) {
+        auto const &x = slots_[a].id, &y = slots_[b].id;
         return x.size() != y.size() ? x.size() < y.size() : x < y;
     };
-    auto const needed = std::partition(slots_.begin(), slots_.end(), [&](auto const& b) { return needs_second(b); });
-    second_count_ = static_cast<std::size_t>(needed - slots_.begin());
+    order_.clear();
     second_at_ = 0;
-    nothing_left_ = second_count_ == 0;
+    for (slot s = 0; s < slots_.size(); ++s)
+    {
+        slots_[s].resent = false;
+        if (needs_second(slots_[s]))
+            order_.push_back(s);
+    }
+    nothing_left_ = order_.empty();
+    if (nothing_left_)
+        return;
     // What tells how it ended comes last, and of that what was asked for first.
-    auto const end = std::partition(slots_.begin(), needed, [](auto const& b) { return !b.call->at_the_end; });
-    std::sort(slots_.begin(), end, [&](auto const& a, auto const& b) { return backwards ? in_order(b, a) : in_order(a, b); });
-    std::sort(end, needed, [&](auto const& a, auto const& b) { return in_order(b, a); });
+    auto const end = std::partition(order_.begin(), order_.end(), [&](slot s) { return !slots_[s].call->at_the_end; });
+    std::sort(order_.begin(), end, [&](slot a, slot b) { return backwards ? in_order(b, a) : in_order(a, b); });
+    std::sort(end, order_.end(), [&](slot a, slot b) { return in_order(b, a); });
     if (!backwards)
     {
         // The operation that was under way when the attempt before this one ended comes first: the count of sends is its.
-        auto const not_refused = [](auto const& b) { return !b.refused_before; };
-        std::stable_partition(slots_.begin(), end, not_refused);
-        std::stable_partition(end, needed, not_refused);
+        auto const not_refused = [&](slot s) { return !slots_[s].refused_before; };
+        std::stable_partition(order_.begin(), end, not_refused);
+        std::stable_partition(end, order_.end(), not_refused);
     }
     if (fault(planted::undo_in_order))
-        std::reverse(slots_.begin(), needed);
-    for (auto& b : slots_)
-        b.resent = false;
-    if (!slots_.empty())
-        slots_.front().sends = std::exchange(sends_, 0);
+        std::reverse(order_.begin(), order_.end());
+    slots_[order_.front()].sends = std::exchange(sends_, 0);
 }
 
 void workflow_program::next_in_second()
 {
     using phase2 = recorded_branch::phase2;
-    for (; second_at_ < second_count_; ++second_at_)
+    for (; second_at_ < order_.size(); ++second_at_)
     {
-        auto const s = static_cast<slot>(second_at_);
+        auto const s = order_[second_at_];
         auto&      b = slots_[s];
         if (refused_ && (rolling_back() || b.call->at_the_end))
             break;  // an earlier branch may depend on the one that refused; and it has not ended

@@ -82,6 +82,13 @@ void workflow_program::drop_body() noexcept
 
 void workflow_program::on(event e, plan& to)
 {
+    if (plan_)
+    {
+        // The body, which is running, asks its engine to stop. Its turn goes on, and then nothing else does.
+        cancelled_ = cancelled_ || e.what == event::kind::cancel;
+        stopping_ = stopping_ || e.what == event::kind::stop;
+        return;
+    }
     plan_ = &to;
     now_ = e.now;
     switch (e.what)
@@ -94,21 +101,18 @@ void workflow_program::on(event e, plan& to)
         answered(e);
         break;
     case event::kind::overdue:
-        slots_[e.of].under_way = false;
-        --under_way_;
+        came_back(slots_[e.of]);
         orphaned_ = true;
         no_answer(e.of, e.said, false);
         break;
     case event::kind::not_sent:
-        slots_[e.of].under_way = false;
-        --under_way_;
-        if (!slots_[e.of].here)
-            --slots_[e.of].sends;
-        asked_.push_back(e.of);
+        not_sent(slots_[e.of]);
+        ask_again(e.of);
         break;
     case event::kind::due:
-        if (std::find(asked_.begin(), asked_.end(), e.of) == asked_.end())
-            asked_.push_back(e.of);
+        if (phase_ != phase::running && phase_ != phase::second)
+            break;
+        ask_again(e.of);
         go_on();
         break;
     case event::kind::durable:
@@ -172,6 +176,12 @@ void workflow_program::after_turn()
         return collecting_ ? collected() : pause(std::move(halt_->reason), halt_->misfit);
     if (body_.done())
         return body_ended();
+    // All that is in the journal has been asked for in the turns of what is in the journal.
+    if (auto const* const left = replay_ && !replay_.next() ? replay_.not_asked([](auto const&) { return true; }) : nullptr)
+    {
+        mismatch(nullptr, left);
+        return pause(std::move(halt_->reason), true);
+    }
     go_on();
 }
 
@@ -319,7 +329,7 @@ void workflow_program::mismatch(branch_call const* asked, recorded_branch const*
     else if (body_ && body_.done())
         why += "the workflow ended without asking for branch " + recorded->id + ", recorded as " + describe(*recorded);
     else
-        why += "branch " + recorded->id + ", recorded as " + describe(*recorded) + ", ended next, and the workflow does not wait for it";
+        why += "branch " + recorded->id + ", recorded as " + describe(*recorded) + ", comes next, and the workflow does not wait for it";
     if (asked)
         why += " (" + place(asked->where) + ')';
     why += "; " + std::to_string(replay_.matched()) + " of " + std::to_string(replay_.known()) + " recorded branches matched";

@@ -191,8 +191,11 @@ private:
     void                ask_for(slot s);
     void                announce(slot s);
     void                go_on();
+    void                ask_again(slot s);
     void                send_ready();
     void                send(slot s);
+    void                not_sent(program_branch& b) noexcept;
+    void                came_back(program_branch& b) noexcept;
     void                answered(event& e);
     void                done_here(event& e);
     void                resume_with(slot s, outcome o);
@@ -203,16 +206,17 @@ private:
     std::optional<std::chrono::milliseconds> time_left(program_branch const& b) const;
 
     // The end
-    void close(closing how);
-    void pause(std::string reason, bool misfit = false);
-    void park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error);
-    void decide(extend_write::decision d, std::string text, std::string details = {});
-    void roll_back_cancelled() { decide(extend_write::decision::roll_back, std::string(cancelled_reason)); }
-    void begin_second();
-    void next_in_second();
-    bool is_last_in_second() const noexcept { return !refused_ && second_at_ + 1 == second_count_; }
-    bool rolling_back() const noexcept { return decision_ == extend_write::decision::roll_back || status_ == status::aborting; }
-    bool needs_second(program_branch const& b) const noexcept;
+    void       close(closing how);
+    static int rank(closing const& c) noexcept;
+    void       pause(std::string reason, bool misfit = false);
+    void       park(std::chrono::milliseconds due_in, bool keep_attempts, std::string last_error);
+    void       decide(extend_write::decision d, std::string text, std::string details = {});
+    void       roll_back_cancelled() { decide(extend_write::decision::roll_back, std::string(cancelled_reason)); }
+    void       begin_second();
+    void       next_in_second();
+    bool       is_last_in_second() const noexcept { return !refused_ && second_at_ + 1 == order_.size(); }
+    bool       rolling_back() const noexcept { return decision_ == extend_write::decision::roll_back || status_ == status::aborting; }
+    bool       needs_second(program_branch const& b) const noexcept;
 
     program_host&         host_;
     program_limits const& limits_;
@@ -231,14 +235,15 @@ private:
     std::uint32_t                                     waiting_ = 0;
     std::uint32_t                                     under_way_ = 0;
 
-    phase                  phase_ = phase::unbegun;
-    status                 status_ = status::prepared;  // as it is written
-    extend_write::decision decision_ = extend_write::decision::none;
-    std::string            text_, details_;                    // of the decision
-    std::size_t            second_at_ = 0, second_count_ = 0;  // the slots at the front are those that phase 2 is about
-    std::optional<halt>    halt_;
-    std::optional<closing> closing_;
-    std::string            refusal_;
+    phase                                   phase_ = phase::unbegun;
+    status                                  status_ = status::prepared;  // as it is written
+    extend_write::decision                  decision_ = extend_write::decision::none;
+    std::string                             text_, details_;  // of the decision
+    boost::container::small_vector<slot, 2> order_;           // of phase 2
+    std::size_t                             second_at_ = 0;
+    std::optional<halt>                     halt_;
+    std::optional<closing>                  closing_;
+    std::string                             refusal_;
 
     bool collecting_ = false;  // the body runs only for what is to be confirmed or undone
     bool cancelled_ = false;
