@@ -115,22 +115,47 @@ workflow<std::string> side_by_side(context& wf, int const& many)
     co_return order;
 }
 
+arm undoable(context& wf, bool& failed, int n)
+{
+    auto const said = co_await weft::as_outcome(wf.saga("a" + std::to_string(n), &ask, &forget, n));
+    failed = failed || said.has_error();
+}
+
+workflow<std::string> all_or_nothing(context& wf, int const& many)
+{
+    bool             failed = false;
+    std::vector<arm> arms;
+    for (int n = 0; n < many; ++n)
+        arms.push_back(undoable(wf, failed, n));
+    co_await join(std::move(arms));
+    if (failed)
+        throw weft::failure("no");
+    co_return "done";
+}
+
+using body = workflow<std::string> (*)(context&, int const&);
+
 // An attempt that does nothing by itself: the test says what happens next.
 class scripted final : private detail::program_host
 {
 public:
-    explicit scripted(int many, std::string const& journal = {})
-        : made_(detail::make_program(&side_by_side, std::move(many)))
+    using decision = extend_write::decision;
+
+    // `unhappy`: operations may fail, too, and somebody may ask to cancel, once.
+    scripted(body b, int many, std::string journal = {}, bool unhappy = false)
+        : made_(detail::make_program(b, std::move(many)))
         , program_(*this, limits_, gid_)
+        , unhappy_(unhappy)
+        , may_cancel_(unhappy)
+        , journal_(std::move(journal))
     {
         weft::transaction row;
-        row.journal = journal.empty() ? std::string(weft::empty_journal) : R"({"journal":[)" + journal + "]}";
+        row.journal = journal_.empty() ? std::string(weft::empty_journal) : R"({"journal":[)" + journal_ + "]}";
         auto recorded = weft::read_journal(row);
         durable_ = recorded.entries;
         program_.begin(row, std::move(recorded));
         program_.prepare(*made_, {});
         program_.side_by_side(true);
-        journal_ = journal;
         tell({});
     }
 
@@ -141,15 +166,25 @@ public:
         if (writing_)
             all.emplace_back([this] { written(); });
         for (auto const s : under_way_)
-            all.emplace_back([this, s] { answer(s); });
+        {
+            all.emplace_back([this, s] { answer(s, true); });
+            if (unhappy_ && !decided())
+                all.emplace_back([this, s] { answer(s, false); });
+        }
+        if (may_cancel_ && !decided())
+            all.emplace_back([this] {
+                may_cancel_ = false;
+                tell({.what = kind::cancel});
+            });
         return all;
     }
 
-    bool               decided() const { return !result_.empty(); }
+    bool               decided() const { return decision_ != decision::none; }
+    bool               ended() const { return ended_; }
+    decision           how() const { return decision_; }
     std::string const& result() const { return result_; }
     std::string const& journal() const { return journal_; }
     std::size_t        under_way() const { return under_way_.size(); }
-    std::string const& sent() const { return sent_; }
 
 private:
     std::optional<bool> done_by_store(slot, detail::branch_call const&, weft::operation) override { return false; }
@@ -170,8 +205,9 @@ private:
             {
                 EXPECT_THAT(journal_, ::testing::HasSubstr("\"id\":\"" + b.id + "\",\"verb\":\"saga\""));
             }
-            under_way_.insert(s.of);
-            sent_ += b.id + ' ';
+            // I3: nothing of phase 2 before the decision.
+            EXPECT_EQ(is_undo(b.op), decided()) << b.id;
+            EXPECT_TRUE(under_way_.insert(s.of).second);
         }
         if (!p.write)
             return;
@@ -187,69 +223,87 @@ private:
         journal_ += w.entries;
         durable_ += w.entry_count;
         program_.written(w);
-        if (w.decide != extend_write::decision::none)
+        if (w.decide != decision::none)
+        {
+            EXPECT_EQ(decision_, decision::none) << "decided twice";
+            EXPECT_TRUE(under_way_.empty()) << "decided while something was under way";
+            decision_ = w.decide;
             result_ = w.text;
-        else
+        }
+        ended_ = w.finish;
+        if (!ended_)
             tell({.what = kind::durable});
     }
 
-    void answer(slot s)
+    void answer(slot s, bool well)
     {
         under_way_.erase(s);
-        auto const& name = program_.at(s).call->name;
-        tell({.what = kind::answered, .of = s, .said = outcome::success(name == "last" ? "0" : name.substr(1))});
+        auto const& b = program_.at(s);
+        auto        said = !well                                          ? outcome::failure("no")
+                           : is_undo(b.op) || b.call->name.front() == 'l' ? outcome::success(is_undo(b.op) ? "" : "0")
+                                                                          : outcome::success(b.call->name.substr(1));
+        tell({.what = kind::answered, .of = s, .said = std::move(said)});
     }
 
     detail::program_limits           limits_{.payload = 1000, .seal_at = 1'000'000, .retry = {}};
     std::string                      gid_ = "g1";
     std::unique_ptr<detail::program> made_;
     detail::workflow_program         program_;
+    bool                             unhappy_, may_cancel_;
     std::int64_t                     now_ = 0;
     std::set<slot>                   under_way_;
     std::optional<extend_write>      writing_;
     std::uint64_t                    durable_ = 0;
-    std::string                      journal_, result_, sent_;
+    decision                         decision_ = decision::none;
+    bool                             ended_ = false;
+    std::string                      journal_, result_;
 };
 
-// Runs what the numbers say, each the choice among what may happen then, and after those always the first.
+// A run in which each step is a choice among what may happen then; past those that are given, always the first.
 struct path
 {
     std::vector<std::size_t> choices, of;  // chosen, and of how many
+
+    template <class Until>
+    void run(scripted& s, Until until, std::function<void(scripted&)> const& after_each)
+    {
+        for (std::size_t i = 0; !until(s); ++i)
+        {
+            auto const may = s.possible();
+            ASSERT_FALSE(may.empty()) << "nothing goes on: " << s.journal();
+            if (i == choices.size())
+            {
+                choices.push_back(0);
+                of.push_back(0);
+            }
+            of[i] = may.size();
+            may[choices[i]]();
+            after_each(s);
+        }
+    }
+
+    // The next one; false: all have been run.
+    bool next()
+    {
+        while (!choices.empty() && choices.back() + 1 == of.back())
+        {
+            choices.pop_back();
+            of.pop_back();
+        }
+        if (choices.empty())
+            return false;
+        ++choices.back();
+        return true;
+    }
 };
-std::unique_ptr<scripted> run(
-    int many, path& p, std::function<void(scripted&)> const& at_each = [](scripted&) {})
+
+std::string outcomes_in(std::string const& journal)
 {
-    auto s = std::make_unique<scripted>(many);
-    for (std::size_t i = 0; !s->decided(); ++i)
-    {
-        auto const may = s->possible();
-        if (may.empty())
-        {
-            ADD_FAILURE() << "nothing goes on: " << s->journal();
-            break;
-        }
-        if (i == p.choices.size())
-        {
-            p.choices.push_back(0);
-            p.of.push_back(0);
-        }
-        p.of[i] = may.size();
-        may[p.choices[i]]();
-        at_each(*s);
-    }
-    return s;
-}
-bool next(path& p)
-{
-    while (!p.choices.empty() && p.choices.back() + 1 == p.of.back())
-    {
-        p.choices.pop_back();
-        p.of.pop_back();
-    }
-    if (p.choices.empty())
-        return false;
-    ++p.choices.back();
-    return true;
+    std::string                ids;
+    constexpr std::string_view done = "\"status\":\"succeed\"";
+    for (auto at = journal.find(done); at != std::string::npos; at = journal.find(done, at + 1))
+        ids += journal.substr(journal.rfind("\"id\":\"", at) + 6, 2) + ' ';
+    return ids;
 }
 
 class SideBySide : public ::testing::TestWithParam<int>
@@ -264,55 +318,79 @@ TEST_P(SideBySide, BranchesAreReplayedInTheOrderOfTheJournal)
     std::set<std::string> orders;
     std::size_t           runs = 0, most = 0;
     path                  p;
+    auto const            to_the_decision = [](scripted& s) { return s.decided(); };
+    auto const            go_on = [&](scripted& s, bool last) {
+        while (!s.decided())
+        {
+            auto const may = s.possible();
+            ASSERT_FALSE(may.empty()) << s.journal();
+            (last ? may.back() : may.front())();
+        }
+    };
     do
     {
         std::set<std::string> journals;
-        auto const            s = run(many, p, [&](scripted& now) {
+        scripted              s(&side_by_side, many);
+        p.run(s, to_the_decision, [&](scripted& now) {
             most = std::max(most, now.under_way());
             journals.insert(now.journal());
         });
-        ASSERT_EQ(s->result().size(), 2u * static_cast<std::size_t>(many) + 2);
-        orders.insert(s->result());
+        ASSERT_EQ(s.result().size(), 2u * static_cast<std::size_t>(many) + 2);
+        orders.insert(s.result());
         // A crash after any write: the rest is done anew, and what was durable comes first.
-        auto const whole = s->result();
         for (auto const& journal : journals)
         {
-            scripted again(many, journal);
-            while (!again.decided())
+            scripted again(&side_by_side, many, journal);
+            go_on(again, true);
+            EXPECT_THAT(outcomes_in(again.journal()), ::testing::StartsWith(outcomes_in(journal)));
+            if (journal == s.journal())
             {
-                auto const may = again.possible();
-                ASSERT_FALSE(may.empty()) << journal;
-                may.back()();
+                EXPECT_EQ(again.result(), s.result());
             }
-            auto const outcomes = [](std::string const& text) {
-                std::string ids;
-                for (auto at = text.find("\"status\":\"succeed\""); at != std::string::npos;
-                     at = text.find("\"status\":\"succeed\"", at + 1))
-                    ids += text.substr(text.rfind("\"id\":\"", at) + 6, 2) + ' ';
-                return ids;
-            };
-            EXPECT_THAT(outcomes(again.journal()), ::testing::StartsWith(outcomes(journal)));
-            if (journal == s->journal())
-            {
-                EXPECT_EQ(again.result(), whole);
-            }
-            // And of what that left the same again.
-            scripted third(many, again.journal());
-            while (!third.decided())
-            {
-                auto const may = third.possible();
-                ASSERT_FALSE(may.empty()) << again.journal();
-                may.front()();
-            }
+            // And of what that left, the same again.
+            scripted third(&side_by_side, many, again.journal());
+            go_on(third, false);
             EXPECT_EQ(third.result(), again.result());
         }
         ++runs;
-    } while (!HasFailure() && next(p));
+    } while (!HasFailure() && p.next());
     EXPECT_EQ(most, static_cast<std::size_t>(many));
-    // Arms end in any order: each of the interleavings of "aA", "bB", "cC".
+    // The arms' letters, "aA", "bB" and "cC", in each order in which those of an arm keep theirs.
     EXPECT_EQ(orders.size(), many == 2 ? 6u : 90u);
-    RecordProperty("runs", static_cast<int>(runs));
     std::cout << many << " branches side by side: " << runs << " orders of answers and writes\n";
+}
+
+// Where some fail, and somebody asks to cancel at any moment: what may have happened is undone, once, and nothing else is.
+TEST_P(SideBySide, BranchesAreUndoneIfTheyMayHaveHappened)
+{
+    int const   many = GetParam();
+    std::size_t runs = 0, rolled_back = 0;
+    path        p;
+    do
+    {
+        scripted s(&all_or_nothing, many, {}, true);
+        p.run(
+            s, [](scripted& now) { return now.ended(); }, [](scripted&) {});
+        bool const back = s.how() == extend_write::decision::roll_back;
+        for (int n = 1; n <= many; ++n)
+        {
+            auto const id = "{\"id\":\"0" + std::to_string(n) + "\",";
+            auto const count = [&](std::string const& what) {
+                std::size_t times = 0;
+                for (auto at = s.journal().find(id); at != std::string::npos; at = s.journal().find(id, at + 1))
+                    times += s.journal().substr(at, s.journal().find('}', at) - at).find(what) != std::string::npos;
+                return times;
+            };
+            auto const intents = count("\"status\":\"prepared\""), failures = count("\"status\":\"failed\"");
+            EXPECT_LE(intents, 1u);
+            EXPECT_EQ(count("\"op\":\"compensate\""), back ? intents - failures : 0) << s.journal();
+        }
+        rolled_back += back;
+        ++runs;
+    } while (!HasFailure() && p.next());
+    EXPECT_GT(rolled_back, 0u);
+    EXPECT_GT(runs, rolled_back);
+    std::cout << many << " undoable branches side by side: " << runs << " runs, " << rolled_back << " rolled back\n";
 }
 
 }  // namespace program_test
