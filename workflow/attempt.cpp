@@ -38,24 +38,6 @@ void send::answer(outcome o, bool permanent) noexcept
     });
 }
 
-std::string readable(std::string text)
-{
-    constexpr std::size_t limit = 64u << 10;
-    if (text.size() > limit)
-    {
-        auto end = limit;
-        while (end > limit - 4 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u)  // not within a character
-            --end;
-        text.resize(end);
-        text += "…";
-    }
-    bool const bytes = !is_utf8(text);
-    for (auto& c : text)
-        if (c == '\0' || (bytes && static_cast<unsigned char>(c) >= 0x80))
-            c = '?';
-    return text;
-}
-
 void attempt::end(ended_as how)
 {
     abandon();

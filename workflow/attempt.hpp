@@ -3,6 +3,7 @@
 
 #include "workflow/committer.hpp"
 #include "workflow/limits.hpp"
+#include "workflow/program/readable.hpp"
 #include "workflow/schedule.hpp"
 
 #include <weft/detail/branch_call.hpp>
@@ -82,11 +83,6 @@ private:
     boost::intrusive_ptr<branch_call>   call_;
     std::shared_ptr<http_headers const> headers_;
 };
-
-
-// For reasons and logs: what is not UTF-8, and NUL, which PostgreSQL keeps in no text, is made readable, and what is longer than anybody
-// reads is cut.
-std::string readable(std::string text);
 
 // All on the engine's strand.
 class attempt : public write_sink, public timer

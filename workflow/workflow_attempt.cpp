@@ -405,7 +405,7 @@ void workflow_attempt::perform_here()
 {
     local_ = std::make_unique<in_store>();
     local_->permit = std::move(permit_);
-    auto& w = local_->pending = program_.record_with(current_.of);
+    auto& w = local_->pending = program_.record_for_store();
     w.gid = gid_;
     w.owner = engine_.owner();
     w.position = row_->position;

@@ -1,8 +1,8 @@
 // One try at a workflow: carries out the plans of its program. It sends and writes, waits and parks; what is to be done,
 // the program says.
 //
-// I1 and I5 stand here: what a plan sends leaves when nothing that it rests on is still to be written, and one write is
-// under way at a time, which extends the row at its position.
+// I5 stands here: one write is under way at a time, and it extends the row at its position. I1 is the program's: it has
+// sent only what rests on facts that it was told are durable.
 #pragma once
 
 #include "workflow/attempt.hpp"

@@ -292,7 +292,7 @@ struct server::impl final : server_detail::session_host, std::enable_shared_from
     std::uint64_t                            turned_away = 0;
     std::chrono::nanoseconds                 silent_until{0};
     std::chrono::nanoseconds                 says_nothing_until{0};  // of connections that cannot be taken
-    std::vector<waiting>                     waiters;  // for the last connection to go
+    std::vector<waiting>                     waiters;                // for the last connection to go
 };
 
 server::server(asio::any_io_executor executor, transaction_manager& manager, server_options options)

@@ -104,9 +104,8 @@ extend_write workflow_program::record()
     return w;
 }
 
-extend_write workflow_program::record_with(slot s)
+extend_write workflow_program::record_for_store()
 {
-    static_cast<void>(s);
     auto w = facts_.take(limits_.seal_at);
     w.commits = !rolling_back();
     writing_ = true;

@@ -7,6 +7,7 @@
 
 #include "workflow/program/facts.hpp"
 #include "workflow/program/plan.hpp"
+#include "workflow/program/readable.hpp"
 #include "workflow/program/replay.hpp"
 
 #include <weft/detail/program.hpp>
@@ -22,10 +23,6 @@ namespace detail {
 
 // A branch as it was asked for, in words.
 std::string describe(verb v, std::string const& name, bool has_arguments, std::uint64_t arguments);
-
-// For reasons and logs: what is not UTF-8, and NUL, which PostgreSQL keeps in no text, is made readable, and what is longer
-// than anybody reads is cut.
-std::string readable(std::string text);
 
 inline constexpr std::string_view cancelled_reason = "cancelled";
 
@@ -103,7 +100,7 @@ public:
 
     // The same for an operation that the store does: with what is to be written before it, `add_here` adds its fact (on any
     // thread, while nothing else happens here). Then `written` and the event `done_here`; or `put_back` and `answered`.
-    extend_write record_with(slot s);
+    extend_write record_for_store();
     void         add_here(slot s, outcome const& said, extend_write& to, std::int64_t now);
     void         put_back(extend_write const& w);
 

@@ -194,9 +194,9 @@ constexpr bool describes_all() noexcept
 template <class T>
 constexpr void check_described()
 {
-    static_assert(describes_all<T>(),
-                  "weft: a member (or a base) of this struct is not in its BOOST_DESCRIBE_STRUCT and would be lost: describe it, or, if that is meant, "
-                  "specialise weft::undescribed_members for the struct as true");
+    static_assert(describes_all<T>(), "weft: a member (or a base) of this struct is not in its BOOST_DESCRIBE_STRUCT and would be lost: "
+                                      "describe it, or, if that is meant, "
+                                      "specialise weft::undescribed_members for the struct as true");
 }
 
 template <class T>
