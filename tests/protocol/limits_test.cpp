@@ -5,6 +5,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include <algorithm>
 #include <future>
 #include <sys/resource.h>
 
@@ -51,6 +52,12 @@ public:
         for (auto& s : held_)
             n += answer(s).starts_with("HTTP/1.1 " + status);
         return n;
+    }
+
+    // How many of them have an answer to read, by now.
+    std::size_t answered() const
+    {
+        return static_cast<std::size_t>(std::ranges::count_if(held_, [](auto const& s) { return s.available() > 0; }));
     }
 
     void go() { held_.clear(); }
@@ -195,6 +202,8 @@ TEST(Limits, AllBodiesTogetherAreBounded)
     for (int i = 0; i < 40; ++i)
         attackers.add(post("/api/dtmsvr/submit", body.size() + 1, body));
     EXPECT_EQ(w.post("submit", with(saga(w, "g1"), "wait_result", true)).status, 200u) << "small ones have room";
+    // Counting ends the bodies, one after the other: those that are still read then would find room.
+    EXPECT_TRUE(eventually([&] { return attackers.answered() >= 20; })) << attackers.answered();
     EXPECT_LT(w.weftd().peak_memory(), 120u);
     EXPECT_GE(attackers.count("503"), 20u);
     attackers.go();
