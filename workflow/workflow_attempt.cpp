@@ -108,7 +108,7 @@ void workflow_attempt::orphan_send() noexcept
 // ---------------------------------------------------------------------------------------------------------------------
 // the program
 
-void workflow_attempt::tell(event e)
+void workflow_attempt::tell(event&& e)
 {
     using kind = event::kind;
     plan       p;

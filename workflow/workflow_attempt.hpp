@@ -74,7 +74,7 @@ private:
     void on_written(write_result const&, write&) override;
     void on_timer() override;
 
-    void tell(event e);
+    void tell(event&& e);
     void carry_out(plan& p);
     void say(plan const& p);
 

@@ -115,4 +115,31 @@ TEST(Cancel, ThatMeetsTheDecisionOfAWorkflowWithNothingToUndoEndsIt)
     EXPECT_EQ(e.query("g1")->status, weft::status::failed);
 }
 
+weft::workflow<void> fails_at_the_end(weft::context& wf)
+{
+    co_await wf.saga("first", &nothing, &nothing);
+    throw weft::failure("no");
+}
+
+// What a look for cancels brings may be older than the decision: by then there is nothing left to cancel, and an undo that waits for its
+// next send goes on waiting for it.
+TEST(Cancel, ThatIsHeardOfAfterTheDecisionDoesNotStopAnUndo)
+{
+    auto const control = std::make_shared<wrapped_store::control>();
+    auto       options = wrapped_store::options(control);
+    options.engine.retry = {.initial = 900ms, .cap = 900ms};
+    options.engine.beat = 100ms;
+    environment e(options);
+    e.add("fails", &fails_at_the_end);
+    e.on("first", weft::operation::compensate).throws("down").times(3).runs();
+    e.submit("fails", "g1");
+    e.advance(500ms);
+    ASSERT_EQ(e.query("g1")->status, weft::status::aborting);
+    control->asked_to_cancel = {"g1"};
+    ++control->news;
+    e.advance(10s);
+    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->last_error;
+    EXPECT_THAT(calls_of(e, "first"), ::testing::SizeIs(5));
+}
+
 }  // namespace cancel_test

@@ -25,12 +25,14 @@ public:
         int                                     lost_claims = 0;  // so many claims that bring something do it, and throw
         int                                     calls_while_down = 0;
         int                                     failing_marks = 0;
-        bool                                    shares = false;  // it has connections that could be a participant's
-        int                                     marks = 0;       // how often it was asked to leave or remove a mark
-        std::string                             vanished;        // this gid: its row is gone
-        std::set<std::string>                   found;           // gids that were read
-        std::size_t                             asked = 0;       // of how many those who wait were told whether they have ended
-        std::string                             fence;           // the next extension of this gid is refused as if by another owner
+        bool                                    shares = false;   // it has connections that could be a participant's
+        int                                     marks = 0;        // how often it was asked to leave or remove a mark
+        std::string                             vanished;         // this gid: its row is gone
+        std::set<std::string>                   found;            // gids that were read
+        std::vector<std::string>                asked_to_cancel;  // gids that a look for cancels brings besides: it was under way for long
+        std::uint64_t                           news = 0;         // so often others have changed something
+        std::size_t                             asked = 0;        // of how many those who wait were told whether they have ended
+        std::string                             fence;            // the next extension of this gid is refused as if by another owner
         std::function<void(weft::transaction&)> tamper = [](weft::transaction&) {};  // with rows on their way to the engine
         std::function<void(weft::write const&)> seen = [](weft::write const&) {};    // writes, before they are applied
         std::function<void()>                   applied = [] {};
@@ -96,12 +98,14 @@ public:
     std::vector<std::string> cancel_requests(std::string const& e) override
     {
         check();
-        return base_->cancel_requests(e);
+        auto gids = base_->cancel_requests(e);
+        gids.insert(gids.end(), control_->asked_to_cancel.begin(), control_->asked_to_cancel.end());
+        return gids;
     }
     std::uint64_t version() override
     {
         check();
-        return base_->version();
+        return base_->version() + control_->news;
     }
     std::optional<weft::transaction> find(std::string_view gid, bool with_journal) override
     {

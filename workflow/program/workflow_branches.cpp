@@ -104,8 +104,9 @@ void workflow_program::go_on()
         return roll_back_cancelled();
     if (stopping_)
         return park(std::chrono::milliseconds(0), false, last_error_);
-    for (auto const s : std::exchange(asked_, {}))
+    for (auto const s : asked_)
         announce(s);
+    asked_.clear();
     send_ready();
 }
 

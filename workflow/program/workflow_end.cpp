@@ -97,8 +97,8 @@ extend_write workflow_program::record()
     if (decides_)
     {
         w.decide = decision_;
-        w.text = text_;
-        w.details = details_;
+        w.text = std::move(text_);
+        w.details = std::move(details_);
     }
     w.finish = ends_;
     return w;
@@ -143,8 +143,8 @@ void workflow_program::decide_otherwise(extend_write& w)
 {
     cancelled_ = true;
     decision_ = w.decide = extend_write::decision::roll_back;
-    w.text = text_ = cancelled_reason;
-    details_.clear();
+    w.text = cancelled_reason;
+    w.details.clear();
     begin_second();
     w.commits = false;
     w.finish = ends_ = nothing_left_;

@@ -80,7 +80,7 @@ void workflow_program::drop_body() noexcept
     replay_.forget();
 }
 
-void workflow_program::on(event e, plan& to)
+void workflow_program::on(event&& e, plan& to)
 {
     if (plan_)
     {

@@ -89,7 +89,7 @@ public:
     void begin(std::int64_t created);
     void begin(transaction const& row, recorded_journal journal);
 
-    void on(event e, plan& to);
+    void on(event&& e, plan& to);
 
     // What is to be written, without gid, owner and position: facts, and the decision or the end with them. Then `written`
     // and the event `durable`; or `decide_otherwise`, if the decision to commit met a request to cancel, which makes it the
@@ -121,8 +121,6 @@ public:
     // send: it would take the send for lost and number the next one, without end.
     bool can_be_replayed() const noexcept;
 
-    std::string const& decision_text() const noexcept { return text_; }
-    std::string const& decision_details() const noexcept { return details_; }
     std::uint32_t      sends_to_keep() const noexcept;
     std::string const& last_asked() const noexcept { return last_asked_; }
 
@@ -235,7 +233,7 @@ private:
     phase                                   phase_ = phase::unbegun;
     status                                  status_ = status::prepared;  // as it is written
     extend_write::decision                  decision_ = extend_write::decision::none;
-    std::string                             text_, details_;  // of the decision
+    std::string                             text_, details_;  // of the decision, until it is being written
     boost::container::small_vector<slot, 2> order_;           // of phase 2
     std::size_t                             second_at_ = 0;
     std::optional<halt>                     halt_;
