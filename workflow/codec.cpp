@@ -222,12 +222,31 @@ void append_base64(std::string& out, std::byte const* data, std::size_t size)
     out += '"';
 }
 
-// Of eight characters. (Sean Anderson, Bit Twiddling Hacks: "Determine if a word has a byte less than n", "… equal to n".)
-static bool any_to_escape(std::uint64_t eight)
+static bool is_to_escape(unsigned char c) noexcept { return c < 0x20 || c == '"' || c == '\\'; }
+
+// Of `n` characters, together: without branches and with a fixed number of rounds, so that compilers make it few instructions.
+template <std::size_t n>
+static bool any_to_escape(char const* text) noexcept
 {
-    constexpr std::uint64_t each = 0x0101010101010101u, tops = 0x80 * each;
-    auto const              less = [&](std::uint64_t x, std::uint64_t n) { return (x - n * each) & ~x & tops; };
-    return (less(eight, 0x20) | less(eight ^ '"' * each, 1) | less(eight ^ '\\' * each, 1)) != 0;
+    unsigned char any = 0;
+    for (std::size_t i = 0; i < n; ++i)
+    {
+        auto const c = static_cast<unsigned char>(text[i]);
+        any |= static_cast<unsigned char>(c < 0x20) | static_cast<unsigned char>(c == '"') | static_cast<unsigned char>(c == '\\');
+    }
+    return any != 0;
+}
+
+// The next character at or after `i` that is written as an escape sequence; the end if there is none.
+static std::size_t next_to_escape(std::string_view s, std::size_t i) noexcept
+{
+    while (s.size() - i >= 32 && !any_to_escape<32>(s.data() + i))
+        i += 32;
+    while (s.size() - i >= 8 && !any_to_escape<8>(s.data() + i))
+        i += 8;
+    while (i != s.size() && !is_to_escape(static_cast<unsigned char>(s[i])))
+        ++i;
+    return i;
 }
 
 static void append_escaped(std::string& out, char c)
@@ -266,24 +285,15 @@ void append_json_string(std::string& out, std::string_view s)
 {
     out.reserve(out.size() + s.size() + 2);  // one allocation, as most texts have nothing to escape
     out += '"';
-    std::size_t copied = 0;
-    for (std::size_t i = 0, eight_end = 0; i != s.size(); ++i)
+    for (std::size_t i = 0;; ++i)
     {
-        if (std::uint64_t eight; i == eight_end)
-            for (; s.size() - i > 8; i += 8)
-            {
-                std::memcpy(&eight, s.data() + i, 8);
-                eight_end = i + 8;
-                if (any_to_escape(eight))
-                    break;
-            }
-        if (auto const c = static_cast<unsigned char>(s[i]); c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        out.append(s, copied, i - copied);
-        append_escaped(out, s[i]);
-        copied = i + 1;
+        auto const end = next_to_escape(s, i);
+        out.append(s, i, end - i);
+        if (end == s.size())
+            break;
+        append_escaped(out, s[end]);
+        i = end;
     }
-    out.append(s, copied);
     out += '"';
 }
 

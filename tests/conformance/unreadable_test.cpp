@@ -55,7 +55,7 @@ TEST(Texts, AreRefusedForOneBadCharacter)
 {
     auto const store = weft::make_memory_store();
     int        n = 0;
-    for (std::size_t size = 1; size <= 40; ++size)
+    for (std::size_t size = 1; size <= 70; ++size)
         for (std::size_t at = 0; at < size; ++at)
             for (std::string const& put :
                  {std::string(1, '\0'), std::string("\x80"), std::string("\xff"), std::string("\x7f"), std::string("\xc3\xa9")})
