@@ -4,6 +4,8 @@
 #include <weft/detail/fault.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <set>
 
 namespace weft {
@@ -94,41 +96,25 @@ bool shows(row_view const& row, extend_write const& w)
     return w.decide == extend_write::decision::none || is(row, commits ? status::submitted : status::aborting);
 }
 
-// Whether one of `n` characters is not ASCII, or NUL. A fixed number of rounds without branches: compilers make it few instructions.
-template <std::size_t n>
-static bool any_odd(char const* text) noexcept
-{
-    unsigned char tops = 0;
-    for (std::size_t i = 0; i < n; ++i)
-    {
-        auto const c = static_cast<unsigned char>(text[i]);
-        tops |= c | static_cast<unsigned char>(c - 1);
-    }
-    return (tops & 0x80) != 0;
-}
-
-// The last `n` are perhaps looked at twice.
-template <std::size_t n>
-static bool any_odd(std::string_view text) noexcept
-{
-    for (std::size_t i = 0; i < text.size() - n; i += n)
-        if (any_odd<n>(text.data() + i))
-            return true;
-    return any_odd<n>(text.data() + text.size() - n);
-}
-
-// Nearly every text is ASCII, and every text of every write is looked at.
+// Nearly every text is ASCII, and every text of every write is looked at: eight characters at a time, the last eight perhaps twice.
 bool is_storable(std::string_view text) noexcept
 {
-    bool odd = false;
-    if (text.size() >= 32)
-        odd = any_odd<32>(text);
-    else if (text.size() >= 8)
-        odd = any_odd<8>(text);
+    constexpr std::uint64_t each = 0x0101010101010101u, tops = 0x80 * each;
+    auto const              p = text.data();
+    auto const              size = text.size();
+    std::uint64_t           odd = 0;
+    auto const              look = [&](std::uint64_t eight) { odd |= eight | (eight - each); };  // top bit: not ASCII, or 0
+    if (size >= 8)
+    {
+        std::uint64_t eight;
+        for (std::size_t i = 0; i < size - 8; i += 8)
+            look((std::memcpy(&eight, p + i, 8), eight));
+        look((std::memcpy(&eight, p + size - 8, 8), eight));
+    }
     else
         for (char const c : text)
-            odd = odd || any_odd<1>(&c);
-    return !odd || (text.find('\0') == std::string_view::npos && detail::is_utf8(text));
+            look(each + static_cast<unsigned char>(c) - 1);
+    return (odd & tops) == 0 || (text.find('\0') == std::string_view::npos && detail::is_utf8(text));
 }
 
 std::string unstorable(write const& w)
