@@ -165,8 +165,43 @@ void append_json(std::string& out, boost::json::value const& v, std::size_t dept
     check_utf8(std::string_view(out).substr(before));
 }
 
+static bool is_to_escape(unsigned char c) noexcept { return c < 0x20 || c == '"' || c == '\\'; }
+
+// Of `n` characters, together: without branches and with a fixed number of rounds, so that compilers make it few instructions.
+template <std::size_t n>
+static bool any_to_escape(char const* text) noexcept
+{
+    unsigned char any = 0;
+    for (std::size_t i = 0; i < n; ++i)
+    {
+        auto const c = static_cast<unsigned char>(text[i]);
+        any |= static_cast<unsigned char>(c < 0x20) | static_cast<unsigned char>(c == '"') | static_cast<unsigned char>(c == '\\');
+    }
+    return any != 0;
+}
+
+// The next character at or after `i` that is written as an escape sequence; the end if there is none.
+static std::size_t next_to_escape(std::string_view s, std::size_t i) noexcept
+{
+    while (s.size() - i >= 32 && !any_to_escape<32>(s.data() + i))
+        i += 32;
+    while (s.size() - i >= 8 && !any_to_escape<8>(s.data() + i))
+        i += 8;
+    while (i != s.size() && !is_to_escape(static_cast<unsigned char>(s[i])))
+        ++i;
+    return i;
+}
+
+// Whether this is one string with nothing escaped in it. Most results that are one text are that, and need no parser.
+static bool is_plain_string(std::string_view json) noexcept
+{
+    return json.size() >= 2 && json.front() == '"' && json.back() == '"' && next_to_escape(json, 1) == json.size() - 1 && is_utf8(json);
+}
+
 boost::json::value parse_json(std::string_view text, boost::json::storage_ptr memory)
 {
+    if (is_plain_string(text))
+        return boost::json::value(text.substr(1, text.size() - 2), std::move(memory));
     boost::json::parse_options options;
     options.max_depth = parsed_depth_limit;
     boost::json::basic_parser<builder> parser(options, std::move(memory));
@@ -220,33 +255,6 @@ void append_base64(std::string& out, std::byte const* data, std::size_t size)
             out += i + k <= size ? base64_alphabet[three >> (18 - 6 * k) & 63] : '=';
     }
     out += '"';
-}
-
-static bool is_to_escape(unsigned char c) noexcept { return c < 0x20 || c == '"' || c == '\\'; }
-
-// Of `n` characters, together: without branches and with a fixed number of rounds, so that compilers make it few instructions.
-template <std::size_t n>
-static bool any_to_escape(char const* text) noexcept
-{
-    unsigned char any = 0;
-    for (std::size_t i = 0; i < n; ++i)
-    {
-        auto const c = static_cast<unsigned char>(text[i]);
-        any |= static_cast<unsigned char>(c < 0x20) | static_cast<unsigned char>(c == '"') | static_cast<unsigned char>(c == '\\');
-    }
-    return any != 0;
-}
-
-// The next character at or after `i` that is written as an escape sequence; the end if there is none.
-static std::size_t next_to_escape(std::string_view s, std::size_t i) noexcept
-{
-    while (s.size() - i >= 32 && !any_to_escape<32>(s.data() + i))
-        i += 32;
-    while (s.size() - i >= 8 && !any_to_escape<8>(s.data() + i))
-        i += 8;
-    while (i != s.size() && !is_to_escape(static_cast<unsigned char>(s[i])))
-        ++i;
-    return i;
 }
 
 static void append_escaped(std::string& out, char c)

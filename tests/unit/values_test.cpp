@@ -527,6 +527,36 @@ TEST(Values, TextsAreWrittenAsBoostWritesThemWhereverASignStands)
                 }
 }
 
+// With anything in it, as it stands: what is no JSON is refused.
+TEST(Values, TextsAreReadAsBoostReadsThemWhereverASignStands)
+{
+    auto const by_boost = [](std::string const& json) -> std::optional<std::string> {
+        boost::json::error_code failed;
+        auto const              v = boost::json::parse(json, failed);
+        return failed || !v.is_string() ? std::nullopt : std::optional(std::string(v.get_string()));
+    };
+    auto const by_weft = [](std::string const& json) -> std::optional<std::string> {
+        try
+        {
+            return decode<std::string>(std::string_view(json));
+        }
+        catch (weft::misuse const&)
+        {
+            return std::nullopt;
+        }
+    };
+    for (std::size_t size = 0; size != 70; ++size)
+        for (std::size_t at = 0; at <= size; ++at)
+            for (std::string const& put :
+                 {std::string("\""), std::string("\\"), std::string("\\n"), std::string("\\\""), std::string("\n"), std::string(1, '\0'),
+                  std::string("\x7f"), std::string("\xff"), std::string("\xe2\x82"), std::string("\xe2\x82\xac"), std::string()})
+                for (char const* const end : {"\"", "", "\" ", "\"\"", "\","})
+                {
+                    auto const json = '"' + std::string(size, 'a').insert(at, put) + end;
+                    ASSERT_EQ(by_weft(json), by_boost(json)) << json;
+                }
+}
+
 TEST(Values, ATextIsUtf8OnlyIfEachOfItsSignsIs)
 {
     for (std::size_t before = 0; before != 70; ++before)
