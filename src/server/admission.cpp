@@ -57,7 +57,7 @@ std::optional<answer> refused_page(server_options const& options, request_header
     auto const host = value_of(header, http::field::host);
     // A name of somebody else's that leads here (DNS rebinding) makes this server that page's own for the browser.
     bool const named = header.version() >= 11 || header.count(http::field::host) > 0;
-    if (named && listens_on_loopback(options) && !options.insecure && !is_loopback_host(host))
+    if (named && !options.insecure && !is_loopback_host(host) && listens_on_loopback(options))
         return message(403, "Host is not localhost or a loopback address: a server without bearer tokens answers to no other name");
     if (header.count(http::field::origin) > 0)
     {
