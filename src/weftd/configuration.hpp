@@ -35,6 +35,7 @@ struct configuration
     std::string              bearer_token_file, certificate, certificate_key, client_ca;
     bool                     insecure{};
     std::int64_t             body_limit{}, header_limit{}, bodies_limit{}, connections{}, connections_per_address{}, requests_per_second{};
+    std::int64_t             serving_threads{};
     std::chrono::seconds     client_timeout{}, idle_timeout{}, drain_deadline{};
 
     // What is kept

@@ -12,8 +12,10 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
 namespace weftd {
 
@@ -28,6 +30,13 @@ constexpr std::chrono::seconds longest_refusal{15};
 
 // Signals of one stop may come twice: of a terminal and of whoever watches over the process.
 constexpr std::chrono::seconds one_stop{2};
+
+// Each wakes others at each request: more of them than there are processors left cost more than they bring.
+std::size_t serving_threads(configuration const& values)
+{
+    auto const said = static_cast<std::size_t>(values.serving_threads);
+    return said > 0 ? said : std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4);
+}
 
 alert_options alerts_of(configuration const& values)
 {
@@ -52,6 +61,7 @@ daemon::daemon(loaded_configuration const& all, std::shared_ptr<spdlog::logger> 
     : values_(all.values)
     , logger_(std::move(logger))
     , load_again_(std::move(load_again))
+    , serving_(serving_threads(values_))
     , transport_(values_.in_container ? from_container(weft::make_http_transport()) : weft::make_http_transport())
     , metrics_(std::make_shared<weft::server_metrics>(WEFT_VERSION))
     , alerts_(io_.get_executor(), transport_, logger_, alerts_of(values_))

@@ -50,7 +50,7 @@ private:
     std::function<configuration()>  load_again_;
     std::shared_ptr<weft::clock>    clock_ = weft::system_clock();
     // Of clients: TLS and JSON, whatever they send; the engine's heart beats on `io_`. It outlives that: answers that are left there are for it.
-    boost::asio::thread_pool                 serving_{2};
+    boost::asio::thread_pool                 serving_;
     boost::asio::io_context                  io_{1};
     boost::asio::thread_pool                 blocking_{1};
     std::shared_ptr<weft::transport>         transport_;  // goes before `io_`: what is under way then posts its end there

@@ -79,6 +79,7 @@ constexpr key table[] = {
     {.name = "Weft.Connections", .to = &c::connections, .default_text = "50000", .help = "open at a time, and no more than the limit of open files leaves (a part of it is kept for the store and for calls of branches); more are closed at once", .least = 1},
     {.name = "Weft.ConnectionsPerAddress", .to = &c::connections_per_address, .default_text = "0", .help = "of one client address, or IPv6 network of 64 bits; 0: three quarters of Weft.Connections"},
     {.name = "Weft.RequestsPerSecond", .to = &c::requests_per_second, .default_text = "0", .help = "of one client address; 0: no limit"},
+    {.name = "Weft.ServingThreads", .to = &c::serving_threads, .default_text = "0", .help = "that read requests and write answers, TLS included; 0: one for each two processors, 1 to 4", .most = 64},
     {.name = "Weft.ClientTimeout", .to = &c::client_timeout, .default_text = "30", .help = "for a request to arrive", .least = 1},
     {.name = "Weft.IdleTimeout", .to = &c::idle_timeout, .default_text = "75", .help = "between two requests of a connection", .least = 1},
     {.name = "Weft.DrainDeadline", .to = &c::drain_deadline, .default_text = "10", .help = "how long requests and calls under way may take after SIGTERM", .most = 3'600},

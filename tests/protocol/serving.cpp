@@ -40,7 +40,8 @@ weftd_process::~weftd_process() = default;
 void weftd_process::start()
 {
     log_ = directory_.file("log-" + std::to_string(++starts_));
-    std::vector<std::string> command{"/usr/bin/env", "LD_PRELOAD=" WEFT_TEST_NAMES, "LOG_OUTPUTS=" + log_, WEFTD,
+    // Several threads serve, whatever the machine has: what they share is tried here.
+    std::vector<std::string> command{"/usr/bin/env", "LD_PRELOAD=" WEFT_TEST_NAMES, "WEFT_SERVING_THREADS=3", "LOG_OUTPUTS=" + log_, WEFTD,
                                      "-c",           directory_.file("conf.yml")};
     if (open_files_ > 0)
         command.insert(command.begin(), {"/bin/sh", "-c", "ulimit -n " + std::to_string(open_files_) + R"( && exec "$@")", "sh"});

@@ -351,7 +351,8 @@ class chaos:
 
     def start(self, port):
         self.weftds[port] = subprocess.Popen([self.program], cwd=self.home, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                                             env={**self.environment, "HTTP_PORT": str(port)})
+                                             env={**self.environment, "HTTP_PORT": str(port),
+                                                  "WEFT_SERVING_THREADS": str(1 + 2 * self.ports.index(port))})
 
     def ask(self, path):
         """The first of them; it may be starting."""
