@@ -11,11 +11,13 @@
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
+#include <barrier>
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace sqlite_faults_test {
@@ -171,6 +173,26 @@ TEST_F(SqliteFaults, ADatabaseThatIsLockedForLongIsNamedAndUsedOnceItIsFree)
     }
     other << "COMMIT";
     EXPECT_EQ(store->apply(std::span(&write, 1), false).front().what, weft::written::done);
+}
+
+// As several weftd do that are started together for the first time.
+TEST_F(SqliteFaults, ANewDatabaseIsOpenedBySeveralAtOnce)
+{
+    for (int i = 0; i < 50; ++i)
+    {
+        auto const               own_url = "sqlite://" + (directory / ("new-" + std::to_string(i) + ".db")).string();
+        std::barrier             together(4);
+        std::vector<std::string> said(4);
+        {
+            std::vector<std::jthread> all;
+            for (auto& s : said)
+                all.emplace_back([&] {
+                    together.arrive_and_wait();
+                    s = why_not(own_url);
+                });
+        }
+        EXPECT_THAT(said, ::testing::Each(::testing::IsEmpty()));
+    }
 }
 
 TEST_F(SqliteFaults, WhatOneWriteCannotHaveHurtsNoOther)
