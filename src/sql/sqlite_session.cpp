@@ -20,6 +20,22 @@ std::string sqlite_connect_string(std::filesystem::path const& file)
     return "dbname=\"" + name + "\"";
 }
 
+std::string write_ahead(soci::session& session, std::function<bool(int)> const& wait)
+{
+    for (int times = 0;; ++times)
+        try
+        {
+            std::string mode;
+            session << "pragma journal_mode = wal", soci::into(mode);
+            return mode;
+        }
+        catch (soci::sqlite3_soci_error const& e)
+        {
+            if ((e.result() & 0xFF) != SQLITE_BUSY || !wait(times))
+                throw;
+        }
+}
+
 sqlite_session::sqlite_session(std::filesystem::path const& file, std::chrono::milliseconds busy_timeout, wal_warning warning)
     : file_(file)
     , busy_timeout_(busy_timeout)
@@ -69,18 +85,14 @@ sqlite_session::~sqlite_session()
 void sqlite_session::make_durable()
 {
     std::string mode;
-    // Two processes that open a new database at once meet here, and SQLite does not call the busy handler for this statement.
-    for (int times = 0;; ++times)
-        try
-        {
-            session_ << "pragma journal_mode = wal", soci::into(mode);
-            break;
-        }
-        catch (soci::sqlite3_soci_error const& e)
-        {
-            if ((e.result() & 0xFF) != SQLITE_BUSY || !wait_while_busy(this, times))
-                refuse(e.get_error_message());
-        }
+    try
+    {
+        mode = write_ahead(session_, [this](int times) { return wait_while_busy(this, times) != 0; });
+    }
+    catch (soci::soci_error const& e)
+    {
+        refuse(e.get_error_message());
+    }
     if (mode != "wal")
         refuse("it cannot be switched to write-ahead logging (its journal mode stays \"" + mode + "\")");
     execute("pragma synchronous = full");

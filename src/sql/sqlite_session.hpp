@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 
@@ -28,6 +29,11 @@ struct sqlite_error : std::runtime_error
 /// What SOCI wants to be told to open this file. It takes the whole string for the file's name, unless there is an equals sign in it:
 /// then it reads key=value pairs.
 std::string sqlite_connect_string(std::filesystem::path const& file);
+
+/// Switches the database to write-ahead logging, and gives the mode that it is in then. Processes that open a new database at once meet
+/// here, and SQLite does not call the busy handler for this statement: `wait` is called, with how often it was before; false: no longer.
+/// Errors: soci::sqlite3_soci_error.
+std::string write_ahead(soci::session& session, std::function<bool(int)> const& wait);
 
 /// Lifetimes: refers to nothing but itself; neither copied nor moved. Thread safety: one thread at a time.
 class sqlite_session

@@ -33,7 +33,8 @@ sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milli
         sqlite_api::sqlite3_commit_hook(handle(*sql_), &before_commit, this);
         wal_.watch(handle(*sql_));
         lent_.watch(handle(*sql_));
-        write_ahead();
+        detail::write_ahead(*sql_, [this](int times) { return wait_busy(this, times) != 0; });
+        turn_.say_done();
         execute(*sql_, "PRAGMA synchronous = FULL");
         execute(*sql_, detail::wal_size_limit);
         execute(*sql_, "PRAGMA temp_store = MEMORY");
@@ -47,22 +48,6 @@ sqlite_connection::sqlite_connection(std::string const& file, std::chrono::milli
     {
         throw as_store_error(file, e, false);
     }
-}
-
-// Processes that open a new database at once meet here, and SQLite does not call the busy handler for this statement.
-void sqlite_connection::write_ahead()
-{
-    for (int tries = 0;; ++tries)
-        try
-        {
-            execute(*sql_, "PRAGMA journal_mode = WAL");
-            return turn_.say_done();
-        }
-        catch (soci::soci_error const& e)
-        {
-            if (code_of(e) != SQLITE_BUSY || wait_busy(this, tries) == 0)
-                throw;
-        }
 }
 
 int sqlite_connection::wait_busy(void* self, int tries)

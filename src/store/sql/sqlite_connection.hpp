@@ -53,7 +53,6 @@ public:
     writers_turn& turn() noexcept { return turn_; }
 
 private:
-    void       write_ahead();
     bool       has_moved() const noexcept;
     static int before_commit(void* self) { return static_cast<sqlite_connection*>(self)->refuses_commits_; }
     static int wait_busy(void* self, int tries);
