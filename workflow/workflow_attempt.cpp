@@ -209,7 +209,7 @@ void workflow_attempt::cancel_requested()
     row_->cancel_requested = true;
     if (doing_ == doing::ended)
         return;
-    bool const to_be_undone = program_.stands_at() == status::prepared && !program_.deciding() && !program_.collecting();
+    bool const to_be_undone = program_.stands_at() == status::prepared && !program_.deciding();
     if (to_be_undone && (doing_ == doing::waiting_to_retry || doing_ == doing::waiting_for_permit))
     {
         timer::cancel();

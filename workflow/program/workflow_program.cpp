@@ -1,14 +1,9 @@
 // The body: its turns, what it sees, and how it ends.
 #include "workflow/program/workflow_program.hpp"
 
-#include <weft/workflow.hpp>
-
-#include <boost/uuid/name_generator_sha1.hpp>
-#include <boost/uuid/uuid_io.hpp>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace weft {
 inline namespace v0 {
@@ -16,29 +11,13 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t name_limit = 128;
-
 // So often a body is run that throws a std::logic_error.
 constexpr std::uint32_t attempts_with_a_mistake = 3;
 
 constexpr std::string_view body_threw_this = "the body threw: ";
 
-std::string file_name(char const* path)
-{
-    auto const* slash = std::strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-std::string place(std::source_location const& where) { return file_name(where.file_name()) + ':' + std::to_string(where.line()); }
-
 std::string describe(recorded_branch const& b) { return detail::describe(b.what, b.name, b.has_arguments, b.arguments); }
 std::string describe(branch_call const& c) { return detail::describe(c.what, c.name, c.has_arguments, c.arguments); }
-
-boost::uuids::uuid derived(std::string const& name)
-{
-    boost::uuids::name_generator_sha1 const generate(boost::uuids::ns::oid());
-    return generate(name);
-}
 
 }  // namespace
 
@@ -51,22 +30,15 @@ std::string describe(verb v, std::string const& name, bool has_arguments, std::u
 // ---------------------------------------------------------------------------------------------------------------------
 // beginning
 
-void workflow_program::prepare(program const& p, std::string_view input)
-{
-    context_ = std::make_unique<context>(static_cast<attempt_core&>(*this));
-    body_ = p.start(*context_, input);
-}
-
 void workflow_program::begin(std::int64_t created) { facts_.begin(created); }
 
 void workflow_program::begin(transaction const& row, recorded_journal journal)
 {
-    status_ = row.status;
+    verdict_.begin(row.status);
     attempts_ = row.attempts;
     sends_ = row.sends;
     last_error_ = row.last_error;
     cancelled_ = row.cancel_requested && row.status == status::prepared;
-    collecting_ = cancelled_ || row.status != status::prepared;
     auto const created = std::chrono::duration_cast<std::chrono::milliseconds>(row.created.time_since_epoch()).count();
     facts_.begin(created, journal, row.journal.size());
     if (!journal.branches.empty())
@@ -75,8 +47,7 @@ void workflow_program::begin(transaction const& row, recorded_journal journal)
 
 void workflow_program::drop_body() noexcept
 {
-    body_.reset();
-    context_.reset();
+    body_.drop();
     replay_.forget();
 }
 
@@ -94,25 +65,27 @@ void workflow_program::on(event&& e, plan& to)
     switch (e.what)
     {
     case event::kind::begun:
-        phase_ = phase::running;
+        phase_ = cancelled_ || stands_at() != status::prepared ? phase::collecting : phase::running;
+        if (phase_ == phase::collecting)
+            body_.collect();
         turn(body_.handle());
         break;
     case event::kind::answered:
         answered(e);
         break;
     case event::kind::overdue:
-        came_back(slots_[e.of]);
+        branches_.came_back(e.of);
         orphaned_ = true;
         no_answer(e.of, e.said, false);
         break;
     case event::kind::not_sent:
-        not_sent(slots_[e.of]);
-        ask_again(e.of);
+        branches_.not_sent(e.of);
+        branches_.ask_again(e.of);
         break;
     case event::kind::due:
         if (phase_ != phase::running && phase_ != phase::second)
             break;
-        ask_again(e.of);
+        branches_.ask_again(e.of);
         go_on();
         break;
     case event::kind::durable:
@@ -123,12 +96,12 @@ void workflow_program::on(event&& e, plan& to)
         break;
     case event::kind::cancel:
         cancelled_ = true;
-        if (phase_ == phase::running && !collecting_ && !writing_ && under_way_ == 0)
+        if (phase_ == phase::running && !is_writing() && !branches_.any_under_way())
             roll_back_cancelled();
         break;
     case event::kind::stop:
         stopping_ = true;
-        if ((phase_ == phase::running || phase_ == phase::second) && !writing_ && under_way_ == 0)
+        if ((phase_ == phase::running || phase_ == phase::second) && !is_writing() && !branches_.any_under_way())
             park(std::chrono::milliseconds(0), false, last_error_);
         break;
     }
@@ -143,11 +116,9 @@ void workflow_program::turn(std::coroutine_handle<> what)
 {
     for (;;)
     {
-        body_runs_ = true;
-        what.resume();
-        body_runs_ = false;
+        body_.run(what);
         auto const* const next = replay_.next();
-        if (halt_ || body_.done() || !next)
+        if (body_.halted() || body_.done() || !next)
             break;
         auto const s = replay_.waits_at(*next);
         if (!s)
@@ -155,14 +126,11 @@ void workflow_program::turn(std::coroutine_handle<> what)
             mismatch(nullptr, next);
             break;
         }
-        auto const call = slots_[*s].call;
-        what = std::exchange(slots_[*s].waits, nullptr);
-        name(*call, *s);
+        auto const call = branches_[*s].call;
+        body_.name(*call, branches_[*s].id);
         set_recorded(*call, *next);
-        if (!call->has_undo())
-            free(*s);
-        --waiting_;
-        if (!read_answer(*call, true))
+        what = branches_.answered(*s);
+        if (!body_.read_answer(*call, true))
             break;
         facts_.passed(next->at);
         replay_.passed();
@@ -172,71 +140,53 @@ void workflow_program::turn(std::coroutine_handle<> what)
 
 void workflow_program::after_turn()
 {
-    if (halt_)
-        return collecting_ ? collected() : pause(std::move(halt_->reason), halt_->misfit);
+    if (auto const& halt = body_.halted())
+        return collecting() ? collected() : pause(halt->reason, halt->misfit);
     if (body_.done())
         return body_ended();
     // All that is in the journal has been asked for in the turns of what is in the journal.
     if (auto const* const left = replay_ && !replay_.next() ? replay_.not_asked([](auto const&) { return true; }) : nullptr)
     {
         mismatch(nullptr, left);
-        return pause(std::move(halt_->reason), true);
+        return pause(body_.halted()->reason, true);
     }
     go_on();
 }
 
-bool workflow_program::ask(branch_call& call)
+bool workflow_program::asked(branch_call& call)
 {
-    if (halt_)
-        return false;
+    auto const& id = body_.last_id();
     replay_.forget_if_read();
-    ++numbers_;
-    last_asked_ = numbers_ < 10 ? '0' + std::to_string(numbers_) : std::to_string(numbers_);
-    call.gid = &gid_;
-    call.id = &last_asked_;
-    auto const refuse = [&](std::string why) {
-        stop_body("branch " + last_asked_ + std::move(why));
-        return false;
-    };
-    if (call.refused)
-        return refuse(" \"" + call.name + "\": " + call.refused);
-    if (call.name.size() > name_limit || !is_utf8(call.name))
-        return refuse(": its name is longer than " + std::to_string(name_limit) + " bytes or not UTF-8");
-    if (!call.unrecordable.empty())
-        return refuse(" \"" + call.name + "\": its arguments cannot be recorded: " + call.unrecordable);
-    if (call.arguments_size > limits_.payload)
-        return refuse(" \"" + call.name + "\": its arguments take " + std::to_string(call.arguments_size) + " bytes, the limit is " +
-                      std::to_string(limits_.payload));
-    auto const* recorded = replay_.find(last_asked_);
+    auto const* recorded = replay_.find(id);
     if (!recorded && !side_by_side_)
         recorded = replay_.not_asked([](auto const&) { return true; });
     if (!recorded)
     {
-        if (collecting_)
+        if (collecting())
         {
-            stop_body({});
-            if (status_ == status::submitted)
+            body_.stop({});
+            if (stands_at() == status::submitted)
                 mismatch(&call, nullptr);
             return false;
         }
-        ask_for(new_slot(call));
+        ask_for(branches_.add(call, id, facts_.last_at()));
         return false;
     }
-    if (recorded->id != last_asked_ || !matches(call, *recorded))
+    if (recorded->id != id || !matches(call, *recorded))
     {
         mismatch(&call, recorded);
         return false;
     }
-    bool const now = !side_by_side_ && waiting_ == 0 && replay_.next() == recorded;
+    bool const now = !side_by_side_ && !branches_.any_waits() && replay_.next() == recorded;
     if (!now || call.has_undo())
     {
-        auto const s = new_slot(call);
-        fill(slots_[s], *recorded);
+        auto const s = branches_.add(call, id, facts_.last_at());
+        branches_[s].fill(*recorded);
         replay_.asked(*recorded, now ? std::nullopt : std::optional(s));
         if (now)
-            --waiting_;
-        else if (recorded->is == recorded_branch::state::sent && collecting_)
-            stop_body({});
+            branches_.answered(s);
+        else if (recorded->is == recorded_branch::state::sent && collecting())
+            body_.stop({});
         else if (recorded->is == recorded_branch::state::sent)
             ask_for(s);
     }
@@ -245,26 +195,14 @@ bool workflow_program::ask(branch_call& call)
     if (!now)
         return false;
     set_recorded(call, *recorded);
-    if (!read_answer(call, true))
+    if (!body_.read_answer(call, true))
         return false;
     facts_.passed(recorded->at);
     replay_.passed();
     return true;
 }
 
-// For the branch that was asked for last.
-void workflow_program::wait(std::coroutine_handle<> body) noexcept
-{
-    if (!halt_)  // else it is not resumed any more
-        slots_[last_].waits = body;
-}
-
-// The id that the body finds in a call while it is being resumed.
-void workflow_program::name(branch_call& call, slot s)
-{
-    resumed_ = slots_[s].id;
-    call.id = &resumed_;
-}
+void workflow_program::waits(std::coroutine_handle<> body) noexcept { branches_.wait(body); }
 
 bool workflow_program::matches(branch_call const& call, recorded_branch const& recorded) const
 {
@@ -283,76 +221,22 @@ void workflow_program::set_recorded(branch_call& call, recorded_branch const& re
         call.answer = outcome::failure(recorded.reason, recorded.details);
 }
 
-// Before the body sees it, which could catch what goes wrong here.
-bool workflow_program::read_answer(branch_call& call, bool recorded)
-{
-    if (!call.place || call.answer.what != outcome::kind::success)
-        return true;
-    try
-    {
-        call.place->read(call);
-        return true;
-    }
-    catch (...)
-    {
-        stop_body("the recorded result of branch " + *call.id + " \"" + call.name +
-                      "\" no longer converts: " + outcome_of_current_exception().text,
-                  recorded, true);
-        return false;
-    }
-}
-
-void workflow_program::stop_body(std::string reason, bool misfit, bool unreadable) { halt_ = halt{std::move(reason), misfit, unreadable}; }
-
-void workflow_program::forgotten(branch_call const& call) noexcept { made_and_dropped("a branch \"" + call.name + '"', call.where); }
-
-void workflow_program::forgotten(std::source_location const& where) noexcept
-{
-    made_and_dropped(std::string("a part of itself, ") + where.function_name() + ',', where);
-}
-
-void workflow_program::made_and_dropped(std::string const& what, std::source_location const& where)
-{
-    // A frame that is destroyed drops what is in it.
-    if (body_runs_ && !collecting_ && !halt_)
-        stop_body("the body made " + what + " and did not await it (" + place(where) + "): it would not happen");
-}
-
 void workflow_program::mismatch(branch_call const* asked, recorded_branch const* recorded)
 {
     std::string why = "replay does not match the journal: ";
     if (asked && recorded)
-        why += "branch " + recorded->id + " was recorded as " + describe(*recorded) + ", the workflow now asks for branch " + last_asked_ +
-               ", " + describe(*asked);
+        why += "branch " + recorded->id + " was recorded as " + describe(*recorded) + ", the workflow now asks for branch " +
+               body_.last_id() + ", " + describe(*asked);
     else if (asked)
-        why += "it was complete and decided, the workflow now also asks for branch " + last_asked_ + ", " + describe(*asked);
+        why += "it was complete and decided, the workflow now also asks for branch " + body_.last_id() + ", " + describe(*asked);
     else if (body_ && body_.done())
         why += "the workflow ended without asking for branch " + recorded->id + ", recorded as " + describe(*recorded);
     else
         why += "branch " + recorded->id + ", recorded as " + describe(*recorded) + ", comes next, and the workflow does not wait for it";
     if (asked)
-        why += " (" + place(asked->where) + ')';
+        why += " (" + place_in_code(asked->where) + ')';
     why += "; " + std::to_string(replay_.matched()) + " of " + std::to_string(replay_.known()) + " recorded branches matched";
-    stop_body(std::move(why), true);
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// what it is told of time and chance
-
-std::chrono::system_clock::time_point workflow_program::now() const noexcept
-{
-    return std::chrono::system_clock::time_point(std::chrono::milliseconds(facts_.last_at()));
-}
-
-std::string workflow_program::uuid() { return boost::uuids::to_string(derived(gid_ + "/uuid/" + std::to_string(++uuids_))); }
-
-std::uint64_t workflow_program::random()
-{
-    auto const    id = derived(gid_ + "/random/" + std::to_string(++randoms_));
-    std::uint64_t number = 0;
-    for (int i = 0; i < 8; ++i)
-        number = number << 8 | id.data[i];
-    return number;
+    body_.stop(std::move(why), true);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -360,14 +244,14 @@ std::uint64_t workflow_program::random()
 
 void workflow_program::body_ended()
 {
-    if (collecting_)
+    if (collecting())
         return collected();
     auto const refused = [&] {
         auto const* const left = replay_.not_asked([](auto const&) { return true; });
         if (left)
         {
             mismatch(nullptr, left);
-            pause(std::move(halt_->reason), true);
+            pause(body_.halted()->reason, true);
         }
         return left != nullptr;
     };
@@ -422,8 +306,8 @@ void workflow_program::body_threw(bool mistake)
 // The body has been run for its phase-2 operations only.
 void workflow_program::collected()
 {
-    bool const        commits = status_ == status::submitted;
-    auto const        why = halt_ ? halt_->reason : std::string();
+    bool const        commits = stands_at() == status::submitted;
+    auto const        halt = body_.halted().value_or(led_body::halt{});
     auto const* const left = replay_.not_asked([&](recorded_branch const& b) {
         if (b.what == verb::step || b.second == recorded_branch::phase2::done)
             return false;
@@ -432,12 +316,12 @@ void workflow_program::collected()
     });
     if (left)
         return pause("branch " + left->id + ", " + describe(*left) + ", has to be finished, but the workflow no longer asks for it" +
-                         (why.empty() ? why : ": " + why),
+                         (halt.reason.empty() ? std::string() : ": " + halt.reason),
                      true);
-    if (!why.empty() && !halt_->unreadable && commits)
-        return pause(why, halt_->misfit);
-    halt_.reset();
-    if (status_ == status::prepared)
+    if (!halt.reason.empty() && !halt.unreadable && commits)
+        return pause(halt.reason, halt.misfit);
+    body_.forget_halt();
+    if (stands_at() == status::prepared)
         return roll_back_cancelled();
     drop_body();
     begin_second();

@@ -5,16 +5,17 @@
 // theirs. So the body is led the same way.
 #pragma once
 
+#include "workflow/program/branches.hpp"
 #include "workflow/program/facts.hpp"
+#include "workflow/program/led_body.hpp"
 #include "workflow/program/plan.hpp"
 #include "workflow/program/readable.hpp"
 #include "workflow/program/replay.hpp"
+#include "workflow/program/verdict.hpp"
 
-#include <weft/detail/program.hpp>
 #include <weft/retry.hpp>
 
 #include <coroutine>
-#include <memory>
 #include <string>
 
 namespace weft {
@@ -46,44 +47,20 @@ struct program_limits
     retry_policy retry;  // of branches that have none
 };
 
-// A branch in its program: a slot.
-struct program_branch
-{
-    enum class progress : std::uint8_t
-    {
-        free,       // of a step that has ended
-        asked,      // the body waits for it
-        intended,   // likewise, and its intent is a fact: it may have been sent
-        succeeded,  // of what can be undone
-        failed
-    };
-
-    boost::intrusive_ptr<branch_call> call;
-    std::string                       id;
-    std::coroutine_handle<>           waits;
-    operation                         op = operation::action;  // the one under way, or the next
-    progress                          is = progress::free;
-    recorded_branch::phase2           second = recorded_branch::phase2::open;
-    bool                              maybe = false;           // failed, but an earlier send may have happened
-    bool                              refused_before = false;  // in phase 2, in an earlier attempt
-    bool                              resent = false;          // an earlier send of the operation may have happened
-    bool                              under_way = false;
-    bool                              here = false;   // the store does the operation itself
-    bool                              named = false;  // a fact says verb, name and arguments
-    unsigned                          xa_send = 1;
-    std::uint32_t                     sends = 0;     // of the operation
-    std::int64_t                      asked_at = 0;  // when the last fact before it happened
-    std::uint64_t                     rests_on = 0;  // so many facts are durable before the operation is sent
-};
-
-class workflow_program final : private attempt_core
+class workflow_program final : private asked_by_body
 {
 public:
-    workflow_program(program_host& host, program_limits const& limits, std::string const& gid) : host_(host), limits_(limits), gid_(gid) { }
+    workflow_program(program_host& host, program_limits const& limits, std::string const& gid)
+        : host_(host)
+        , limits_(limits)
+        , gid_(gid)
+        , body_(gid, facts_, limits.payload, *this)
+    { }
+
     ~workflow_program() { drop_body(); }
 
     // Makes the body. Throws misuse(bad_value) if the input does not convert.
-    void prepare(program const& p, std::string_view input);
+    void prepare(program const& p, std::string_view input) { body_.prepare(p, input); }
 
     // Of a transaction that was just created (milliseconds since 1970), or of one that was claimed. `begun` follows.
     void begin(std::int64_t created);
@@ -107,13 +84,11 @@ public:
     // What cannot be recorded becomes an error that asking again cannot mend.
     void make_recordable(outcome& o, bool& permanent) const;
 
-    program_branch const& at(slot s) const noexcept { return slots_[s]; }
-    std::string           where(slot s) const;
+    program_branch const& at(slot s) const noexcept { return branches_[s]; }
     branch                branch_of(slot s, std::chrono::system_clock::time_point now) const;
-    status                stands_at() const noexcept { return status_; }
+    status                stands_at() const noexcept { return verdict_.stands_at(); }
     bool                  in_second() const noexcept { return phase_ == phase::second; }
     bool                  deciding() const noexcept { return phase_ == phase::deciding; }
-    bool                  collecting() const noexcept { return collecting_; }
     bool                  cancelled() const noexcept { return cancelled_; }
     bool                  has_facts() const noexcept { return facts_.pending(); }
 
@@ -122,7 +97,7 @@ public:
     bool can_be_replayed() const noexcept;
 
     std::uint32_t      sends_to_keep() const noexcept;
-    std::string const& last_asked() const noexcept { return last_asked_; }
+    std::string const& last_asked() const noexcept { return body_.last_id(); }
 
     // For a combinator: whether something else may run while a branch is asked for.
     void side_by_side(bool is) noexcept { side_by_side_ = is; }
@@ -134,17 +109,19 @@ private:
     {
         unbegun,
         running,
-        deciding,  // the decision is being written
-        second,    // confirmations, or undos
-        ending     // it is given back, or the end is being written
+        collecting,  // the body runs once more, only for what is to be confirmed or undone
+        deciding,    // the decision is being written
+        second,      // confirmations, or undos
+        ending       // it is given back, or the end is being written
     };
 
-    // Why the body is not resumed any more.
-    struct halt
+    // What the record has that is under way.
+    enum class writing : std::uint8_t
     {
-        std::string reason;
-        bool        misfit = false;      // other code may go on where this one cannot
-        bool        unreadable = false;  // a recorded result does not convert any more
+        nothing,
+        facts,
+        decision,
+        end
     };
 
     // What happens once nothing is under way any more.
@@ -155,42 +132,29 @@ private:
         std::string                  text, details;
     };
 
-    // attempt_core: what the body sees
-    bool                                  ask(branch_call& call) override;
-    void                                  wait(std::coroutine_handle<> body) noexcept override;
-    void                                  forgotten(branch_call const& call) noexcept override;
-    void                                  forgotten(std::source_location const& where) noexcept override;
-    std::string const&                    gid() const noexcept override { return gid_; }
-    std::chrono::system_clock::time_point now() const noexcept override;
-    std::string                           uuid() override;
-    std::uint64_t                         random() override;
+    // asked_by_body
+    bool asked(branch_call& call) override;
+    void waits(std::coroutine_handle<> body) noexcept override;
+
+    bool collecting() const noexcept { return phase_ == phase::collecting; }
+    bool is_writing() const noexcept { return writing_ != writing::nothing; }
 
     // Turns
     void turn(std::coroutine_handle<> what);
-    void name(branch_call& call, slot s);
     void after_turn();
     bool matches(branch_call const& call, recorded_branch const& recorded) const;
     void set_recorded(branch_call& call, recorded_branch const& recorded) const;
-    void fill(program_branch& b, recorded_branch const& recorded) const;
-    bool read_answer(branch_call& call, bool recorded);
     void mismatch(branch_call const* asked, recorded_branch const* recorded);
-    void made_and_dropped(std::string const& what, std::source_location const& where);
-    void stop_body(std::string reason, bool misfit = false, bool unreadable = false);
     void body_ended();
     void body_threw(bool mistake);
     void collected();
 
     // Branches
-    slot                new_slot(branch_call& call);
-    void                free(slot s);
     void                ask_for(slot s);
     void                announce(slot s);
     void                go_on();
-    void                ask_again(slot s);
     void                send_ready();
     void                send(slot s);
-    void                not_sent(program_branch& b) noexcept;
-    void                came_back(program_branch& b) noexcept;
     void                answered(event& e);
     void                done_here(event& e);
     void                resume_with(slot s, outcome o);
@@ -209,54 +173,29 @@ private:
     void       roll_back_cancelled() { decide(extend_write::decision::roll_back, std::string(cancelled_reason)); }
     void       begin_second();
     void       next_in_second();
-    bool       is_last_in_second() const noexcept { return !refused_ && second_at_ + 1 == order_.size(); }
-    bool       rolling_back() const noexcept { return decision_ == extend_write::decision::roll_back || status_ == status::aborting; }
-    bool       needs_second(program_branch const& b) const noexcept;
 
     program_host&         host_;
     program_limits const& limits_;
     std::string const&    gid_;
 
-    std::unique_ptr<context> context_;
-    body                     body_;
-    class replay             replay_;
-    facts                    facts_;
+    class facts    facts_;
+    led_body       body_;
+    class replay   replay_;
+    class branches branches_;
+    class verdict  verdict_;
 
-    boost::container::small_vector<program_branch, 1> slots_;
-    boost::container::small_vector<slot, 1>           free_;
-    boost::container::small_vector<slot, 1>           asked_;     // and not announced
-    boost::container::small_vector<slot, 1>           ready_;     // to be sent once what they rest on is durable
-    slot                                              last_ = 0;  // the one that was made last
-    std::uint32_t                                     waiting_ = 0;
-    std::uint32_t                                     under_way_ = 0;
+    phase                  phase_ = phase::unbegun;
+    writing                writing_ = writing::nothing;
+    std::optional<closing> closing_;
 
-    phase                                   phase_ = phase::unbegun;
-    status                                  status_ = status::prepared;  // as it is written
-    extend_write::decision                  decision_ = extend_write::decision::none;
-    std::string                             text_, details_;  // of the decision, until it is being written
-    boost::container::small_vector<slot, 2> order_;           // of phase 2
-    std::size_t                             second_at_ = 0;
-    std::optional<halt>                     halt_;
-    std::optional<closing>                  closing_;
-    std::string                             refusal_;
-
-    bool collecting_ = false;  // the body runs only for what is to be confirmed or undone
     bool cancelled_ = false;
     bool stopping_ = false;
     bool orphaned_ = false;  // an operation has not returned: nothing is sent again in this attempt
-    bool refused_ = false;   // an operation of phase 2 was refused
-    bool writing_ = false;
-    bool decides_ = false;       // what is being written has the decision
-    bool ends_ = false;          // likewise the end
-    bool nothing_left_ = false;  // to confirm or undo: the end is next
-    bool body_runs_ = false;     // right now
     bool side_by_side_ = false;
 
     std::uint32_t attempts_ = 1;
     std::uint32_t sends_ = 0;  // as the row keeps them
     std::string   last_error_;
-    std::string   last_asked_, resumed_;  // ids
-    std::uint64_t numbers_ = 0, uuids_ = 0, randoms_ = 0;
     std::int64_t  now_ = 0;
     plan*         plan_ = nullptr;
 };

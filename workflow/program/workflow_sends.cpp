@@ -20,66 +20,16 @@ constexpr std::chrono::milliseconds retry_within_attempt{1'000};
 // ---------------------------------------------------------------------------------------------------------------------
 // slots
 
-slot workflow_program::new_slot(branch_call& call)
-{
-    if (free_.empty())
-    {
-        last_ = static_cast<slot>(slots_.size());
-        slots_.emplace_back();
-    }
-    else
-    {
-        last_ = free_.back();
-        free_.pop_back();
-    }
-    auto& b = slots_[last_];
-    b = {};
-    b.call = &call;
-    b.id = last_asked_;
-    b.op = action_of(call.what);
-    b.is = program_branch::progress::asked;
-    b.asked_at = facts_.last_at();
-    ++waiting_;
-    return last_;
-}
-
-void workflow_program::free(slot s)
-{
-    slots_[s].call.reset();
-    slots_[s].is = program_branch::progress::free;
-    free_.push_back(s);
-}
-
 // Its first operation is to be sent. (The count of sends in the row is that of the operation which an attempt before left under way.)
 void workflow_program::ask_for(slot s)
 {
-    slots_[s].sends = std::exchange(sends_, 0);
-    asked_.push_back(s);
-}
-
-void workflow_program::fill(program_branch& b, recorded_branch const& recorded) const
-{
-    using state = recorded_branch::state;
-    using progress = program_branch::progress;
-    b.is = recorded.is == state::sent ? progress::intended : recorded.is == state::succeeded ? progress::succeeded : progress::failed;
-    b.named = true;
-    b.resent = recorded.is == state::sent;
-    b.maybe = recorded.maybe;
-    b.xa_send = recorded.send;
-    if (recorded.second == recorded_branch::phase2::done)
-        b.second = recorded_branch::phase2::done;
-    b.refused_before = recorded.second == recorded_branch::phase2::refused;
-}
-
-std::string workflow_program::where(slot s) const
-{
-    auto const& b = slots_[s];
-    return "branch " + b.id + " \"" + b.call->name + "\", " + std::string(to_string(b.op));
+    branches_[s].sends = std::exchange(sends_, 0);
+    branches_.ask(s);
 }
 
 branch workflow_program::branch_of(slot s, std::chrono::system_clock::time_point now) const
 {
-    auto const& b = slots_[s];
+    auto const& b = branches_[s];
     branch      where;
     where.gid = gid_;
     where.id = b.id;
@@ -104,15 +54,15 @@ void workflow_program::go_on()
         return roll_back_cancelled();
     if (stopping_)
         return park(std::chrono::milliseconds(0), false, last_error_);
-    for (auto const s : asked_)
+    for (auto const s : branches_.asked())
         announce(s);
-    asked_.clear();
+    branches_.announced();
     send_ready();
 }
 
 void workflow_program::announce(slot s)
 {
-    auto&      b = slots_[s];
+    auto&      b = branches_[s];
     auto const here = host_.done_by_store(s, *b.call, b.op);
     if (!here)
         return;
@@ -131,78 +81,46 @@ void workflow_program::announce(slot s)
         // A lost send may still be prepared under its own number; this one gets the next.
         facts_.add({.id = b.id, .op = b.op, .send = ++b.xa_send}, now_, true);
     b.rests_on = fault(planted::send_before_flush) ? 0 : facts_.added();
-    ready_.push_back(s);
+    branches_.ready(s);
 }
 
 // What rests on nothing that is not durable goes out, and what is not durable is written.
 void workflow_program::send_ready()
 {
     // What the store does is written with what it rests on, and nothing else happens meanwhile.
-    bool const alone = ready_.size() == 1;
-    auto const goes = [&](slot s) {
-        auto const& b = slots_[s];
-        return (!b.here || (!writing_ && under_way_ == 0)) && (b.rests_on <= facts_.written() || (b.here && alone));
+    bool const alone = branches_.only_one_ready();
+    auto const goes = [&](program_branch const& b) {
+        return (!b.here || (!is_writing() && !branches_.any_under_way())) && (b.rests_on <= facts_.written() || (b.here && alone));
     };
-    for (std::size_t i = 0; i < ready_.size();)
-        if (goes(ready_[i]))
-        {
-            auto const s = ready_[i];
-            ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(i));
-            send(s);
-        }
-        else
-            ++i;
+    while (auto const s = branches_.take_ready(goes))
+        send(*s);
     bool const taken = !plan_->send.empty() && (plan_->send.back().here || fault(planted::send_before_flush));
-    plan_->write = !writing_ && !taken && facts_.pending() && (!ready_.empty() || under_way_ > 0);
+    plan_->write = !is_writing() && !taken && facts_.pending() && (branches_.any_ready() || branches_.any_under_way());
 }
 
 void workflow_program::send(slot s)
 {
-    auto& b = slots_[s];
-    b.under_way = true;
-    ++under_way_;
-    if (!b.here)
-        ++b.sends;
-    plan_->send.push_back({s, b.here});
+    branches_.sent(s);
+    plan_->send.push_back({s, branches_[s].here});
 }
 
 bool workflow_program::can_be_replayed() const noexcept
 {
-    auto const is_xa = [&](slot s) { return slots_[s].call->what == verb::xa && slots_[s].is == program_branch::progress::intended; };
-    return phase_ == phase::running && !collecting_ && !cancelled_ && !stopping_ && std::none_of(ready_.begin(), ready_.end(), is_xa);
-}
-
-void workflow_program::came_back(program_branch& b) noexcept
-{
-    b.under_way = false;
-    --under_way_;
-}
-
-void workflow_program::not_sent(program_branch& b) noexcept
-{
-    came_back(b);
-    if (!b.here)
-        --b.sends;
-}
-
-// What waits, and is not under way, is to be sent (again).
-void workflow_program::ask_again(slot s)
-{
-    auto const& b = slots_[s];
-    if (b.waits && !b.under_way && std::find(asked_.begin(), asked_.end(), s) == asked_.end())
-        asked_.push_back(s);
+    auto const is_xa = [](program_branch const& b) { return b.call->what == verb::xa && b.is == program_branch::progress::intended; };
+    return phase_ == phase::running && !cancelled_ && !stopping_ && !branches_.any_ready(is_xa);
 }
 
 void workflow_program::durable()
 {
-    writing_ = false;
-    if (ends_)
-        return;
-    if (std::exchange(decides_, false))
+    switch (std::exchange(writing_, writing::nothing))
     {
-        decision_ = extend_write::decision::none;
+    case writing::end:
+        return;
+    case writing::decision:
         phase_ = phase::second;
         return next_in_second();
+    default:
+        break;
     }
     switch (phase_)
     {
@@ -221,6 +139,7 @@ void workflow_program::durable()
         plan_->write = facts_.pending();
         return;
     case phase::unbegun:
+    case phase::collecting:
         return;
     }
 }
@@ -230,8 +149,8 @@ void workflow_program::durable()
 
 void workflow_program::answered(event& e)
 {
-    auto& b = slots_[e.of];
-    came_back(b);
+    auto& b = branches_[e.of];
+    branches_.came_back(e.of);
     if (b.here)
         ++b.sends;
     make_recordable(e.said, e.permanent);
@@ -245,16 +164,16 @@ void workflow_program::answered(event& e)
 
 void workflow_program::done_here(event& e)
 {
-    auto& b = slots_[e.of];
-    writing_ = false;
-    came_back(b);
+    auto&      b = branches_[e.of];
+    bool const ends = std::exchange(writing_, writing::nothing) == writing::end;
+    branches_.came_back(e.of);
     b.named = true;
     b.resent = false;
     b.sends = sends_ = 0;
     if (phase_ == phase::second)
     {
         b.second = recorded_branch::phase2::done;
-        return ends_ ? void() : next_in_second();
+        return ends ? void() : next_in_second();
     }
     b.is = program_branch::progress::succeeded;
     resume_with(e.of, std::move(e.said));
@@ -262,19 +181,16 @@ void workflow_program::done_here(event& e)
 
 void workflow_program::resume_with(slot s, outcome o)
 {
-    auto const call = slots_[s].call;
-    auto const waits = std::exchange(slots_[s].waits, nullptr);
-    name(*call, s);
+    auto const call = branches_[s].call;
+    body_.name(*call, branches_[s].id);
     call->answer = std::move(o);
     call->recorded = nullptr;
-    if (!call->has_undo())
-        free(s);
-    --waiting_;
+    auto const waits = branches_.answered(s);
     if (cancelled_)
         return roll_back_cancelled();
     if (closing_)
         return close(std::move(*std::exchange(closing_, std::nullopt)));
-    if (read_answer(*call, false))
+    if (body_.read_answer(*call, false))
         turn(waits);
     else
         after_turn();
@@ -282,17 +198,14 @@ void workflow_program::resume_with(slot s, outcome o)
 
 void workflow_program::record_outcome(slot s, outcome const& o)
 {
-    auto&      b = slots_[s];
+    auto&      b = branches_[s];
     bool const done = o.what == outcome::kind::success;
     entry      e{.id = b.id, .op = b.op, .ended = &o};
     if (phase_ == phase::second)
     {
         b.second = done ? recorded_branch::phase2::done : recorded_branch::phase2::refused;
         if (!done)
-        {
-            refused_ = true;
-            refusal_ = where(s) + " was refused: " + o.text;
-        }
+            verdict_.refused(b.where() + " was refused: " + o.text);
     }
     else
     {
@@ -325,9 +238,9 @@ void workflow_program::make_recordable(outcome& o, bool& permanent) const
 
 void workflow_program::no_answer(slot s, outcome const& o, bool permanent)
 {
-    auto&      b = slots_[s];
+    auto&      b = branches_[s];
     bool const given_up = cancelled_ && phase_ != phase::second;  // an undo needs no result
-    auto       why = where(s) + ": " + (o.text.empty() && !last_error_.empty() ? last_error_ : readable(o.text));
+    auto       why = b.where() + ": " + (o.text.empty() && !last_error_.empty() ? last_error_ : readable(o.text));
     bool const ongoing = o.what == outcome::kind::ongoing;
     last_error_ = why;
     permanent = permanent && !given_up;
