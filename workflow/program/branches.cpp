@@ -61,15 +61,38 @@ void branches::forget_body() noexcept
         b.waits = nullptr;
 }
 
+void branches::ask(slot s)
+{
+    slots_[s].out = program_branch::sending::asked;
+    asked_.push_back(s);
+}
+
 void branches::ask_again(slot s)
 {
-    auto const& b = slots_[s];
-    if (b.waits && !b.under_way && std::find(asked_.begin(), asked_.end(), s) == asked_.end())
-        asked_.push_back(s);
+    if (slots_[s].waits && slots_[s].out == program_branch::sending::no)
+        ask(s);
+}
+
+void branches::announced() noexcept
+{
+    for (auto const s : asked_)
+        if (slots_[s].out == program_branch::sending::asked)
+            slots_[s].out = program_branch::sending::no;  // whoever does it is being found out
+    asked_.clear();
+}
+
+void branches::ready(slot s)
+{
+    slots_[s].out = program_branch::sending::ready;
+    ready_.push_back(s);
 }
 
 void branches::withdraw() noexcept
 {
+    for (auto const s : asked_)
+        slots_[s].out = program_branch::sending::no;
+    for (auto const s : ready_)
+        slots_[s].out = program_branch::sending::no;
     asked_.clear();
     ready_.clear();
 }
@@ -77,7 +100,7 @@ void branches::withdraw() noexcept
 void branches::sent(slot s) noexcept
 {
     auto& b = slots_[s];
-    b.under_way = true;
+    b.out = program_branch::sending::under_way;
     ++under_way_;
     if (!b.here)
         ++b.sends;
@@ -85,7 +108,7 @@ void branches::sent(slot s) noexcept
 
 void branches::came_back(slot s) noexcept
 {
-    slots_[s].under_way = false;
+    slots_[s].out = program_branch::sending::no;
     --under_way_;
 }
 

@@ -33,6 +33,15 @@ struct program_branch
         failed
     };
 
+    // Where its operation is on its way out.
+    enum class sending : std::uint8_t
+    {
+        no,
+        asked,  // the body waits for it, or it is to be asked again
+        ready,  // it goes once what it rests on is durable
+        under_way
+    };
+
     boost::intrusive_ptr<branch_call> call;
     std::string                       id;
     std::coroutine_handle<>           waits;
@@ -42,7 +51,7 @@ struct program_branch
     bool                              maybe = false;           // failed, but an earlier send may have happened
     bool                              refused_before = false;  // in phase 2, in an earlier attempt
     bool                              resent = false;          // an earlier send of the operation may have happened
-    bool                              under_way = false;
+    sending                           out = sending::no;
     bool                              here = false;   // the store does the operation itself
     bool                              named = false;  // a fact says verb, name and arguments
     unsigned                          xa_send = 1;
@@ -81,15 +90,15 @@ public:
     void forget_body() noexcept;
 
     // To be sent, first, it is announced.
-    void                  ask(slot s) { asked_.push_back(s); }
+    void                  ask(slot s);
     std::span<slot const> asked() const noexcept { return asked_; }
-    void                  announced() noexcept { asked_.clear(); }
+    void                  announced() noexcept;
 
-    // If the body waits for it and it is not under way: to be sent again.
+    // If the body waits for it and it is not on its way out.
     void ask_again(slot s);
 
     // Then: it may go once what it rests on is durable.
-    void ready(slot s) { ready_.push_back(s); }
+    void ready(slot s);
     bool any_ready() const noexcept { return !ready_.empty(); }
     bool only_one_ready() const noexcept { return ready_.size() == 1; }
 
@@ -117,6 +126,7 @@ public:
     void sent(slot s) noexcept;
     void came_back(slot s) noexcept;
     void not_sent(slot s) noexcept;
+    bool is_under_way(slot s) const noexcept { return s < size() && slots_[s].out == program_branch::sending::under_way; }
     bool any_under_way() const noexcept { return under_way_ > 0; }
 
     // Of the operation that has been sent most often.

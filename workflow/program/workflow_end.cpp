@@ -92,7 +92,7 @@ extend_write workflow_program::record_for_store()
     auto w = facts_.take(limits_.seal_at);
     w.commits = !verdict_.rolling_back();
     w.finish = phase_ == phase::second && verdict_.is_last();
-    writing_ = w.finish ? writing::end : writing::facts;
+    writing_ = w.finish ? writing::here_and_end : writing::here;
     return w;
 }
 

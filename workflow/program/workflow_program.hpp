@@ -121,7 +121,9 @@ private:
         nothing,
         facts,
         decision,
-        end
+        end,
+        here,         // by the store, with its operation
+        here_and_end  // likewise
     };
 
     // What happens once nothing is under way any more.
@@ -136,8 +138,11 @@ private:
     bool asked(branch_call& call) override;
     void waits(std::coroutine_handle<> body) noexcept override;
 
+    bool may_come(event const& e) const noexcept;
+    void handle(event& e);
     bool collecting() const noexcept { return phase_ == phase::collecting; }
     bool is_writing() const noexcept { return writing_ != writing::nothing; }
+    bool store_writes() const noexcept { return writing_ == writing::here || writing_ == writing::here_and_end; }
 
     // Turns
     void turn(std::coroutine_handle<> what);

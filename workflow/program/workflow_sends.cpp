@@ -165,7 +165,7 @@ void workflow_program::answered(event& e)
 void workflow_program::done_here(event& e)
 {
     auto&      b = branches_[e.of];
-    bool const ends = std::exchange(writing_, writing::nothing) == writing::end;
+    bool const ends = std::exchange(writing_, writing::nothing) == writing::here_and_end;
     branches_.came_back(e.of);
     b.named = true;
     b.resent = false;
