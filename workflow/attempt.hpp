@@ -1,22 +1,30 @@
-// One try at moving one transaction forward, as the engine sees it: of a workflow (workflow_attempt) or of a pattern (pattern_attempt).
+// One try at moving one transaction forward: carries out what its program wants.
+//
+// It owns the row and the position, has at most one write under way, and knows what is on its way out. I1 and I5 stand here: each write
+// names the position that it extends, and nothing that a plan sends leaves before what it rests on is durable, since the program asks for
+// it only then.
 #pragma once
 
 #include "workflow/committer.hpp"
-#include "workflow/limits.hpp"
-#include "workflow/program/readable.hpp"
-#include "workflow/schedule.hpp"
+#include "workflow/outgoing.hpp"
+#include "workflow/program/in_store.hpp"
+#include "workflow/program/workflow_program.hpp"
 
-#include <weft/detail/branch_call.hpp>
 #include <weft/store.hpp>
 
 #include <memory>
-#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace weft {
 inline namespace v0 {
 namespace detail {
 
 class engine_core;
+
+// How long an operation that was asked to stop may take to do so before its attempt goes on without it.
+inline constexpr std::chrono::milliseconds grace_after_timeout{100};
 
 enum class ended_as : std::uint8_t
 {
@@ -26,87 +34,36 @@ enum class ended_as : std::uint8_t
     vanished   // its row is gone
 };
 
-// The way for answers into the engine, shared by it and its sends. Answers come from any thread and at any time, also when the
-// engine is gone and its executor's context with it: then the way is closed.
-class answers_way
-{
-public:
-    explicit answers_way(std::shared_ptr<engine_core> engine) : engine_(std::move(engine)) { }
-
-    // From now on nothing gets in. Returns once nothing is on its way any more.
-    void close() noexcept
-    {
-        std::shared_ptr<engine_core> gone;
-        std::lock_guard              lock(mutex_);
-        gone.swap(engine_);
-    }
-
-    // Calls `f(engine)` while the engine cannot go, if it has not gone.
-    template <class F>
-    void enter(F f)
-    {
-        std::lock_guard lock(mutex_);
-        if (engine_)
-            f(engine_);
-    }
-
-private:
-    std::mutex                   mutex_;
-    std::shared_ptr<engine_core> engine_;
-};
-
-// One send that has not answered yet.
-class send final : public performance
-{
-public:
-    // Of a branch that is called: it is kept, with its arguments.
-    send(std::shared_ptr<answers_way> way, boost::intrusive_ptr<branch_call> call)
-        : way_(std::move(way))
-        , call_(std::move(call))
-        , headers_(call_->headers)
-    { }
-
-    // Of an operation that is data.
-    send(std::shared_ptr<answers_way> way, std::shared_ptr<http_headers const> headers) : way_(std::move(way)), headers_(std::move(headers))
-    { }
-
-    boost::asio::any_io_executor     executor() const override;
-    std::shared_ptr<weft::transport> transport() const override;
-    http_headers const*              headers() const noexcept override { return headers_.get(); }
-    void                             answer(outcome o, bool permanent) noexcept override;
-
-    class attempt* waiting = nullptr;  // strand only, or while the engine goes; null once the attempt does not wait any more
-    class permit   permit;             // where its branch is limited: until it has returned
-
-private:
-    std::shared_ptr<answers_way>        way_;
-    boost::intrusive_ptr<branch_call>   call_;
-    std::shared_ptr<http_headers const> headers_;
-};
-
 // All on the engine's strand.
-class attempt : public write_sink, public timer
+class attempt final : public write_sink, private program_host, private local_operation
 {
 public:
-    attempt(engine_core& engine, std::string gid) : engine_(engine), row_(std::make_unique<transaction>()), gid_(std::move(gid)) { }
+    attempt(engine_core& engine, std::string gid);
+    ~attempt() override;
+
+    // Starts (once): a workflow that has just been created. Before that, `prepare` makes its body; throws misuse(bad_value) if the input does
+    // not convert.
+    void prepare(program const& code, std::string_view input);
+    void begin_created(std::string const& workflow, std::chrono::system_clock::time_point created);
+
+    // Starts (once) what has been leased to this engine: a workflow, with its journal; or, without code, a transaction of one of dtm's modes
+    // with its operations. `why_not`: nobody may attempt the workflow any more.
+    void begin(program const* code, transaction row, std::string why_not);
 
     // Goes on after the engine made it wait.
-    virtual void go_on() = 0;
+    void go_on();
 
     // Somebody asked to cancel, and the request is durable.
-    virtual void cancel_requested() = 0;
+    void cancel_requested();
 
-    // Somebody at this engine decided something about it, and that is durable; the lease is this engine's still. Of patterns.
-    virtual void decided_for() { }
+    // Somebody at this engine decided something about it, and that is durable; the lease is this engine's still.
+    void decided_for();
 
-    // The engine stops: park at the next point where nothing is lost.
-    virtual void stop() = 0;
+    // The engine stops: it parks at the next point where nothing is lost.
+    void stop();
 
     // As in a crash: nothing more is sent or written. The engine drops its reference.
-    virtual void abandon() noexcept = 0;
-
-    // One of its sends has returned.
-    virtual void on_answer(class send& of, outcome o, bool permanent) = 0;
+    void abandon() noexcept;
 
     std::string const& gid() const noexcept { return gid_; }
     transaction const& row() const noexcept { return *row_; }
@@ -114,13 +71,79 @@ public:
     // Whether it was parked for other engines to take.
     bool left_to_others() const noexcept { return left_to_others_; }
 
-protected:
-    void end(ended_as how);
+    // One of its sends has returned; its time has come; it may go on.
+    void on_answer(outgoing& o, class send& sent, outcome said, bool permanent);
+    void on_timer(outgoing& o);
+    void on_permit(outgoing& o, class permit p);
 
-    engine_core&                 engine_;
-    std::unique_ptr<transaction> row_;  // what of it is needed
-    std::string                  gid_;
-    bool                         left_to_others_ = false;
+private:
+    enum class doing : std::uint8_t
+    {
+        nothing,
+        writing,
+        parking,
+        reading,  // the row, once more
+        ended
+    };
+
+    // program_host
+    std::optional<bool> done_by_store(slot of, branch_call const& call, operation op) override;
+    double              jitter() override;
+
+    // local_operation: on the store's thread, while this waits for the write
+    bool run(record_writer&) override;
+
+    void on_written(write_result const&, write&) override;
+
+    void end(ended_as how);
+    void tell(event&& e);
+    void hear(event&& e, plan& p);
+    void carry_out(plan& p);
+    void say(plan& p);
+    void warn_of_trouble(plan const& p);
+
+    // Sending
+    void                      deliver(outgoing& o);
+    bool                      has_permit(outgoing& o);
+    void                      permit_returned(outgoing& o);
+    void                      perform(outgoing& o);
+    bool                      perform_inline(outgoing& o, called const& what, branch const& where);
+    void                      start(outgoing& o, called const& what, branch where, bool scripted);
+    void                      start_remote(outgoing& o);
+    void                      perform_here(outgoing& o);
+    void                      withdraw(outgoing& o);
+    void                      stop_waiting(bool held_too);
+    void                      orphan(outgoing& o) noexcept;
+    std::chrono::milliseconds timeout(outgoing const& o) const;
+
+    // Writing
+    template <class Write>
+    void                      add_place(Write& w) const;
+    void                      write_record();
+    void                      not_written(write_result const& r, write& w);
+    void                      durable(event&& e, std::int64_t position);
+    void                      extended(extend_write const& w);
+    std::unique_ptr<in_store> here_returned();
+    void                      done_here();
+    void                      refused_here(write_result const& r);
+    void                      fenced(enum written what);
+    void                      park_as(plan::parking p);
+    void                      write_park();
+    void                      reread();
+    void                      on_reread(std::exception_ptr const& error, std::optional<transaction> row);
+
+    engine_core&                         engine_;
+    std::unique_ptr<transaction>         row_;  // what of it is needed
+    std::string                          gid_;
+    std::unique_ptr<transaction_program> program_;
+    outgoing_operations                  outgoing_;
+    doing                                doing_ = doing::nothing;
+    bool                                 stopping_ = false;
+    bool                                 despite_cancel_ = false;  // it began with a request to cancel, or decided
+    bool                                 read_again_ = false;      // what is being read may be what was before
+    bool                                 left_to_others_ = false;
+    std::optional<park_write>            parking_;  // to be written next
+    std::unique_ptr<in_store>            here_;     // while the store does an operation itself
 };
 
 }  // namespace detail

@@ -60,7 +60,7 @@ public:
     engine_core&                           engine;
     std::string                            name, input;
     program const*                         code = nullptr;  // null: another process runs it
-    boost::intrusive_ptr<workflow_attempt> first;
+    boost::intrusive_ptr<attempt> first;
     done<std::string>                      submitted;    // submit: answered once durable
     std::uint64_t                          waiting = 0;  // execute: the waiter's number
     wait                                   until = wait::finished;
@@ -215,7 +215,7 @@ void engine_core::execute(std::string name, std::string gid, std::string input, 
     if (p)
         try
         {
-            s->first.reset(new workflow_attempt(*this, s->gid()));
+            s->first.reset(new attempt(*this, s->gid()));
             s->first->prepare(*p, s->input);
             if (running_.size() + creating_ + claiming_room_ < options_.max_in_flight)
                 s->count();

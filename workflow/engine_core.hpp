@@ -8,7 +8,6 @@
 #include "workflow/local_writes.hpp"
 #include "workflow/membership.hpp"
 #include "workflow/patterns/pattern.hpp"
-#include "workflow/workflow_attempt.hpp"
 
 #include <weft/transaction_manager.hpp>
 

@@ -1,6 +1,5 @@
 // Staying alive, and what an engine may do because it is: beat, claim what is due, act on what it holds.
 #include "workflow/engine_core.hpp"
-#include "workflow/pattern_attempt.hpp"
 #include "workflow/watchdog.hpp"
 
 #include <spdlog/spdlog.h>
@@ -430,25 +429,17 @@ void engine_core::begin_if_not_blocked(transaction row)
 void engine_core::begin_leased(transaction row)
 {
     watched_.erase(row.gid);
-    if (row.workflow.empty())
-    {
-        boost::intrusive_ptr<pattern_attempt> a(new pattern_attempt(*this, row.gid));
-        running_.emplace(a->gid(), a);
-        transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
-        if (stopping_)
-            a->stop();
-        return a->begin(std::move(row));
-    }
-    auto const p = programs_.find(row.workflow);
-    if (p == programs_.end())
+    auto const found = programs_.find(row.workflow);
+    if (!row.workflow.empty() && found == programs_.end())
         return;
-    boost::intrusive_ptr<workflow_attempt> a(new workflow_attempt(*this, row.gid));
+    auto const* const             code = row.workflow.empty() ? nullptr : found->second.get();
+    boost::intrusive_ptr<attempt> a(new attempt(*this, row.gid));
     running_.emplace(a->gid(), a);
     transactions_in_memory_.store(running_.size(), std::memory_order_relaxed);
     if (stopping_)
         a->stop();
-    auto why_not = why_quarantined(row);
-    a->begin(*p->second, std::move(row), std::move(why_not));
+    auto why_not = code ? why_quarantined(row) : std::string();
+    a->begin(code, std::move(row), std::move(why_not));
 }
 
 void engine_core::reload(attempt& a)

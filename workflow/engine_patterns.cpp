@@ -1,6 +1,5 @@
 // What a transaction manager asks of the engine: transactions of dtm's patterns.
 #include "workflow/engine_core.hpp"
-#include "workflow/pattern_attempt.hpp"
 
 #include <weft/detail/option.hpp>
 #include <weft/transaction_manager.hpp>

@@ -1,4 +1,5 @@
 // The pure program, cell by cell: where it stands × what it is told. Each cell says what it wants then, or that this cannot come.
+#include "workflow/program/in_store.hpp"
 #include "workflow/program/workflow_program.hpp"
 
 #include <weft/workflow.hpp>
@@ -48,7 +49,7 @@ public:
             sent_ = true;
             add(s.here ? "store does" : "send " + std::string(to_string(program_.at(s.of).op)));
             if (s.here)
-                under_write_ = program_.record_for_store();
+                here_write_ = program_.here(s.of);
         }
         if (p.write)
         {
@@ -59,7 +60,7 @@ public:
                 : w.decide != weft::extend_write::decision::none   ? "write roll back"
                                                                    : "write facts");
         }
-        if (p.wake_at)
+        if (!p.wake_at.empty())
             add("wake");
         if (p.park)
             add(p.park->paused_reason.empty() ? "park" : "pause");
@@ -68,17 +69,29 @@ public:
 
     std::string durable()
     {
-        if (under_write_)
-            program_.written(*std::exchange(under_write_, std::nullopt));
-        return tell({.what = kind::durable});
+        auto w = std::exchange(under_write_, std::nullopt);
+        return tell({.what = kind::durable, .write = w ? &*w : nullptr});
+    }
+    std::string refused()
+    {
+        auto w = std::exchange(under_write_, std::nullopt);
+        auto here = std::exchange(here_write_, nullptr);
+        return tell({.what = kind::not_written, .said = outcome::error("too long"), .write = here ? &here->pending() : w ? &*w : nullptr});
+    }
+
+    std::string met_cancel()
+    {
+        if (!under_write_)
+            return tell({.what = kind::not_written, .met_cancel = true});
+        auto said = tell({.what = kind::not_written, .write = &*under_write_, .met_cancel = true});
+        return said == "-" && under_write_->decide == weft::extend_write::decision::roll_back ? "writes roll back" : said;
     }
 
     // As an operation that the store does: what it rests on, and its fact.
     std::string done_here()
     {
-        if (under_write_)
-            program_.written(*std::exchange(under_write_, std::nullopt));
-        return tell({.what = kind::done_here, .said = outcome::success("1")});
+        auto w = std::exchange(here_write_, nullptr);
+        return tell({.what = kind::done_here, .said = outcome::success("1"), .write = w ? &w->pending() : nullptr});
     }
 
     // Whether what it was told could not come: then it pauses when nothing is under way any more.
@@ -87,9 +100,8 @@ public:
     std::string answer(outcome o) { return tell({.what = kind::answered, .said = std::move(o)}); }
     std::string answer_in_store(outcome o)
     {
-        if (here_ == true && under_write_)
-            program_.put_back(*std::exchange(under_write_, std::nullopt));
-        return answer(std::move(o));
+        auto w = std::exchange(here_write_, nullptr);
+        return tell({.what = kind::answered, .said = std::move(o), .write = w ? &w->pending() : nullptr});
     }
 
     std::optional<bool> here_ = false;
@@ -104,6 +116,7 @@ private:
     detail::workflow_program          program_;
     std::int64_t                      now_ = 0;
     std::optional<weft::extend_write> under_write_;
+    std::unique_ptr<detail::in_store> here_write_;
     bool                              sent_ = false;
 };
 
@@ -126,6 +139,10 @@ std::vector<told> events()
         {"done here", [](stand& s) { return s.done_here(); }},
         {"cancel", [](stand& s) { return s.tell({.what = kind::cancel}); }},
         {"stop", [](stand& s) { return s.tell({.what = kind::stop}); }},
+        {"refused", [](stand& s) { return s.refused(); }},
+        {"met cancel", [](stand& s) { return s.met_cancel(); }},
+        {"fenced", [](stand& s) { return s.tell({.what = kind::not_written}); }},
+        {"changed", [](stand& s) { return s.tell({.what = kind::changed}); }},
     };
 }
 
@@ -188,17 +205,25 @@ std::vector<place> places()
 {
     constexpr auto no = "cannot come";
     return {
-        {"not begun", [](stand&) {}, {"write facts", no, no, no, no, no, no, no, no, "-", "-"}},
-        {"its intent is being written", begin, {no, no, no, no, no, no, "-", "send try", no, "-", "-"}},
-        {"its try is under way", send, {no, "write commit", "write end", "wake", "park", "-", "-", no, no, "-", "-"}},
-        {"it waits to ask again", wait_to_ask_again, {no, no, no, no, no, no, "send try", no, no, "write roll back", "park"}},
-        {"the decision is being written", decide, {no, no, no, no, no, no, "-", "send confirm", no, "-", "-"}},
-        {"its confirm is under way", confirm, {no, "write end", "write facts, pause", "wake", "park", "-", "-", no, no, "-", "-"}},
-        {"it waits to confirm again", wait_to_confirm_again, {no, no, no, no, no, no, "send confirm", no, no, "-", "park"}},
-        {"the end is being written", end, {no, no, no, no, no, no, "-", "-", no, "-", "-"}},
-        {"parked", park, {no, no, no, no, no, no, "-", no, no, "-", "-"}},
-        {"the host finds out who does it", find_out, {no, no, no, no, no, no, "write facts", no, no, "write end", "park"}},
-        {"the store does it", let_the_store_do_it, {no, "write commit", "write end", "wake", "park", "-", "-", no, "write commit", "-", "-"}},
+        {"not begun", [](stand&) {}, {"write facts", no, no, no, no, no, no, no, no, "-", "-", no, no, no, no}},
+        {"its intent is being written", begin, {no, no, no, no, no, no, "-", "send try", no, "-", "-", "pause", no, "-", no}},
+        {"its try is under way", send, {no, "write commit", "write end", "wake", "park", "-", "-", no, no, "-", "-", no, no, no, no}},
+        {"it waits to ask again",
+         wait_to_ask_again,
+         {no, no, no, no, no, no, "send try", no, no, "write roll back", "park", no, no, no, no}},
+        {"the decision is being written",
+         decide,
+         {no, no, no, no, no, no, "-", "send confirm", no, "-", "-", "pause", "writes roll back", "-", no}},
+        {"its confirm is under way",
+         confirm,
+         {no, "write end", "write facts, pause", "wake", "park", "-", "-", no, no, "-", "-", no, no, no, no}},
+        {"it waits to confirm again", wait_to_confirm_again, {no, no, no, no, no, no, "send confirm", no, no, "-", "park", no, no, no, no}},
+        {"the end is being written", end, {no, no, no, no, no, no, "-", "-", no, "-", "-", "pause", no, "-", no}},
+        {"parked", park, {no, no, no, no, no, no, "-", no, no, "-", "-", no, no, "-", no}},
+        {"the host finds out who does it", find_out, {no, no, no, no, no, no, "write facts", no, no, "write end", "park", no, no, no, no}},
+        {"the store does it",
+         let_the_store_do_it,
+         {no, "write commit", "write end", "wake", "park", "-", "-", no, "write commit", "-", "-", "pause", no, "-", no}},
     };
 }
 

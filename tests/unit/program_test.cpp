@@ -217,12 +217,11 @@ private:
 
     void written()
     {
-        auto const w = *std::exchange(writing_, std::nullopt);
+        auto w = *std::exchange(writing_, std::nullopt);
         if (!journal_.empty() && !w.entries.empty() && w.entries.front() != ',')
             journal_ += ',';
         journal_ += w.entries;
         durable_ += w.entry_count;
-        program_.written(w);
         if (w.decide != decision::none)
         {
             EXPECT_EQ(decision_, decision::none) << "decided twice";
@@ -231,8 +230,7 @@ private:
             result_ = w.text;
         }
         ended_ = w.finish;
-        if (!ended_)
-            tell({.what = kind::durable});
+        tell({.what = kind::durable, .write = &w});
     }
 
     void answer(slot s, bool well)

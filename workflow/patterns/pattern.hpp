@@ -1,5 +1,5 @@
 // What a pattern is: a function of the rows. It says which operations may be sent now, or which status follows; how that is done, once,
-// fenced and durable, is the same for all (pattern_attempt).
+// fenced and durable, is the same for all (pattern_program, attempt).
 //
 //            rows                          submitted                          aborting                       prepared, and its time is over
 //   saga     compensate, action            actions: one after the other,      compensate what may have       –

@@ -45,7 +45,7 @@ public:
     };
 
     // `payload_limit`: bytes of the arguments of a branch.
-    led_body(std::string const& gid, facts const& f, std::size_t const& payload_limit, asked_by_body& to)
+    led_body(std::string const& gid, facts const& f, std::size_t payload_limit, asked_by_body& to)
         : gid_(gid)
         , facts_(f)
         , payload_limit_(payload_limit)
@@ -95,7 +95,7 @@ private:
 
     std::string const& gid_;
     facts const&       facts_;
-    std::size_t const& payload_limit_;
+    std::size_t const  payload_limit_;
     asked_by_body&     to_;
 
     std::unique_ptr<context> context_;

@@ -1,4 +1,5 @@
 // The decision and what follows from it, confirmations on or undos back; and attempts that end before that.
+#include "workflow/program/in_store.hpp"
 #include "workflow/program/workflow_program.hpp"
 
 #include <weft/detail/fault.hpp>
@@ -53,6 +54,7 @@ void workflow_program::close(closing how)
     {
         phase_ = phase::ending;
         plan_->park = std::move(how.park);
+        plan_->park->sends = sends_to_keep();
         plan_->write = !is_writing() && facts_.pending();
         return;
     }
@@ -74,6 +76,25 @@ std::uint32_t workflow_program::sends_to_keep() const noexcept { return std::max
 
 // ---------------------------------------------------------------------------------------------------------------------
 // what is written
+
+// A decision to commit met a request to cancel: the same facts, the other decision. Or the store refuses them: nothing can go on. Or
+// somebody else goes on: then nothing does here.
+void workflow_program::not_written(event& e)
+{
+    if (e.met_cancel)
+        return decide_otherwise(*e.write);
+    if (e.said.text.empty())
+        return;
+    if (store_writes())
+    {
+        put_back(*e.write);  // the business was rolled back, and so was what went with it
+        branches_.came_back(e.of);
+    }
+    writing_ = writing::nothing;
+    pause("the store refused what it was to record: " + e.said.text);
+}
+
+std::unique_ptr<in_store> workflow_program::here(slot s) { return std::make_unique<in_store>(*this, s, record_for_store()); }
 
 extend_write workflow_program::record()
 {

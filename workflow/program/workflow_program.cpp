@@ -1,6 +1,8 @@
 // The body: its turns, what it sees, and how it ends.
 #include "workflow/program/workflow_program.hpp"
 
+#include <weft/detail/fault.hpp>
+
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -43,6 +45,43 @@ void workflow_program::begin(transaction const& row, recorded_journal journal)
     facts_.begin(created, journal, row.journal.size());
     if (!journal.branches.empty())
         replay_ = detail::replay(std::make_unique<recorded_journal>(std::move(journal)));
+}
+
+void workflow_program::begin(program const& code, transaction& row, std::string why_not)
+{
+    auto const refuse = [&](std::string why, bool misfit) {
+        closing_ = closing{.park = plan::parking{.paused_reason = readable(std::move(why)), .misfit = misfit}};
+    };
+    if (!why_not.empty())
+        return refuse(std::move(why_not), false);
+    if (row.attempts > limits_.attempts)
+        return refuse(
+            "attempted " + std::to_string(row.attempts - 1) + " times without getting any further" +
+                (row.last_error.empty() ? std::string(": each time the process ended, or nothing came back") : ": " + row.last_error),
+            false);
+    try
+    {
+        auto journal = read_journal(row);
+        if (position_of(journal.entries, row.status) != row.position && !fault(planted::seal_count))
+            throw journal_error("it holds " + std::to_string(journal.entries) + " entries, but the row stands at position " +
+                                std::to_string(row.position));
+        begin(row, std::move(journal));
+    }
+    catch (std::exception const& e)
+    {
+        return refuse(std::string("the journal cannot be read: ") + e.what(), false);
+    }
+    try
+    {
+        prepare(code, row.input);
+    }
+    catch (...)
+    {
+        return refuse("the body cannot be started: " + outcome_of_current_exception().text, true);
+    }
+    row.input = {};
+    row.journal = {};
+    row.parts = {};
 }
 
 void workflow_program::drop_body() noexcept
@@ -90,6 +129,13 @@ bool workflow_program::may_come(event const& e) const noexcept
         return phase_ != phase::unbegun && e.of < branches_.size();
     case kind::durable:
         return is_writing() && !store_writes();
+    case kind::not_written:
+        if (e.met_cancel)
+            return phase_ == phase::deciding && is_writing();
+        return is_writing() || (phase_ == phase::ending && e.said.text.empty());
+    case kind::changed:
+    case kind::reread:
+        return false;
     case kind::cancel:
     case kind::stop:
         return true;
@@ -102,6 +148,10 @@ void workflow_program::handle(event& e)
     switch (e.what)
     {
     case event::kind::begun:
+        if (e.created)
+            begin(*e.created);
+        if (closing_)
+            return close(std::move(*std::exchange(closing_, std::nullopt)));
         phase_ = cancelled_ || stands_at() != status::prepared ? phase::collecting : phase::running;
         if (phase_ == phase::collecting)
             body_.collect();
@@ -126,10 +176,16 @@ void workflow_program::handle(event& e)
         go_on();
         break;
     case event::kind::durable:
-        durable();
+        durable(e);
+        break;
+    case event::kind::not_written:
+        not_written(e);
         break;
     case event::kind::done_here:
         done_here(e);
+        break;
+    case event::kind::changed:
+    case event::kind::reread:
         break;
     case event::kind::cancel:
         cancelled_ = true;

@@ -11,11 +11,13 @@
 #include "workflow/program/plan.hpp"
 #include "workflow/program/readable.hpp"
 #include "workflow/program/replay.hpp"
+#include "workflow/program/transaction_program.hpp"
 #include "workflow/program/verdict.hpp"
 
 #include <weft/retry.hpp>
 
 #include <coroutine>
+#include <limits>
 #include <string>
 
 namespace weft {
@@ -42,14 +44,16 @@ protected:
 
 struct program_limits
 {
-    std::size_t  payload = 0;  // bytes of arguments, of a result, of a failure's code and payload
-    std::size_t  seal_at = 0;
-    retry_policy retry;  // of branches that have none
+    std::size_t   payload = 0;  // bytes of arguments, of a result, of a failure's code and payload
+    std::size_t   seal_at = 0;
+    retry_policy  retry;  // of branches that have none
+    std::uint32_t attempts = std::numeric_limits<std::uint32_t>::max();
 };
 
-class workflow_program final : private asked_by_body
+class workflow_program final : public transaction_program, private asked_by_body
 {
 public:
+    // `gid` outlives it.
     workflow_program(program_host& host, program_limits const& limits, std::string const& gid)
         : host_(host)
         , limits_(limits)
@@ -57,7 +61,7 @@ public:
         , body_(gid, facts_, limits.payload, *this)
     { }
 
-    ~workflow_program() { drop_body(); }
+    ~workflow_program() override { drop_body(); }
 
     // Makes the body. Throws misuse(bad_value) if the input does not convert.
     void prepare(program const& p, std::string_view input) { body_.prepare(p, input); }
@@ -66,45 +70,44 @@ public:
     void begin(std::int64_t created);
     void begin(transaction const& row, recorded_journal journal);
 
-    void on(event&& e, plan& to);
+    // The same of a claimed one with all that may be wrong with it: then it pauses once it has begun. Takes input and journal out of the row.
+    // `why_not`: nobody may attempt it any more.
+    void begin(program const& code, transaction& row, std::string why_not);
 
-    // What is to be written, without gid, owner and position: facts, and the decision or the end with them. Then `written`
-    // and the event `durable`; or `decide_otherwise`, if the decision to commit met a request to cancel, which makes it the
-    // same facts with the other decision.
+    void on(event&& e, plan& to) override;
+
+    // Facts, and the decision or the end with them.
+    void         record(write& to) override { to = record(); }
     extend_write record();
-    void         written(extend_write const& w);
-    void         decide_otherwise(extend_write& w);
 
-    // The same for an operation that the store does: with what is to be written before it, `add_here` adds its fact (on any
-    // thread, while nothing else happens here). Then `written` and the event `done_here`; or `put_back` and `answered`.
-    extend_write record_for_store();
-    void         add_here(slot s, outcome const& said, extend_write& to, std::int64_t now);
-    void         put_back(extend_write const& w);
+    std::unique_ptr<in_store> here(slot s) override;
 
     // What cannot be recorded becomes an error that asking again cannot mend.
     void make_recordable(outcome& o, bool& permanent) const;
 
     program_branch const& at(slot s) const noexcept { return branches_[s]; }
-    branch                branch_of(slot s, std::chrono::system_clock::time_point now) const;
-    status                stands_at() const noexcept { return verdict_.stands_at(); }
-    bool                  in_second() const noexcept { return phase_ == phase::second; }
-    bool                  deciding() const noexcept { return phase_ == phase::deciding; }
-    bool                  cancelled() const noexcept { return cancelled_; }
-    bool                  has_facts() const noexcept { return facts_.pending(); }
+    branch                branch_of(slot s, std::chrono::system_clock::time_point now) const override;
+    called                call_of(slot s) const noexcept override
+    {
+        auto const& b = branches_[s];
+        return {b.call.get(), b.op, &b.id};
+    }
+    status stands_at() const noexcept override { return verdict_.stands_at(); }
+    bool   is_undone_by_cancel() const noexcept override { return stands_at() == status::prepared && phase_ != phase::deciding; }
+    bool   may_undo_what_has_not_returned() const noexcept override { return phase_ != phase::second; }
+    std::string const* runs_code() const noexcept override { return &body_.last_id(); }
 
-    // For tests: whether another attempt could go on from what is written, instead of this one. Not between an XA intent and its
-    // send: it would take the send for lost and number the next one, without end.
-    bool can_be_replayed() const noexcept;
-
-    std::uint32_t      sends_to_keep() const noexcept;
-    std::string const& last_asked() const noexcept { return body_.last_id(); }
+    // Not between an XA intent and its send: another attempt would take the send for lost and number the next one, without end.
+    bool can_be_replayed() const noexcept override;
 
     // For a combinator: whether something else may run while a branch is asked for.
     void side_by_side(bool is) noexcept { side_by_side_ = is; }
 
-    void drop_body() noexcept;
+    void drop_body() noexcept override;
 
 private:
+    friend class in_store;
+
     enum class phase : std::uint8_t
     {
         unbegun,
@@ -165,7 +168,14 @@ private:
     void                resume_with(slot s, outcome o);
     void                record_outcome(slot s, outcome const& o);
     void                no_answer(slot s, outcome const& o, bool permanent);
-    void                durable();
+    void                durable(event& e);
+    void                not_written(event& e);
+    extend_write        record_for_store();
+    void                add_here(slot s, outcome const& said, extend_write& to, std::int64_t now);
+    void                put_back(extend_write const& w);
+    void                written(extend_write const& w);
+    void                decide_otherwise(extend_write& w);
+    std::uint32_t       sends_to_keep() const noexcept;
     retry_policy const& policy(program_branch const& b) const noexcept { return b.call->retry ? *b.call->retry : limits_.retry; }
     std::optional<std::chrono::milliseconds> time_left(program_branch const& b) const;
 
@@ -179,9 +189,9 @@ private:
     void       begin_second();
     void       next_in_second();
 
-    program_host&         host_;
-    program_limits const& limits_;
-    std::string const&    gid_;
+    program_host&        host_;
+    program_limits const limits_;
+    std::string const&   gid_;
 
     class facts    facts_;
     led_body       body_;

@@ -4,6 +4,8 @@
 #include <weft/detail/fault.hpp>
 #include <weft/detail/option.hpp>
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 
 namespace weft {
@@ -101,7 +103,8 @@ void workflow_program::send_ready()
 void workflow_program::send(slot s)
 {
     branches_.sent(s);
-    plan_->send.push_back({s, branches_[s].here});
+    auto const& b = branches_[s];
+    plan_->send.push_back({.of = s, .here = b.here, .again = b.resent});
 }
 
 bool workflow_program::can_be_replayed() const noexcept
@@ -110,8 +113,10 @@ bool workflow_program::can_be_replayed() const noexcept
     return phase_ == phase::running && !cancelled_ && !stopping_ && !branches_.any_ready(is_xa);
 }
 
-void workflow_program::durable()
+void workflow_program::durable(event& e)
 {
+    if (e.write)
+        written(*e.write);
     switch (std::exchange(writing_, writing::nothing))
     {
     case writing::end:
@@ -150,6 +155,8 @@ void workflow_program::durable()
 void workflow_program::answered(event& e)
 {
     auto& b = branches_[e.of];
+    if (e.write)
+        put_back(*e.write);
     branches_.came_back(e.of);
     if (b.here)
         ++b.sends;
@@ -164,6 +171,8 @@ void workflow_program::answered(event& e)
 
 void workflow_program::done_here(event& e)
 {
+    if (e.write)
+        written(*e.write);
     auto&      b = branches_[e.of];
     bool const ends = std::exchange(writing_, writing::nothing) == writing::here_and_end;
     branches_.came_back(e.of);
@@ -245,6 +254,8 @@ void workflow_program::no_answer(slot s, outcome const& o, bool permanent)
     last_error_ = why;
     permanent = permanent && !given_up;
     plan_->no_answer = plan::unknown{s, why, ongoing, !ongoing && !permanent, b.sends};
+    plan_->notes.push_back({plan::note::level::info, fmt::format("branch={} op={} send={} {}: {}", b.id, to_string(b.op), b.sends,
+                                                                 ongoing ? "ongoing" : "error", why)});
     if (permanent)
         return pause(std::move(why));
     if (given_up)
@@ -275,7 +286,7 @@ void workflow_program::no_answer(slot s, outcome const& o, bool permanent)
     b.resent = true;
     if (stopping_ || orphaned_ || delay >= retry_within_attempt)
         return park(delay, false, std::move(why));
-    plan_->wake_at = plan::wake{s, delay};
+    plan_->wake_at.push_back({s, delay});
 }
 
 // How long the branch may still be sent; nothing: for ever.
