@@ -1,7 +1,5 @@
 #include "workflow/committer.hpp"
 
-#include "workflow/engine_core.hpp"
-
 #include <weft/detail/fault.hpp>
 
 #include <spdlog/spdlog.h>
@@ -85,10 +83,11 @@ void committer::batch::take_history_of(batch const& other)
     failed = other.failed;
 }
 
-committer::committer(detail::engine_core& engine)
-    : engine_(engine)
+committer::committer(detail::engine_context& e, committer_host& host)
+    : engine_(e)
+    , host_(host)
     , retry_([this] {
-        fruitless_ = 0;
+        failed_.fruitless = 0;
         next();
     })
     , aside_retry_([this] {
@@ -234,7 +233,7 @@ void committer::went(std::size_t n)
 {
     queued_ -= n;
     if (!busy())
-        engine_.committer_idle();
+        host_.committer_idle();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -288,7 +287,7 @@ void committer::apply(bool alone)
     std::exception_ptr error;
     try
     {
-        under_way_.results = engine_.store_.apply(under_way_.writes, under_way_.in_doubt);
+        under_way_.results = engine_.store().apply(under_way_.writes, under_way_.in_doubt);
     }
     catch (...)
     {
@@ -328,7 +327,7 @@ void committer::applied(batch done, bool alone)
             stopped(i);
         return;
     }
-    failures_ = fruitless_ = 0;
+    failed_.times = failed_.fruitless = 0;
     for (auto& b : parts_)
         b.others_went = true;
     for (auto& l : aside_)
@@ -381,8 +380,8 @@ void committer::next()
         auto&      b = parts_.front();
         bool const divide =
             b.failures > 0 && b.suspect && !b.unreachable && !b.empty() && (b.sure || well_since(b) || !of_one_transaction(b));
-        if (!b.empty() && !divide && fruitless_ > 0 && fruitless_ >= parts_.size())
-            return engine_.timers().set(retry_, delay_after(failures_));
+        if (!b.empty() && !divide && failed_.fruitless > 0 && failed_.fruitless >= parts_.size())
+            return engine_.timers().set(retry_, delay_after(failed_.times));
         auto once = std::move(b);
         parts_.pop_front();
         if (once.empty())
@@ -391,7 +390,7 @@ void committer::next()
             return go(std::move(once), false);
         isolate(std::move(once));
     }
-    failures_ = fruitless_ = 0;
+    failed_.times = failed_.fruitless = 0;
     while (!aside_.empty() && aside_.front().first.empty())  // withdrawn
     {
         auto l = std::move(aside_.front());
@@ -457,7 +456,7 @@ bool committer::of_one_transaction(batch const& b)
            (!gid.empty() && std::all_of(b.writes.begin(), b.writes.end(), [&](auto const& w) { return gid_of(w) == gid; }));
 }
 
-bool committer::well_since(batch const& b) const { return b.others_went || engine_.last_beat() > b.failed; }
+bool committer::well_since(batch const& b) const { return b.others_went || host_.last_beat() > b.failed; }
 
 void committer::failed(batch b, std::exception_ptr const& error, bool alone)
 {
@@ -486,28 +485,28 @@ void committer::failed(batch b, std::exception_ptr const& error, bool alone)
     if (alone)
         return failed_alone(std::move(b), seen, rejected_again);
 
-    if (failures_++ == 0)
+    if (failed_.times++ == 0)
     {
-        since_ = now;
-        told_ = false;
+        failed_.since = now;
+        failed_.told = false;
     }
-    ++fruitless_;
+    ++failed_.fruitless;
     for (auto& l : aside_)
     {
         l.others_well = now;
         l.others_went = false;
     }
     if (auto* log = engine_.log())
-        log->error("{} writes wait: {} (failed {} times in a row)", b.writes.size(), seen.what(), failures_);
+        log->error("{} writes wait: {} (failed {} times in a row)", b.writes.size(), seen.what(), failed_.times);
     if (rejected_again && b.writes.size() == 1)
     {
         refuse(std::move(b), seen);
         return next();
     }
-    told_ = told_ || now - since_ >= detail::patience;
+    failed_.told = failed_.told || now - failed_.since >= detail::patience;
     parts_.push_back(std::move(b));
     std::vector<told> whom;
-    if (told_)
+    if (failed_.told)
     {
         auto const gids = doubtful();
         for (auto& part : parts_)
@@ -545,7 +544,7 @@ void committer::isolate(batch b)
             log->error("gid={} a write fails alone: it waits aside", gid_of(b.writes.front()));
         return aside(std::move(b));
     }
-    fruitless_ = 0;
+    failed_.fruitless = 0;
     batch halves[2];
     for (auto& half : halves)
         half.take_history_of(b);

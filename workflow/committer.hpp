@@ -6,7 +6,7 @@
 // fails by itself. That one is refused, or, if it may yet succeed, or may have succeeded, waits aside and is tried alone now and then.
 #pragma once
 
-#include "workflow/schedule.hpp"
+#include "workflow/engine/context.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/store.hpp>
@@ -24,10 +24,6 @@
 
 namespace weft {
 inline namespace v0 {
-
-namespace detail {
-class engine_core;
-}
 
 // Whoever waits for a write. Kept alive until it has its answer.
 class write_sink : public boost::intrusive_ref_counter<write_sink, boost::thread_unsafe_counter>
@@ -52,10 +48,24 @@ public:
     virtual void on_stopped(known) { }
 };
 
+// What the committer has to know of its engine, and tells it.
+class committer_host
+{
+public:
+    // Nothing is queued or under way any more.
+    virtual void committer_idle() = 0;
+
+    // When the store was last seen well by somebody else.
+    virtual std::chrono::nanoseconds last_beat() const noexcept = 0;
+
+protected:
+    ~committer_host() = default;
+};
+
 class committer
 {
 public:
-    explicit committer(detail::engine_core& engine);
+    committer(detail::engine_context& e, committer_host& host);
     ~committer();
 
     // Queues a write. It goes with the next batch; the batch goes as soon as the one before it is durable.
@@ -137,20 +147,27 @@ private:
     void take();
     void apply(bool alone);
 
-    detail::engine_core&     engine_;
-    std::size_t              queued_ = 0;
-    bool                     kicked_ = false;
-    bool                     stopped_ = false;
-    unsigned                 failures_ = 0;   // in a row, of anything but what waits aside
-    unsigned                 fruitless_ = 0;  // … since the last rest
-    std::chrono::nanoseconds since_{0};       // the first of them
-    bool                     told_ = false;
-    std::deque<batch>        parts_;  // what has failed, and waits to be tried again
-    std::deque<line>         aside_;
-    bool                     aside_due_ = false;
-    unsigned                 aside_failures_ = 0;
-    std::deque<batch>        gone_;  // after the stop
-    call_timer               retry_, aside_retry_;
+    // What has failed in a row, but for what waits aside.
+    struct failures
+    {
+        unsigned                 times = 0;
+        unsigned                 fruitless = 0;  // … since the last rest
+        std::chrono::nanoseconds since{0};       // the first of them
+        bool                     told = false;
+    };
+
+    detail::engine_context& engine_;
+    committer_host&         host_;
+    std::size_t             queued_ = 0;
+    bool                    kicked_ = false;
+    bool                    stopped_ = false;
+    failures                failed_;
+    std::deque<batch>       parts_;  // what has failed, and waits to be tried again
+    std::deque<line>        aside_;
+    bool                    aside_due_ = false;
+    unsigned                aside_failures_ = 0;
+    std::deque<batch>       gone_;  // after the stop
+    call_timer              retry_, aside_retry_;
 
     std::mutex  mutex_;  // of these
     batch       waiting_;

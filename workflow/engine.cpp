@@ -33,7 +33,7 @@ void engine::limit(std::string branch_name, operation_limit limit)
 {
     detail::check(limit, "operation_limit of \"" + branch_name + '"');
     boost::asio::dispatch(core_->strand(),
-                          [core = core_, name = std::move(branch_name), limit]() mutable { core->limit(std::move(name), limit); });
+                          [core = core_, name = std::move(branch_name), limit]() mutable { core->limits().limit(std::move(name), limit); });
 }
 
 void engine::start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
@@ -41,33 +41,33 @@ void engine::start_execute(std::string name, std::string gid, std::string input,
 {
     boost::asio::dispatch(core_->strand(), [core = core_, name = std::move(name), gid = std::move(gid), input = std::move(input), options,
                                             wait_for_end, answer = std::move(answer)]() mutable {
-        core->execute(std::move(name), std::move(gid), std::move(input), options, wait_for_end, std::move(answer));
+        core->submitted().execute(std::move(name), std::move(gid), std::move(input), options, wait_for_end, std::move(answer));
     });
 }
 
 bool engine::submit_within(std::any const& connection, std::string name, std::string gid, std::string input)
 {
-    return core_->create_within(connection, std::move(name), std::move(gid), std::move(input));
+    return core_->submitted().create_within(connection, std::move(name), std::move(gid), std::move(input));
 }
 
 void engine::start_query(std::string gid, done<std::optional<transaction>> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {
-        core->query(std::move(gid), std::move(answer));
+        core->asked().query(std::move(gid), std::move(answer));
     });
 }
 
 void engine::start_list(list_filter filter, done<std::vector<transaction>> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, filter = std::move(filter), answer = std::move(answer)]() mutable {
-        core->list(std::move(filter), std::move(answer));
+        core->asked().list(std::move(filter), std::move(answer));
     });
 }
 
 void engine::start_purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, older_than, limit, answer = std::move(answer)]() mutable {
-        core->purge(older_than, limit, std::move(answer));
+        core->asked().purge(older_than, limit, std::move(answer));
     });
 }
 
@@ -79,43 +79,41 @@ void engine::start_alive(done<bool> answer)
 void engine::start_cancel(std::string gid, done<cancel_answer> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {
-        core->cancel(std::move(gid), std::move(answer));
+        core->asked().cancel(std::move(gid), std::move(answer));
     });
 }
 
 void engine::start_resume(std::string gid, done<std::monostate> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, gid = std::move(gid), answer = std::move(answer)]() mutable {
-        core->resume(std::move(gid), std::move(answer));
+        core->asked().resume(std::move(gid), std::move(answer));
     });
 }
 
 void engine::start_resume_all(list_filter filter, done<std::size_t> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, filter = std::move(filter), answer = std::move(answer)]() mutable {
-        core->resume_all(std::move(filter), std::move(answer));
+        core->asked().resume_all(std::move(filter), std::move(answer));
     });
 }
 
 void engine::start_run(done<std::monostate> answer)
 {
-    boost::asio::dispatch(core_->strand(), [core = core_, answer = std::move(answer)]() mutable { core->run(std::move(answer)); });
+    boost::asio::dispatch(core_->strand(), [core = core_, answer = std::move(answer)]() mutable { core->end().run(std::move(answer)); });
 }
 
 void engine::start_stop(std::chrono::milliseconds deadline, done<std::monostate> answer)
 {
-    boost::asio::dispatch(core_->strand(),
-                          [core = core_, deadline, answer = std::move(answer)]() mutable { core->stop(deadline, std::move(answer)); });
+    boost::asio::dispatch(core_->strand(), [core = core_, deadline, answer = std::move(answer)]() mutable {
+        core->end().begin(deadline, std::move(answer));
+    });
 }
 
-boost::asio::any_io_executor engine::outer_executor() const { return core_->outer_; }
+boost::asio::any_io_executor engine::outer_executor() const { return core_->outer(); }
 
 boost::asio::any_io_executor engine::strand() const { return core_->strand(); }
 
-engine::load engine::in_flight() const noexcept
-{
-    return {core_->transactions_in_memory_.load(std::memory_order_relaxed), core_->operations_in_flight_.load(std::memory_order_relaxed)};
-}
+engine::load engine::in_flight() const noexcept { return {core_->transactions_in_memory(), core_->operations_in_flight()}; }
 
 }  // namespace v0
 }  // namespace weft

@@ -1,7 +1,5 @@
 #include "workflow/local_writes.hpp"
 
-#include "workflow/engine_core.hpp"
-
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -23,8 +21,8 @@ constexpr std::chrono::milliseconds long_under_way{50};
 
 void local_writes::add(local_operation& operation, boost::intrusive_ptr<write_sink> sink)
 {
-    if (engine_.store_.operations_at_once() == 0)
-        return engine_.commits().add(local_write{&operation}, std::move(sink));
+    if (engine_.store().operations_at_once() == 0)
+        return committer_.add(local_write{&operation}, std::move(sink));
     if (stopped_)
         return engine_.on_strand([sink = std::move(sink)] { sink->on_stopped(known::not_written); });
     auto const p = all_.emplace(all_.end());
@@ -57,7 +55,7 @@ void local_writes::queue(place p)
 // its turn to another one.
 std::size_t local_writes::may_run() const
 {
-    auto const most = engine_.store_.operations_at_once();
+    auto const most = engine_.store().operations_at_once();
     auto const now = engine_.time().since_boot();
     auto const waiting = std::count_if(running_.begin(), running_.end(), [&](place p) { return now - p->began >= long_under_way; });
     return std::min(most, (most + 1) / 2 + static_cast<std::size_t>(waiting));
@@ -73,7 +71,7 @@ void local_writes::start_next()
         queue_.pop_front();
         start(p);
     }
-    if (!queue_.empty() && !look_again_.is_set() && running_.size() < engine_.store_.operations_at_once())
+    if (!queue_.empty() && !look_again_.is_set() && running_.size() < engine_.store().operations_at_once())
         engine_.timers().set(look_again_, long_under_way);
 }
 
@@ -82,7 +80,7 @@ void local_writes::start(place p)
     p->began = engine_.time().since_boot();
     running_.push_back(p);
     engine_.on_store(
-        lane::operations, [this, p] { return engine_.store_.apply(std::span<write const>(&p->what, 1), p->repeated); },
+        lane::operations, [this, p] { return engine_.store().apply(std::span<write const>(&p->what, 1), p->repeated); },
         [this, p](std::exception_ptr error, std::vector<write_result> results) {
             if (stopped_)
                 return;
@@ -132,7 +130,7 @@ void local_writes::answer(place p, write_result const& r)
     done.splice(done.end(), all_, p);
     p->sink->on_written(r, p->what);
     if (!busy())
-        engine_.committer_idle();
+        host_.committer_idle();
 }
 
 }  // namespace detail

@@ -19,7 +19,12 @@ namespace detail {
 class local_writes
 {
 public:
-    explicit local_writes(engine_core& engine) : engine_(engine), look_again_([this] { start_next(); }) { }
+    local_writes(engine_context& e, committer& others, committer_host& host)
+        : engine_(e)
+        , committer_(others)
+        , host_(host)
+        , look_again_([this] { start_next(); })
+    { }
 
     // `operation` outlives its answer, which is the sink's, as the committer's are.
     void add(local_operation& operation, boost::intrusive_ptr<write_sink> sink);
@@ -40,7 +45,9 @@ private:
     void        failed(place p, std::exception_ptr error);
     void        answer(place p, write_result const& r);
 
-    engine_core&       engine_;
+    engine_context&    engine_;
+    committer&         committer_;
+    committer_host&    host_;  // told when nothing is under way here
     std::list<pending> all_;
     std::deque<place>  queue_;
     std::vector<place> running_;

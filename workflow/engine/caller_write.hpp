@@ -1,5 +1,6 @@
-// A write that somebody outside waits for: a submission, a request, what a manager is asked for. It waits until the engine is alive, if it
-// has to be, then in the committer's queue; there and here it can be taken back, and its caller hears what is known of it (I8).
+// A write that somebody outside waits for: a submission, a request, what a manager is asked for. It waits
+// until the engine is alive, if it has to be, then in the committer's queue; there and here it can be taken
+// back, and its caller hears what is known of it (I8).
 #pragma once
 
 #include "workflow/committer.hpp"
@@ -11,18 +12,19 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-class engine_core;
+class callers;
 
 // What is told of a write that did not come to its end.
 std::exception_ptr stopped_error(std::string const& gid, known written);
 std::string        and_known(known written);  // "; nothing was written"
+std::exception_ptr refused_by_store(write_result const& r, bool in_doubt = false);
 
 // All on the engine's strand.
 class caller_write : public write_sink
 {
 public:
     // It counts towards what may wait until it has left.
-    caller_write(engine_core& engine, std::string gid, std::size_t bytes);
+    caller_write(callers& all, std::string gid, std::size_t bytes);
     ~caller_write() override
     {
         leave();
@@ -44,11 +46,13 @@ public:
 
     std::string const& gid() const noexcept { return gid_; }
 
-    // An earlier write of the same question may have been applied: whatever becomes of this one, its caller does not hear "not written".
+    // An earlier write of the same question may have been applied: whatever becomes of this one, its caller
+    // does not hear "not written".
     void follows_one_in_doubt(bool in_doubt) noexcept { in_doubt_ = in_doubt_ || in_doubt; }
 
-    // What is known of the whole question, if this is known of the write that waits now. Where somebody else asked for the same transaction
-    // here, and that may still be done, it is not "not written": the caller would go on under another gid.
+    // What is known of the whole question, if this is known of the write that waits now. Where somebody else
+    // asked for the same transaction here, and that may still be done, it is not "not written": the caller
+    // would go on under another gid.
     known of_question(known of_this) const noexcept;
 
 protected:
@@ -62,9 +66,9 @@ protected:
     void count() noexcept;
     void uncount() noexcept;
 
-    engine_core& engine_;
-    std::string  gid_;
-    bool         in_doubt_ = false;  // what was written for this question before
+    callers&    callers_;
+    std::string gid_;
+    bool        in_doubt_ = false;  // what was written for this question before
 
 private:
     std::size_t bytes_;
@@ -79,8 +83,9 @@ public:
     using then = std::function<void(std::exception_ptr, write_result const&)>;
 
     // `make` is called when it is queued. `needs_life`: it leases a transaction.
-    asking(engine_core& engine, std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make, then t)
-        : caller_write(engine, std::move(gid), bytes)
+    asking(callers& all, std::string gid, std::size_t bytes, bool needs_life, std::function<write()> make,
+           then t)
+        : caller_write(all, std::move(gid), bytes)
         , needs_life_(needs_life)
         , make_(std::move(make))
         , then_(std::move(t))

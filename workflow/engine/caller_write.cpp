@@ -1,6 +1,6 @@
-#include "workflow/caller_write.hpp"
+#include "workflow/engine/caller_write.hpp"
 
-#include "workflow/engine_core.hpp"
+#include "workflow/engine/callers.hpp"
 
 namespace weft {
 inline namespace v0 {
@@ -29,41 +29,50 @@ std::string and_known(known written)
 
 std::exception_ptr stopped_error(std::string const& gid, known written)
 {
-    auto const what = written == known::applied ? std::string("the engine stopped; the transaction goes on with the next one")
-                                                : "the engine stopped" + and_known(written);
+    auto const what = written == known::applied
+                          ? std::string("the engine stopped; the transaction goes on with the next one")
+                          : "the engine stopped" + and_known(written);
     return std::make_exception_ptr(unfinished(unfinished::why::stopped, what, gid, written));
 }
 
-caller_write::caller_write(engine_core& engine, std::string gid, std::size_t bytes)
-    : engine_(engine)
+std::exception_ptr refused_by_store(write_result const& r, bool in_doubt)
+{
+    auto const written = r.in_doubt || in_doubt ? known::in_doubt : known::not_written;
+    return std::make_exception_ptr(
+        store_error("the store refused it: " + r.why + and_known(written), written));
+}
+
+caller_write::caller_write(callers& all, std::string gid, std::size_t bytes)
+    : callers_(all)
     , gid_(std::move(gid))
     , bytes_(bytes + overhead)
 {
-    engine_.callers_write_waits(gid_, bytes_);
+    callers_.wait(gid_, bytes_);
 }
 
 void caller_write::leave() noexcept
 {
     if (std::exchange(waits_, false))
-        engine_.callers_write_left(gid_, bytes_);
+        callers_.leave(gid_, bytes_);
 }
 
 known caller_write::of_question(known of_this) const noexcept
 {
-    bool const others = of_this == known::not_written && engine_.may_be_written(gid_, asks_for_transaction(), waits_ ? 1 : 0);
+    bool const others = of_this == known::not_written &&
+                        callers_.may_be_written(gid_, asks_for_transaction(), waits_ ? 1 : 0);
     return of_this == known::not_written && (in_doubt_ || others) ? known::in_doubt : of_this;
 }
 
 void caller_write::count() noexcept
 {
     if (!std::exchange(counted_, true))
-        engine_.is_coming();
+        callers_.is_coming();
 }
 
 void caller_write::uncount() noexcept
 {
     if (std::exchange(counted_, false))
-        engine_.has_come();
+        callers_.has_come();
 }
 
 void caller_write::on_trouble(store_error const& trouble)
@@ -85,17 +94,18 @@ void asking::on_written(write_result const& r, write&)
 {
     leave();
     uncount();
-    // Whoever asked was told meanwhile that it is in doubt, and does not wait any more: what it leased has to run all the same.
+    // Whoever asked was told meanwhile that it is in doubt, and does not wait any more.
     if (!then_ && r.what == written::done)
-        return engine_.claim_what_is_ours();
+        return callers_.leased_for_nobody();
     auto result = r;
-    result.in_doubt = r.in_doubt || in_doubt_ || (r.what == written::refused && of_question(known::not_written) == known::in_doubt);
+    result.in_doubt = r.in_doubt || in_doubt_ ||
+                      (r.what == written::refused && of_question(known::not_written) == known::in_doubt);
     tell(nullptr, result);
 }
 
 void asking::go()
 {
-    if (needs_life_ && engine_.stopping())
+    if (needs_life_ && callers_.engine_stops())
         return on_stopped(known::not_written);
     auto        w = make_();
     auto const* creates = std::get_if<create_write>(&w);
@@ -103,7 +113,7 @@ void asking::go()
     auto const* decides = std::get_if<decide_write>(&w);
     if ((creates && !creates->owner.empty()) || (decides && !decides->owner.empty()))
         count();
-    engine_.commits().add(std::move(w), this);
+    callers_.queue(std::move(w), this);
 }
 
 }  // namespace detail

@@ -1,7 +1,8 @@
-// Sees that user code blocks the engine's strand: every workflow of the engine then waits, and so do its heartbeats.
+// Sees that user code blocks the engine's strand: every workflow of the engine then waits, and so do its
+// heartbeats.
 #pragma once
 
-#include "workflow/blockage.hpp"
+#include "workflow/engine/blockage.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -19,8 +20,8 @@ class watchdog
 public:
     using told = std::function<void(blockage const&)>;
 
-    // Once per stay in user code, on a thread of the watchdog's own: `note` after a quarter of `expiry`, when the engine still counts as alive
-    // (it must neither block nor call back), and `warn` after a second.
+    // Once per stay in user code, on a thread of the watchdog's own: `note` after a quarter of `expiry`, when
+    // the engine still counts as alive (it must neither block nor call back), and `warn` after a second.
     watchdog(std::chrono::milliseconds expiry, told note, told warn);
     ~watchdog();
 
@@ -28,10 +29,11 @@ public:
     void stop();
 
     // The engine's name from now on.
-    void enlisted(std::string const& engine);
+    void registered(std::string const& engine);
 
     // `engines`: that were blocked at this position before.
-    void enter(std::string const& gid, std::string const& branch_id, std::int64_t position, std::uint32_t engines);
+    void enter(std::string const& gid, std::string const& branch_id, std::int64_t position,
+               std::uint32_t engines);
 
     // True if this stay was noted.
     bool leave() noexcept;

@@ -1,4 +1,4 @@
-#include "workflow/watchdog.hpp"
+#include "workflow/engine/watchdog.hpp"
 
 #include <algorithm>
 
@@ -37,13 +37,14 @@ void watchdog::stop()
         thread_.join();
 }
 
-void watchdog::enlisted(std::string const& engine)
+void watchdog::registered(std::string const& engine)
 {
     std::lock_guard lock(mutex_);
     now_.engine = engine;
 }
 
-void watchdog::enter(std::string const& gid, std::string const& branch_id, std::int64_t position, std::uint32_t engines)
+void watchdog::enter(std::string const& gid, std::string const& branch_id, std::int64_t position,
+                     std::uint32_t engines)
 {
     std::lock_guard lock(mutex_);
     inside_ = true;

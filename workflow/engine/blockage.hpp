@@ -1,6 +1,7 @@
-// User code that does not return blocks the engine's strand, and with it the heartbeats: the engine is taken for dead, its successor begins
-// the transaction and is blocked in its turn. So a blocked engine leaves a note in the store while it still may, and a transaction that has
-// cost engines their lives is not attempted for ever.
+// User code that does not return blocks the engine's strand, and with it the heartbeats: the engine is taken
+// for dead, its successor begins the transaction and is blocked in its turn. So a blocked engine leaves a
+// note in the store while it still may, and a transaction that has cost engines their lives is not attempted
+// for ever.
 #pragma once
 
 #include <weft/store.hpp>

@@ -1,4 +1,4 @@
-#include "workflow/blockage.hpp"
+#include "workflow/engine/blockage.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -12,8 +12,8 @@ namespace detail {
 
 std::string to_text(blockage const& b)
 {
-    return boost::json::serialize(
-        boost::json::value{{"engine", b.engine}, {"branch", b.branch_id}, {"position", b.position}, {"engines", b.engines}});
+    return boost::json::serialize(boost::json::value{
+        {"engine", b.engine}, {"branch", b.branch_id}, {"position", b.position}, {"engines", b.engines}});
 }
 
 std::optional<blockage> blockage_from(kv_row const& row)
@@ -37,9 +37,11 @@ std::optional<blockage> blockage_from(kv_row const& row)
 
 std::string quarantine_reason(blockage const& b)
 {
-    return (b.branch_id.empty() ? std::string("the body, before its first branch") : "branch " + b.branch_id + ", or the body after it") +
+    return (b.branch_id.empty() ? std::string("the body, before its first branch")
+                                : "branch " + b.branch_id + ", or the body after it") +
            ", did not return: it blocked the threads of " + std::to_string(b.engines) +
-           " engines, which were taken for dead. Bodies and plain operations run on their engine's thread; what blocks belongs on threads "
+           " engines, which were taken for dead. Bodies and plain operations run on their engine's thread; "
+           "what blocks belongs on threads "
            "of "
            "its own, in an awaitable operation";
 }

@@ -1,4 +1,5 @@
-// Where calls that block run: on one lane one after the other, on another one meanwhile. What hangs on one holds up no other.
+// Where calls that block run: on one lane one after the other, on another one meanwhile. What hangs on one
+// holds up no other.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -35,7 +36,8 @@ enum class lane : std::uint8_t
 class lanes
 {
 public:
-    // `shared`: all of them are this one. Empty: each has threads of its own, made when there is something for them to do.
+    // `shared`: all of them are this one. Empty: each has threads of its own, made when there is something
+    // for them to do.
     lanes(boost::asio::any_io_executor shared, std::size_t operations_at_once)
         : shared_(std::move(shared))
         , operations_(std::max<std::size_t>(1, operations_at_once))
@@ -58,8 +60,8 @@ public:
         return in(participants_[which], 1);
     }
 
-    // Waits for what has been begun. What is begun later never runs. What has not returned after `patience` is broken off by `interrupt`, and
-    // again each time that `again_after` has passed.
+    // Waits for what has been begun. What is begun later never runs. What has not returned after `patience`
+    // is broken off by `interrupt`, and again each time that `again_after` has passed.
     template <class Interrupt>
     void join(std::chrono::milliseconds patience, std::chrono::milliseconds again_after, Interrupt interrupt)
     {
