@@ -18,15 +18,15 @@ using weft::transaction;
 
 constexpr std::size_t most = 4;
 
-class Claims : public ::testing::Test,
-               protected rig,
-               private weft::detail::incarnation_host,
-               private weft::detail::polls_host,
-               private weft::detail::claims_host
+class ClaimsPart : public ::testing::Test,
+                   protected rig,
+                   private weft::detail::incarnation_host,
+                   private weft::detail::polls_host,
+                   private weft::detail::claims_host
 {
 protected:
     // No beat and no poll comes in between.
-    Claims() : rig({.beat = 1h, .expiry = 2h, .poll = 200ms, .leave_misfits = 10s, .claim_batch = 3, .max_in_flight = most})
+    ClaimsPart() : rig({.beat = 1h, .expiry = 2h, .poll = 200ms, .leave_misfits = 10s, .claim_batch = 3, .max_in_flight = most})
     {
         code.add_patterns();
     }
@@ -76,14 +76,14 @@ private:
     void begin(transaction t) override { begun.push_back(t.gid); }
 };
 
-TEST_F(Claims, NothingIsClaimedByWhoIsNotAlive)
+TEST_F(ClaimsPart, NothingIsClaimedByWhoIsNotAlive)
 {
     work.claim();
     settle();
     EXPECT_THAT(store.claims, IsEmpty());
 }
 
-TEST_F(Claims, NothingIsClaimedWhereNothingIsRegistered)
+TEST_F(ClaimsPart, NothingIsClaimedWhereNothingIsRegistered)
 {
     code = weft::detail::programs();
     come_to_life();
@@ -92,7 +92,7 @@ TEST_F(Claims, NothingIsClaimedWhereNothingIsRegistered)
     EXPECT_THAT(store.claims, IsEmpty());
 }
 
-TEST_F(Claims, NothingIsClaimedOnceTheEngineStops)
+TEST_F(ClaimsPart, NothingIsClaimedOnceTheEngineStops)
 {
     come_to_life();
     context.enter(weft::detail::stop_stage::stopping);
@@ -101,7 +101,7 @@ TEST_F(Claims, NothingIsClaimedOnceTheEngineStops)
     EXPECT_THAT(store.claims, IsEmpty());
 }
 
-TEST_F(Claims, WhatIsClaimedBegins)
+TEST_F(ClaimsPart, WhatIsClaimedBegins)
 {
     come_to_life();
     store.on_claim = [] { return claimed{.rows = {row("a"), row("b")}}; };
@@ -114,7 +114,7 @@ TEST_F(Claims, WhatIsClaimedBegins)
     EXPECT_FALSE(store.claims[0].owned_too);
 }
 
-TEST_F(Claims, NoMoreIsClaimedThanThereIsRoomFor)
+TEST_F(ClaimsPart, NoMoreIsClaimedThanThereIsRoomFor)
 {
     come_to_life();
     run("x");
@@ -131,7 +131,7 @@ TEST_F(Claims, NoMoreIsClaimedThanThereIsRoomFor)
     EXPECT_TRUE(here.has_room());
 }
 
-TEST_F(Claims, RoomThatIsFreedIsClaimedForOnlyIfThereWasNone)
+TEST_F(ClaimsPart, RoomThatIsFreedIsClaimedForOnlyIfThereWasNone)
 {
     come_to_life();
     work.room_freed();
@@ -151,7 +151,7 @@ TEST_F(Claims, RoomThatIsFreedIsClaimedForOnlyIfThereWasNone)
     EXPECT_THAT(store.claims, SizeIs(1));
 }
 
-TEST_F(Claims, OneIsUnderWayAtATime)
+TEST_F(ClaimsPart, OneIsUnderWayAtATime)
 {
     come_to_life();
     for (int i = 0; i < 5; ++i)
@@ -160,7 +160,7 @@ TEST_F(Claims, OneIsUnderWayAtATime)
     EXPECT_THAT(store.claims, SizeIs(2)) << "those asked for meanwhile are one, afterwards";
 }
 
-TEST_F(Claims, OneThatBringsAsMuchAsItMayIsFollowedByAnother)
+TEST_F(ClaimsPart, OneThatBringsAsMuchAsItMayIsFollowedByAnother)
 {
     come_to_life();
     store.on_claim = [this] { return store.claims.size() > 1 ? claimed() : claimed{.rows = {row("a"), row("b"), row("c")}}; };
@@ -170,7 +170,7 @@ TEST_F(Claims, OneThatBringsAsMuchAsItMayIsFollowedByAnother)
     EXPECT_THAT(begun, ElementsAre("a", "b", "c"));
 }
 
-TEST_F(Claims, OneThatFailedIsRepeatedAndBringsAlsoWhatItMayHaveLeased)
+TEST_F(ClaimsPart, OneThatFailedIsRepeatedAndBringsAlsoWhatItMayHaveLeased)
 {
     come_to_life();
     store.on_claim = []() -> claimed { throw store_error("gone away", weft::known::in_doubt); };
@@ -188,7 +188,7 @@ TEST_F(Claims, OneThatFailedIsRepeatedAndBringsAlsoWhatItMayHaveLeased)
     EXPECT_FALSE(store.claims[2].owned_too) << "it has brought it";
 }
 
-TEST_F(Claims, WhatRunsHereDoesNotBeginAgain)
+TEST_F(ClaimsPart, WhatRunsHereDoesNotBeginAgain)
 {
     come_to_life();
     run("a");
@@ -199,7 +199,7 @@ TEST_F(Claims, WhatRunsHereDoesNotBeginAgain)
     EXPECT_TRUE(store.claims[0].owned_too);
 }
 
-TEST_F(Claims, WhatComesForAnEarlierIncarnationDoesNotBegin)
+TEST_F(ClaimsPart, WhatComesForAnEarlierIncarnationDoesNotBegin)
 {
     come_to_life();
     store.on_claim = [this] {
@@ -212,7 +212,7 @@ TEST_F(Claims, WhatComesForAnEarlierIncarnationDoesNotBegin)
     EXPECT_TRUE(here.has_room()) << "nor does it take room";
 }
 
-TEST_F(Claims, WhoseRowIsGoneHasLostItsIncarnation)
+TEST_F(ClaimsPart, WhoseRowIsGoneHasLostItsIncarnation)
 {
     come_to_life();
     auto const first = me.id();
@@ -223,7 +223,7 @@ TEST_F(Claims, WhoseRowIsGoneHasLostItsIncarnation)
     EXPECT_NE(me.id(), first);
 }
 
-TEST_F(Claims, ItIsClaimedAgainWhenTheNextRowIsDue)
+TEST_F(ClaimsPart, ItIsClaimedAgainWhenTheNextRowIsDue)
 {
     come_to_life();
     store.on_claim = [this] {
@@ -236,7 +236,7 @@ TEST_F(Claims, ItIsClaimedAgainWhenTheNextRowIsDue)
     EXPECT_THAT(store.claims, SizeIs(2));
 }
 
-TEST_F(Claims, WhatIsDueAndDidNotComeIsHeldAtTheMoment)
+TEST_F(ClaimsPart, WhatIsDueAndDidNotComeIsHeldAtTheMoment)
 {
     come_to_life();
     store.on_claim = [this] {
@@ -249,7 +249,7 @@ TEST_F(Claims, WhatIsDueAndDidNotComeIsHeldAtTheMoment)
     EXPECT_THAT(store.claims, SizeIs(2)) << "after a poll's time";
 }
 
-TEST_F(Claims, TheEarliestTimeCounts)
+TEST_F(ClaimsPart, TheEarliestTimeCounts)
 {
     come_to_life();
     work.claim_in(5s);
@@ -261,7 +261,7 @@ TEST_F(Claims, TheEarliestTimeCounts)
     EXPECT_THAT(store.claims, SizeIs(1));
 }
 
-TEST_F(Claims, WhereOrphansAreLeftOthersComeFirst)
+TEST_F(ClaimsPart, WhereOrphansAreLeftOthersComeFirst)
 {
     come_to_life();
     left.add("a", 0ns);
@@ -272,7 +272,7 @@ TEST_F(Claims, WhereOrphansAreLeftOthersComeFirst)
     EXPECT_THAT(store.claims, SizeIs(1));
 }
 
-TEST_F(Claims, TheTurnBeginsBehindWhoCameLast)
+TEST_F(ClaimsPart, TheTurnBeginsBehindWhoCameLast)
 {
     code = named({"a", "b", "c"});
     come_to_life();
@@ -285,7 +285,7 @@ TEST_F(Claims, TheTurnBeginsBehindWhoCameLast)
     EXPECT_THAT(store.claims[1].names, ElementsAre("c", "a", "b"));
 }
 
-TEST_F(Claims, AWorkflowThatIsLeftToOthersIsNotClaimedForAWhile)
+TEST_F(ClaimsPart, AWorkflowThatIsLeftToOthersIsNotClaimedForAWhile)
 {
     code = named({"a", "b"});
     come_to_life();
@@ -305,7 +305,7 @@ TEST_F(Claims, AWorkflowThatIsLeftToOthersIsNotClaimedForAWhile)
     EXPECT_THAT(store.claims.back().names, ElementsAre("a", "b")) << "of its own accord";
 }
 
-TEST_F(Claims, WhereEverythingIsLeftToOthersNothingIsAskedFor)
+TEST_F(ClaimsPart, WhereEverythingIsLeftToOthersNothingIsAskedFor)
 {
     code = named({"a"});
     come_to_life();
@@ -315,7 +315,7 @@ TEST_F(Claims, WhereEverythingIsLeftToOthersNothingIsAskedFor)
     EXPECT_THAT(store.claims, IsEmpty());
 }
 
-TEST_F(Claims, WhatIsToBeCancelledIsToldSoIfItRunsHere)
+TEST_F(ClaimsPart, WhatIsToBeCancelledIsToldSoIfItRunsHere)
 {
     come_to_life();
     store.cancelled = {"a", "b"};

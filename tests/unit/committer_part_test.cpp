@@ -49,12 +49,12 @@ private:
     std::vector<std::string>& heard_;
 };
 
-class Committer : public ::testing::Test, protected rig, private weft::committer_host
+class CommitterPart : public ::testing::Test, protected rig, private weft::committer_host
 {
 protected:
     using sink_ptr = boost::intrusive_ptr<sink>;
 
-    Committer() : rig({.batch_limit = 4})
+    CommitterPart() : rig({.batch_limit = 4})
     {
         store.on_apply = [this](std::span<weft::write const> w, bool repeated) { return apply(w, repeated); };
     }
@@ -102,7 +102,7 @@ store_error unreachable(known written = known::not_written)
     return store_error("connection refused", written, store_error::cause::unreachable);
 }
 
-TEST_F(Committer, WritesThatComeTogetherGoTogether)
+TEST_F(CommitterPart, WritesThatComeTogetherGoTogether)
 {
     add("a");
     add("b");
@@ -115,7 +115,7 @@ TEST_F(Committer, WritesThatComeTogetherGoTogether)
     EXPECT_EQ(idle, 1);
 }
 
-TEST_F(Committer, NoMoreGoTogetherThanTheLimitAndInTheirOrder)
+TEST_F(CommitterPart, NoMoreGoTogetherThanTheLimitAndInTheirOrder)
 {
     for (auto const* gid : {"a", "b", "c", "d", "e", "f"})
         add(gid);
@@ -124,7 +124,7 @@ TEST_F(Committer, NoMoreGoTogetherThanTheLimitAndInTheirOrder)
     EXPECT_THAT(heard, SizeIs(6));
 }
 
-TEST_F(Committer, WhatComesMeanwhileGoesWithTheNextBatch)
+TEST_F(CommitterPart, WhatComesMeanwhileGoesWithTheNextBatch)
 {
     add("a");
     before_apply = [this] {
@@ -137,7 +137,7 @@ TEST_F(Committer, WhatComesMeanwhileGoesWithTheNextBatch)
     EXPECT_EQ(idle, 1) << "there was something under way all the time";
 }
 
-TEST_F(Committer, ABatchThatFailedIsTriedAgainEverLessOften)
+TEST_F(CommitterPart, ABatchThatFailedIsTriedAgainEverLessOften)
 {
     down = unreachable();
     add("a");
@@ -159,7 +159,7 @@ TEST_F(Committer, ABatchThatFailedIsTriedAgainEverLessOften)
     EXPECT_THAT(log(), HasSubstr("1 writes wait: connection refused (failed 3 times in a row)"));
 }
 
-TEST_F(Committer, ABatchInDoubtIsRepeatedAsSuch)
+TEST_F(CommitterPart, ABatchInDoubtIsRepeatedAsSuch)
 {
     down = unreachable(known::in_doubt);
     add("a");
@@ -170,7 +170,7 @@ TEST_F(Committer, ABatchInDoubtIsRepeatedAsSuch)
     EXPECT_THAT(heard, ElementsAre("a done, in doubt"));
 }
 
-TEST_F(Committer, CallersHearOfTroubleAfterAWhileAndTheirWritesAreTakenBack)
+TEST_F(CommitterPart, CallersHearOfTroubleAfterAWhileAndTheirWritesAreTakenBack)
 {
     down = unreachable();
     add("caller", true);
@@ -190,7 +190,7 @@ TEST_F(Committer, CallersHearOfTroubleAfterAWhileAndTheirWritesAreTakenBack)
     EXPECT_FALSE(writes.busy());
 }
 
-TEST_F(Committer, WhatMayHaveBeenAppliedIsNotTakenBack)
+TEST_F(CommitterPart, WhatMayHaveBeenAppliedIsNotTakenBack)
 {
     down = unreachable(known::in_doubt);
     add("caller", true);
@@ -202,7 +202,7 @@ TEST_F(Committer, WhatMayHaveBeenAppliedIsNotTakenBack)
     EXPECT_EQ(heard.back(), "caller done, in doubt");
 }
 
-TEST_F(Committer, TheWriteAtFaultIsFoundAndRefusedAndAllOthersGo)
+TEST_F(CommitterPart, TheWriteAtFaultIsFoundAndRefusedAndAllOthersGo)
 {
     for (auto const* gid : {"a", "bad", "c", "d"})
         add(gid);
@@ -219,7 +219,7 @@ TEST_F(Committer, TheWriteAtFaultIsFoundAndRefusedAndAllOthersGo)
     EXPECT_EQ(heard.back(), "e done") << "and everything goes on as before";
 }
 
-TEST_F(Committer, AWriteIsNotAtFaultWhileTheStoreIsNotSeenWell)
+TEST_F(CommitterPart, AWriteIsNotAtFaultWhileTheStoreIsNotSeenWell)
 {
     add("bad");
     advance(20s);
@@ -227,7 +227,7 @@ TEST_F(Committer, AWriteIsNotAtFaultWhileTheStoreIsNotSeenWell)
     EXPECT_THAT(batches, SizeIs(testing::Gt(5u)));
 }
 
-TEST_F(Committer, WhatIsWithdrawnInTimeIsNeverWritten)
+TEST_F(CommitterPart, WhatIsWithdrawnInTimeIsNeverWritten)
 {
     auto const a = add("a", true);
     add("b");
@@ -238,7 +238,7 @@ TEST_F(Committer, WhatIsWithdrawnInTimeIsNeverWritten)
     EXPECT_FALSE(writes.busy());
 }
 
-TEST_F(Committer, WhatTheStoreHasIsWithdrawnTooLate)
+TEST_F(CommitterPart, WhatTheStoreHasIsWithdrawnTooLate)
 {
     auto const a = add("a", true);
     before_apply = [&] { EXPECT_EQ(writes.withdraw(*a), known::in_doubt); };
@@ -247,7 +247,7 @@ TEST_F(Committer, WhatTheStoreHasIsWithdrawnTooLate)
     EXPECT_EQ(writes.withdraw(*a), known::in_doubt) << "nor is there anything left";
 }
 
-TEST_F(Committer, WithdrawingTheLastOneLeavesNothingToDo)
+TEST_F(CommitterPart, WithdrawingTheLastOneLeavesNothingToDo)
 {
     down = unreachable();
     auto const a = add("a", true);
@@ -258,7 +258,7 @@ TEST_F(Committer, WithdrawingTheLastOneLeavesNothingToDo)
     EXPECT_EQ(idle, 1);
 }
 
-TEST_F(Committer, AtTheStopWhoeverWaitsHearsWhatIsKnown)
+TEST_F(CommitterPart, AtTheStopWhoeverWaitsHearsWhatIsKnown)
 {
     down = unreachable(known::in_doubt);
     add("doubtful");
@@ -277,7 +277,7 @@ TEST_F(Committer, AtTheStopWhoeverWaitsHearsWhatIsKnown)
     EXPECT_THAT(batches, SizeIs(1)) << "nothing is written any more";
 }
 
-TEST_F(Committer, WhatIsUnderWayAtTheStopIsInDoubtAndThenTold)
+TEST_F(CommitterPart, WhatIsUnderWayAtTheStopIsInDoubtAndThenTold)
 {
     add("a");
     before_apply = [this] { context.on_strand([this] { writes.stop(); }); };

@@ -39,7 +39,7 @@ private:
     void cannot_come_to_life() override { told.push_back("cannot come to life"); }
 };
 
-class Incarnation : public ::testing::Test, public life
+class IncarnationPart : public ::testing::Test, public life
 {
 protected:
     void come_to_life()
@@ -49,7 +49,7 @@ protected:
     }
 };
 
-TEST_F(Incarnation, IsUnbornUntilItIsStartedAndThenRegistersBeforeItBeats)
+TEST_F(IncarnationPart, IsUnbornUntilItIsStartedAndThenRegistersBeforeItBeats)
 {
     EXPECT_TRUE(me.is_unborn());
     EXPECT_FALSE(me.may_act());
@@ -65,7 +65,7 @@ TEST_F(Incarnation, IsUnbornUntilItIsStartedAndThenRegistersBeforeItBeats)
     EXPECT_THAT(log(), HasSubstr("engine " + me.id() + " is alive on a script"));
 }
 
-TEST_F(Incarnation, IsStartedOnce)
+TEST_F(IncarnationPart, IsStartedOnce)
 {
     come_to_life();
     me.start();
@@ -73,7 +73,7 @@ TEST_F(Incarnation, IsStartedOnce)
     EXPECT_THAT(store.registered, SizeIs(1));
 }
 
-TEST_F(Incarnation, BeatsOnceEachTimeThatTheOptionSays)
+TEST_F(IncarnationPart, BeatsOnceEachTimeThatTheOptionSays)
 {
     come_to_life();
     advance(999ms);
@@ -84,7 +84,7 @@ TEST_F(Incarnation, BeatsOnceEachTimeThatTheOptionSays)
     EXPECT_THAT(store.beats, SizeIs(7));
 }
 
-TEST_F(Incarnation, MayNotActOnceItsLastBeatIsAsOldAsItsExpiry)
+TEST_F(IncarnationPart, MayNotActOnceItsLastBeatIsAsOldAsItsExpiry)
 {
     come_to_life();
     store.on_beat = []() -> beaten { throw store_error("down", weft::known::not_written); };
@@ -99,7 +99,7 @@ TEST_F(Incarnation, MayNotActOnceItsLastBeatIsAsOldAsItsExpiry)
     EXPECT_TRUE(me.may_act());
 }
 
-TEST_F(Incarnation, WhatIsHeldGoesOnWithTheNextBeatThatArrives)
+TEST_F(IncarnationPart, WhatIsHeldGoesOnWithTheNextBeatThatArrives)
 {
     std::vector<std::string>                 heard;
     boost::intrusive_ptr<idle_attempt> const a(new idle_attempt("g1", heard));
@@ -115,7 +115,7 @@ TEST_F(Incarnation, WhatIsHeldGoesOnWithTheNextBeatThatArrives)
     EXPECT_THAT(heard, SizeIs(1)) << "once";
 }
 
-TEST_F(Incarnation, ThatWasTakenForDeadBeginsAnewUnderAnotherName)
+TEST_F(IncarnationPart, ThatWasTakenForDeadBeginsAnewUnderAnotherName)
 {
     std::vector<std::string>                 heard;
     boost::intrusive_ptr<idle_attempt> const a(new idle_attempt("g1", heard));
@@ -137,7 +137,7 @@ TEST_F(Incarnation, ThatWasTakenForDeadBeginsAnewUnderAnotherName)
     EXPECT_EQ(a->use_count(), 1u);
 }
 
-TEST_F(Incarnation, AnAnswerToABeatOfAnEarlierOneCountsForNothing)
+TEST_F(IncarnationPart, AnAnswerToABeatOfAnEarlierOneCountsForNothing)
 {
     come_to_life();
     auto const first = me.id();
@@ -151,7 +151,7 @@ TEST_F(Incarnation, AnAnswerToABeatOfAnEarlierOneCountsForNothing)
     EXPECT_THAT(store.registered, ElementsAre(first, me.id()));
 }
 
-TEST_F(Incarnation, TriesAgainToRegisterAndSaysThatItIsLifelessOnlyAfterAWhile)
+TEST_F(IncarnationPart, TriesAgainToRegisterAndSaysThatItIsLifelessOnlyAfterAWhile)
 {
     store.on_register = [] { throw store_error("no store", weft::known::not_written); };
     come_to_life();
@@ -169,7 +169,7 @@ TEST_F(Incarnation, TriesAgainToRegisterAndSaysThatItIsLifelessOnlyAfterAWhile)
     EXPECT_THAT(store.beats, SizeIs(2));
 }
 
-TEST_F(Incarnation, ThatNeverCameToLifeBeforeTheStopIsSaidToHaveEnded)
+TEST_F(IncarnationPart, ThatNeverCameToLifeBeforeTheStopIsSaidToHaveEnded)
 {
     store.on_register = [] { throw store_error("no store", weft::known::not_written); };
     me.start();
@@ -178,7 +178,7 @@ TEST_F(Incarnation, ThatNeverCameToLifeBeforeTheStopIsSaidToHaveEnded)
     EXPECT_THAT(told, ElementsAre("cannot come to life"));
 }
 
-TEST_F(Incarnation, ThatIsRegisteredAfterTheStopGoesAgain)
+TEST_F(IncarnationPart, ThatIsRegisteredAfterTheStopGoesAgain)
 {
     me.start();
     context.enter(stop_stage::stopped);
@@ -188,7 +188,7 @@ TEST_F(Incarnation, ThatIsRegisteredAfterTheStopGoesAgain)
     EXPECT_THAT(store.beats, IsEmpty());
 }
 
-TEST_F(Incarnation, UnregistersItselfOnlyIfItIsAlive)
+TEST_F(IncarnationPart, UnregistersItselfOnlyIfItIsAlive)
 {
     std::vector<std::string> answers;
     auto const               answer = [&](std::exception_ptr e) { answers.push_back(e ? "error" : "gone"); };
@@ -209,7 +209,7 @@ TEST_F(Incarnation, UnregistersItselfOnlyIfItIsAlive)
     EXPECT_THAT(other.store.beats, SizeIs(1)) << "the dead do not beat";
 }
 
-TEST_F(Incarnation, BuriesWhoHasStoppedBeatingAndReleasesWhatItOwned)
+TEST_F(IncarnationPart, BuriesWhoHasStoppedBeatingAndReleasesWhatItOwned)
 {
     std::vector<std::string> buried;
     int                      portions = 3;
@@ -230,7 +230,7 @@ TEST_F(Incarnation, BuriesWhoHasStoppedBeatingAndReleasesWhatItOwned)
     EXPECT_THAT(log(), HasSubstr("engine other is dead"));
 }
 
-TEST_F(Incarnation, WhoWasQuickerToBuryReleasesInItsPlace)
+TEST_F(IncarnationPart, WhoWasQuickerToBuryReleasesInItsPlace)
 {
     int releases = 0;
     store.on_beat = [] { return beaten{.alive = true, .others = {{"other", 41, true}}}; };
@@ -246,7 +246,7 @@ TEST_F(Incarnation, WhoWasQuickerToBuryReleasesInItsPlace)
     EXPECT_EQ(releases, 1) << "a dead engine is left over";
 }
 
-TEST_F(Incarnation, SaysOfRefusedRowsOnlyWhatItHasNotSaid)
+TEST_F(IncarnationPart, SaysOfRefusedRowsOnlyWhatItHasNotSaid)
 {
     me.tell_refused("row 7");
     me.tell_refused("row 7");
@@ -257,7 +257,7 @@ TEST_F(Incarnation, SaysOfRefusedRowsOnlyWhatItHasNotSaid)
     EXPECT_NE(log().find("row 7"), log().rfind("row 7")) << "it was mended in between";
 }
 
-TEST_F(Incarnation, OwnsWhatIsLeasedToItWhileItLives)
+TEST_F(IncarnationPart, OwnsWhatIsLeasedToItWhileItLives)
 {
     come_to_life();
     weft::transaction row;

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -44,6 +45,8 @@ public:
     std::vector<claim_call>  claims;
     std::vector<std::string> registered, beats, unregistered, cancelled;
     std::size_t              versions = 0;
+
+    std::map<std::string, weft::transaction, std::less<>> rows;  // what is found
 
     std::vector<weft::write_result> apply(std::span<weft::write const> w, bool repeated) override
     {
@@ -86,16 +89,20 @@ public:
         auto const f = on_version;
         return f ? f() : 1;
     }
-    std::optional<weft::transaction> find(std::string_view, bool) override { return std::nullopt; }
-    std::vector<weft::transaction>   list(weft::list_filter const&) override { return {}; }
-    weft::made_due                   make_due(std::chrono::milliseconds, std::size_t) override { return {}; }
-    std::size_t                      purge(std::chrono::milliseconds, std::size_t) override { return 0; }
-    std::vector<weft::kv_row>        kv(std::string_view, std::string_view, std::int64_t, std::size_t) override { return {}; }
-    bool                             put_kv(std::string_view, std::string_view, std::string_view, std::int64_t) override { return true; }
-    bool                             remove_kv(std::string_view, std::string_view) override { return true; }
-    bool                             mark(std::string const&, bool) override { return false; }
-    std::string                      id() override { return std::string(32, '0'); }
-    std::string                      describe() const override { return "a script"; }
+    std::optional<weft::transaction> find(std::string_view gid, bool) override
+    {
+        auto const found = rows.find(gid);
+        return found == rows.end() ? std::nullopt : std::optional(found->second);
+    }
+    std::vector<weft::transaction> list(weft::list_filter const&) override { return {}; }
+    weft::made_due                 make_due(std::chrono::milliseconds, std::size_t) override { return {}; }
+    std::size_t                    purge(std::chrono::milliseconds, std::size_t) override { return 0; }
+    std::vector<weft::kv_row>      kv(std::string_view, std::string_view, std::int64_t, std::size_t) override { return {}; }
+    bool                           put_kv(std::string_view, std::string_view, std::string_view, std::int64_t) override { return true; }
+    bool                           remove_kv(std::string_view, std::string_view) override { return true; }
+    bool                           mark(std::string const&, bool) override { return false; }
+    std::string                    id() override { return std::string(32, '0'); }
+    std::string                    describe() const override { return "a script"; }
 };
 
 class rig

@@ -14,12 +14,12 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using weft::call_timer;
 
-class Schedule : public ::testing::Test
+class SchedulePart : public ::testing::Test
 {
 protected:
     struct named final : weft::timer
     {
-        named(Schedule& t, std::string n) : test(t), name(std::move(n)) { }
+        named(SchedulePart& t, std::string n) : test(t), name(std::move(n)) { }
         void on_timer() override
         {
             test.woken.push_back(name);
@@ -27,7 +27,7 @@ protected:
                 then();
         }
 
-        Schedule&             test;
+        SchedulePart&         test;
         std::string           name;
         std::function<void()> then;
     };
@@ -46,7 +46,7 @@ protected:
     named                        a{*this, "a"}, b{*this, "b"}, c{*this, "c"};
 };
 
-TEST_F(Schedule, WakesInTheOrderInWhichTheyAreDue)
+TEST_F(SchedulePart, WakesInTheOrderInWhichTheyAreDue)
 {
     timers.set(a, 3s);
     timers.set(b, 1s);
@@ -55,7 +55,7 @@ TEST_F(Schedule, WakesInTheOrderInWhichTheyAreDue)
     EXPECT_THAT(woken, ElementsAre("b", "c", "a"));
 }
 
-TEST_F(Schedule, ThoseDueAtTheSameTimeWakeInTheOrderInWhichTheyWereSet)
+TEST_F(SchedulePart, ThoseDueAtTheSameTimeWakeInTheOrderInWhichTheyWereSet)
 {
     timers.set(c, 1s);
     timers.set(a, 1s);
@@ -64,7 +64,7 @@ TEST_F(Schedule, ThoseDueAtTheSameTimeWakeInTheOrderInWhichTheyWereSet)
     EXPECT_THAT(woken, ElementsAre("c", "a", "b"));
 }
 
-TEST_F(Schedule, WakesNobodyBeforeItsTimeAndNobodyTwice)
+TEST_F(SchedulePart, WakesNobodyBeforeItsTimeAndNobodyTwice)
 {
     timers.set(a, 1s);
     advance(999ms);
@@ -77,7 +77,7 @@ TEST_F(Schedule, WakesNobodyBeforeItsTimeAndNobodyTwice)
     EXPECT_THAT(woken, ElementsAre("a"));
 }
 
-TEST_F(Schedule, SettingOneAgainReplacesWhatWasSet)
+TEST_F(SchedulePart, SettingOneAgainReplacesWhatWasSet)
 {
     timers.set(a, 1s);
     timers.set(a, 5s);
@@ -91,7 +91,7 @@ TEST_F(Schedule, SettingOneAgainReplacesWhatWasSet)
     EXPECT_THAT(woken, ElementsAre("a", "b"));
 }
 
-TEST_F(Schedule, HasOneAlarmForTheEarliestOfAll)
+TEST_F(SchedulePart, HasOneAlarmForTheEarliestOfAll)
 {
     timers.set(a, 5s);
     EXPECT_EQ(clock.next(), 5s);
@@ -104,7 +104,7 @@ TEST_F(Schedule, HasOneAlarmForTheEarliestOfAll)
     EXPECT_THAT(woken, ElementsAre("b"));
 }
 
-TEST_F(Schedule, ForgetsWhatIsCancelledOrDestroyed)
+TEST_F(SchedulePart, ForgetsWhatIsCancelledOrDestroyed)
 {
     timers.set(a, 1s);
     a.cancel();
@@ -117,7 +117,7 @@ TEST_F(Schedule, ForgetsWhatIsCancelledOrDestroyed)
     EXPECT_THAT(woken, ElementsAre("b"));
 }
 
-TEST_F(Schedule, WhoIsWokenMaySetCancelAndDestroyOthers)
+TEST_F(SchedulePart, WhoIsWokenMaySetCancelAndDestroyOthers)
 {
     auto gone = std::make_unique<named>(*this, "gone");
     a.then = [&] {
@@ -136,7 +136,7 @@ TEST_F(Schedule, WhoIsWokenMaySetCancelAndDestroyOthers)
     EXPECT_THAT(woken, ElementsAre("a", "c", "a")) << "the alarm is set again";
 }
 
-TEST_F(Schedule, WhatIsTooFarAwayToBeCountedNeverComes)
+TEST_F(SchedulePart, WhatIsTooFarAwayToBeCountedNeverComes)
 {
     timers.set(a, std::chrono::hours::max());
     timers.set(b, 1s);
@@ -145,14 +145,14 @@ TEST_F(Schedule, WhatIsTooFarAwayToBeCountedNeverComes)
     EXPECT_TRUE(a.is_set());
 }
 
-TEST_F(Schedule, WhatShouldHaveBeenIsWokenAtOnce)
+TEST_F(SchedulePart, WhatShouldHaveBeenIsWokenAtOnce)
 {
     timers.set(a, -5s);
     advance(0s);
     EXPECT_THAT(woken, ElementsAre("a"));
 }
 
-TEST_F(Schedule, WakesNobodyOnceItIsStoppedUntilOneIsSetAgain)
+TEST_F(SchedulePart, WakesNobodyOnceItIsStoppedUntilOneIsSetAgain)
 {
     timers.set(a, 1s);
     timers.stop();
@@ -165,7 +165,7 @@ TEST_F(Schedule, WakesNobodyOnceItIsStoppedUntilOneIsSetAgain)
     EXPECT_THAT(woken, ElementsAre("b"));
 }
 
-TEST_F(Schedule, ATimerMayBeAFunction)
+TEST_F(SchedulePart, ATimerMayBeAFunction)
 {
     int        calls = 0;
     call_timer t([&] { ++calls; });

@@ -52,9 +52,10 @@ public:
     engine_context(engine_context const&) = delete;
 
     // What the parts live in: whatever is on its way to the strand or to a lane keeps that.
-    void kept_by(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
+    void kept_by(std::shared_ptr<void> const& owner) { self_ = std::shared_ptr<engine_context>(owner, this); }
 
-    std::weak_ptr<engine_context> weak() { return keep(); }
+    // Expired: the engine is gone.
+    std::weak_ptr<engine_context> const& weak() const noexcept { return self_; }
 
     // The way for answers into the engine.
     void                                open_way(std::shared_ptr<answers_way> way) { way_ = std::move(way); }
@@ -137,11 +138,11 @@ public:
     void call(boost::asio::any_io_executor where, Job job, Then then);
 
 private:
-    std::shared_ptr<engine_context> keep() { return {std::shared_ptr<void>(owner_), this}; }
+    std::shared_ptr<engine_context> keep() const { return std::shared_ptr<engine_context>(self_); }
 
     using work = boost::asio::executor_work_guard<boost::asio::any_io_executor>;
 
-    std::weak_ptr<void>                               owner_;
+    std::weak_ptr<engine_context>                     self_;  // keeps what the parts live in
     weft::store&                                      store_;
     boost::asio::any_io_executor                      outer_;
     boost::asio::strand<boost::asio::any_io_executor> strand_;

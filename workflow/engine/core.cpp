@@ -76,8 +76,9 @@ engine_core::~engine_core()
 
 void engine_core::open_way()
 {
-    context_.kept_by(weak_from_this());
-    context_.open_way(std::make_shared<answers_way>(shared_from_this()));
+    auto const self = shared_from_this();
+    context_.kept_by(self);
+    context_.open_way(std::make_shared<answers_way>(self));
 }
 
 // But not for a database that does not answer.
