@@ -57,7 +57,7 @@ function(weft_library)
             $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
         PRIVATE
-            ${PROJECT_SOURCE_DIR})             # private headers: "workflow/attempt.hpp"
+            ${PROJECT_SOURCE_DIR})             # private headers: "workflow/attempt/transaction_attempt.hpp"
     target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:weft::warnings>)
     if(WEFT_PLANTED_FAULTS)
         target_compile_definitions(${target} PUBLIC WEFT_PLANTED_FAULTS=1)

@@ -1,14 +1,14 @@
 // The façade: from any thread onto the engine's strand.
-#include "workflow/engine_core.hpp"
-#include "workflow/options.hpp"
+#include "workflow/engine/engine_impl.hpp"
+#include "workflow/runtime/options.hpp"
 
 namespace weft {
 inline namespace v0 {
 
 engine::engine(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
-    : core_(std::make_shared<detail::engine_core>(std::move(executor), store, std::move(options)))
+    : core_(std::make_shared<detail::engine_impl>(std::move(executor), store, std::move(options)))
 {
-    core_->open_way();
+    core_->open_gate();
 }
 
 engine::~engine()

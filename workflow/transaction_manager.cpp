@@ -1,5 +1,5 @@
 // The manager's façade: from any thread onto the engine's strand.
-#include "workflow/engine_core.hpp"
+#include "workflow/engine/engine_impl.hpp"
 
 #include <boost/asio/dispatch.hpp>
 
@@ -9,7 +9,7 @@ inline namespace v0 {
 namespace {
 
 template <class F>
-void on_strand_of(std::shared_ptr<detail::engine_core> const& core, F f)
+void on_strand_of(std::shared_ptr<detail::engine_impl> const& core, F f)
 {
     boost::asio::dispatch(core->strand(), [core, f = std::move(f)]() mutable { f(*core); });
 }
@@ -23,28 +23,28 @@ transaction_manager::transaction_manager(weft::engine& engine, manager_options o
 
 void transaction_manager::start_prepare(global_transaction t, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [t = std::move(t), answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [t = std::move(t), answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().prepare(std::move(t), false, std::move(answer));
     });
 }
 
 void transaction_manager::start_prepare_workflow(global_transaction t, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [t = std::move(t), answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [t = std::move(t), answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().prepare(std::move(t), true, std::move(answer));
     });
 }
 
 void transaction_manager::start_query(std::string gid, done<std::optional<transaction>> answer)
 {
-    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.asked().query(std::move(gid), std::move(answer));
     });
 }
 
 void transaction_manager::start_submit(global_transaction t, bool wait, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [t = std::move(t), wait, answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [t = std::move(t), wait, answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().submit(std::move(t), wait, std::move(answer));
     });
 }
@@ -52,14 +52,14 @@ void transaction_manager::start_submit(global_transaction t, bool wait, done<tra
 void transaction_manager::start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
 {
     on_strand_of(engine_.core_, [gid = std::move(gid), trans_type = std::move(trans_type), reason = std::move(reason), wait,
-                                 answer = std::move(answer)](detail::engine_core& core) mutable {
+                                 answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().abort(std::move(gid), std::move(trans_type), std::move(reason), wait, std::move(answer));
     });
 }
 
 void transaction_manager::start_force_stop(std::string gid, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().force_stop(std::move(gid), std::move(answer));
     });
 }
@@ -67,7 +67,7 @@ void transaction_manager::start_force_stop(std::string gid, done<transaction> an
 void transaction_manager::start_finish(std::string gid, status how, std::string reason, std::string result, done<transaction> answer)
 {
     on_strand_of(engine_.core_, [gid = std::move(gid), how, reason = std::move(reason), result = std::move(result),
-                                 answer = std::move(answer)](detail::engine_core& core) mutable {
+                                 answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().finish_elsewhere(std::move(gid), how, std::move(reason), std::move(result), std::move(answer));
     });
 }
@@ -75,21 +75,21 @@ void transaction_manager::start_finish(std::string gid, status how, std::string 
 void transaction_manager::start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer)
 {
     on_strand_of(engine_.core_, [gid = std::move(gid), trans_type = std::move(trans_type), ops = std::move(ops),
-                                 answer = std::move(answer)](detail::engine_core& core) mutable {
+                                 answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().register_ops(std::move(gid), std::move(trans_type), std::move(ops), std::move(answer));
     });
 }
 
 void transaction_manager::start_make_due(std::string gid, done<std::monostate> answer)
 {
-    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [gid = std::move(gid), answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.patterns().make_due(std::move(gid), std::move(answer));
     });
 }
 
 void transaction_manager::start_make_all_due(std::chrono::milliseconds later_than, std::size_t limit, done<made_due> answer)
 {
-    on_strand_of(engine_.core_, [later_than, limit, answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [later_than, limit, answer = std::move(answer)](detail::engine_impl& core) mutable {
         auto const made = std::make_shared<made_due>();
         core.on_store(
             detail::lane::questions, [&core, later_than, limit, made] { *made = core.store().make_due(later_than, limit); },
@@ -102,7 +102,7 @@ void transaction_manager::start_make_all_due(std::chrono::milliseconds later_tha
 
 void transaction_manager::start_on_store(std::function<void(weft::store&)> f, done<std::monostate> answer)
 {
-    on_strand_of(engine_.core_, [f = std::move(f), answer = std::move(answer)](detail::engine_core& core) mutable {
+    on_strand_of(engine_.core_, [f = std::move(f), answer = std::move(answer)](detail::engine_impl& core) mutable {
         core.on_store(
             detail::lane::questions, [&core, f = std::move(f)] { f(core.store()); },
             [answer = std::move(answer)](std::exception_ptr error) mutable { answer->complete(error, {}); });

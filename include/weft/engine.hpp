@@ -31,7 +31,7 @@ namespace weft {
 inline namespace v0 {
 
 namespace detail {
-class engine_core;
+class engine_impl;
 
 /// The seam of the test kit: what happens when an operation is sent.
 class participants
@@ -469,7 +469,7 @@ private:
     template <class T, class... Rest>
     auto launch(bool wait_for_end, std::string name, std::string gid, Rest&&... rest);
 
-    std::shared_ptr<detail::engine_core> core_;
+    std::shared_ptr<detail::engine_impl> core_;
 };
 
 namespace detail {

@@ -1,6 +1,6 @@
 // Group commit, alone: which writes the store is given together, what it is given again, and what whoever waits is told.
 #include "tests/unit/part_rig.hpp"
-#include "workflow/committer.hpp"
+#include "workflow/runtime/committer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // How much of one operation goes on at a time: the limiter alone, and in an engine.
 #include "tests/unit/workshop.hpp"
-#include "workflow/limits.hpp"
+#include "workflow/runtime/limiter.hpp"
 
 #include <weft/host.hpp>
 

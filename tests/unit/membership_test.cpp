@@ -1,5 +1,5 @@
 // Who is dead, by observation: no clock but the observer's own, and only while its own beats arrive.
-#include "workflow/membership.hpp"
+#include "workflow/engine/membership.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

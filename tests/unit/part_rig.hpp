@@ -2,8 +2,8 @@
 // test says.
 #pragma once
 
-#include "workflow/attempt.hpp"
-#include "workflow/engine/context.hpp"
+#include "workflow/attempt/attempt.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <weft/testing/virtual_clock.hpp>
 
@@ -157,25 +157,17 @@ public:
     weft::detail::engine_context context;
 };
 
-// Nobody asks it for its engine, so it has none.
-inline weft::detail::engine_core& no_engine() noexcept
-{
-    alignas(std::max_align_t) static std::byte nothing[1];
-    return reinterpret_cast<weft::detail::engine_core&>(nothing);
-}
-
 // One that only notes what it is told.
 class idle_attempt final : public weft::detail::attempt
 {
 public:
-    idle_attempt(std::string gid, std::vector<std::string>& told) : attempt(no_engine(), std::move(gid)), told_(told) { }
+    idle_attempt(std::string gid, std::vector<std::string>& told) : attempt(std::move(gid)), told_(told) { }
     void go_on() override { told_.push_back(gid_ + " goes on"); }
     void cancel_requested() override { told_.push_back(gid_ + " is to be cancelled"); }
     void stop() override { told_.push_back(gid_ + " is to stop"); }
     void abandon() noexcept override { told_.push_back(gid_ + " is abandoned"); }
-    void on_answer(class weft::detail::send&, weft::outcome, bool) override { }
+    void decided_for() override { told_.push_back(gid_ + " has been decided"); }
     void on_written(weft::write_result const&, weft::write&) override { }
-    void on_timer() override { }
 
 private:
     std::vector<std::string>& told_;

@@ -1,5 +1,5 @@
 // Any number of timers on one alarm.
-#include "workflow/schedule.hpp"
+#include "workflow/runtime/schedule.hpp"
 
 #include <weft/testing/virtual_clock.hpp>
 

@@ -1,6 +1,6 @@
 #include "workflow/engine/attempts.hpp"
 
-#include "workflow/engine/callbacks.hpp"
+#include "workflow/runtime/callbacks.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -108,7 +108,7 @@ void attempts::add(boost::intrusive_ptr<attempt> const& a)
         a->stop();
 }
 
-void attempts::begin_created(boost::intrusive_ptr<attempt> a, std::string const& workflow,
+void attempts::begin_created(boost::intrusive_ptr<transaction_attempt> a, std::string const& workflow,
                              std::chrono::system_clock::time_point created)
 {
     if (!running_.add(a))

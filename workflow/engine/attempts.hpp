@@ -3,9 +3,9 @@
 // code that blocked others.
 #pragma once
 
+#include "workflow/attempt/transaction_attempt.hpp"
 #include "workflow/engine/unparked.hpp"
 #include "workflow/engine/waiters.hpp"
-#include "workflow/attempt.hpp"
 
 #include <functional>
 #include <optional>
@@ -20,7 +20,7 @@ namespace detail {
 class attempt_maker
 {
 public:
-    virtual boost::intrusive_ptr<attempt> attempt_of(std::string const& gid) = 0;
+    virtual boost::intrusive_ptr<transaction_attempt> attempt_of(std::string const& gid) = 0;
 
     // One has ended: where the engine stops, it may have been the last.
     virtual void attempt_ended() = 0;
@@ -55,7 +55,7 @@ public:
     void begin(transaction row);
 
     // It was created for this one, which is prepared.
-    void begin_created(boost::intrusive_ptr<attempt> a, std::string const& workflow,
+    void begin_created(boost::intrusive_ptr<transaction_attempt> a, std::string const& workflow,
                        std::chrono::system_clock::time_point created);
 
     // Leased, as far as this engine knows, and not running: goes on from what the store has, if it still is.

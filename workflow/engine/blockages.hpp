@@ -4,7 +4,7 @@
 #pragma once
 
 #include "workflow/engine/blockage.hpp"
-#include "workflow/engine/context.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <memory>
 #include <string>

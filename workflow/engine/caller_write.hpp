@@ -3,7 +3,7 @@
 // back, and its caller hears what is known of it (I8).
 #pragma once
 
-#include "workflow/committer.hpp"
+#include "workflow/runtime/committer.hpp"
 
 #include <functional>
 #include <string>

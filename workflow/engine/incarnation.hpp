@@ -1,13 +1,13 @@
 // The life of one engine among others: it registers under a new name, beats, and watches who else does. What
 // it holds is its own only as long as its beats arrive; if it was taken for dead it begins anew, under
-// another name.
+// another name. (Which of the others are dead is judged by `membership`.)
 #pragma once
 
-#include "workflow/attempt.hpp"
+#include "workflow/attempt/attempt.hpp"
 #include "workflow/engine/blockages.hpp"
-#include "workflow/engine/context.hpp"
+#include "workflow/engine/membership.hpp"
 #include "workflow/engine/programs.hpp"
-#include "workflow/membership.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <optional>
 #include <string>

@@ -20,9 +20,9 @@ bool orphans::remove(std::string const& gid)
     return true;
 }
 
-void ask_to_stop(class send& s) noexcept
+void ask_to_stop(delivery& s) noexcept
 {
-    boost::intrusive_ptr<class send> const keep(&s);
+    boost::intrusive_ptr<delivery> const keep(&s);
     try
     {
         s.cancel.emit(boost::asio::cancellation_type::terminal);

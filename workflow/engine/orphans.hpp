@@ -2,7 +2,7 @@
 // returned its transaction is not attempted again here, but for undoing it once the action's time is over.
 #pragma once
 
-#include "workflow/attempt.hpp"
+#include "workflow/attempt/delivery.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -51,7 +51,7 @@ private:
 
 // No time-out of an attempt bounds it any more: it is asked to stop, or its transaction might wait for it
 // here for ever.
-void ask_to_stop(class send& s) noexcept;
+void ask_to_stop(delivery& s) noexcept;
 
 }  // namespace detail
 }  // namespace v0

@@ -1,8 +1,8 @@
 #include "workflow/engine/pattern_intake.hpp"
 
 #include "workflow/engine/caller_write.hpp"
-#include "workflow/engine/context.hpp"
 #include "workflow/engine/intake.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <weft/detail/option.hpp>
 

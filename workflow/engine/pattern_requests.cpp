@@ -1,7 +1,7 @@
 #include "workflow/engine/pattern_requests.hpp"
 
-#include "workflow/engine/callbacks.hpp"
 #include "workflow/engine/intake.hpp"
+#include "workflow/runtime/callbacks.hpp"
 
 #include <spdlog/spdlog.h>
 

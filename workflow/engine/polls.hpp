@@ -2,7 +2,7 @@
 // only then for what is due, cancelled or ended. Looking may take a tenth of the time.
 #pragma once
 
-#include "workflow/engine/context.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <type_traits>
 #include <utility>

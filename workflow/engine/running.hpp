@@ -2,7 +2,7 @@
 // the claim under way may bring, count as if they were here.
 #pragma once
 
-#include "workflow/attempt.hpp"
+#include "workflow/attempt/attempt.hpp"
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 

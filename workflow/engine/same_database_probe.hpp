@@ -2,8 +2,8 @@
 // through the participant. URLs are never compared.
 #pragma once
 
-#include "workflow/attempt.hpp"
-#include "workflow/engine/context.hpp"
+#include "workflow/attempt/attempt.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <weft/detail/branch_call.hpp>
 

@@ -4,7 +4,7 @@
 
 #include "workflow/engine/attempts.hpp"
 #include "workflow/engine/same_database_probe.hpp"
-#include "workflow/local_writes.hpp"
+#include "workflow/runtime/local_writes.hpp"
 
 #include <chrono>
 #include <memory>

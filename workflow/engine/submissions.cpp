@@ -47,12 +47,12 @@ public:
             all.waiters_.drop(gid_, std::exchange(waiting, 0), error);
     }
 
-    submissions&                           all;
-    std::string                            name, input;
-    program const*                         code = nullptr;  // null: another process runs it
-    boost::intrusive_ptr<attempt> first;
-    done<std::string>                      submitted;    // submit: answered once durable
-    std::uint64_t                          waiting = 0;  // execute: the waiter's number
+    submissions&                              all;
+    std::string                               name, input;
+    program const*                            code = nullptr;  // null: another process runs it
+    boost::intrusive_ptr<transaction_attempt> first;
+    done<std::string>                         submitted;    // submit: answered once durable
+    std::uint64_t                             waiting = 0;  // execute: the waiter's number
 
     using caller_write::count;
 

@@ -1,6 +1,6 @@
 #include "workflow/engine/xa_sweep.hpp"
 
-#include "workflow/journal.hpp"
+#include "workflow/program/journal.hpp"
 
 #include <spdlog/spdlog.h>
 

@@ -7,7 +7,7 @@
 // recorded as done is never rolled back here, whatever the server says.
 #pragma once
 
-#include "workflow/engine/context.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <weft/xa_participant.hpp>
 

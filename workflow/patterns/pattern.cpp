@@ -1,6 +1,6 @@
 #include "workflow/patterns/pattern.hpp"
 
-#include "workflow/attempt.hpp"
+#include "workflow/program/readable.hpp"
 
 #include <weft/detail/ascii.hpp>
 #include <weft/errors.hpp>

@@ -10,17 +10,103 @@ namespace detail {
 
 namespace {
 
-struct saga_step
+// The rows of a saga, as its steps.
+class saga
 {
-    std::size_t compensate, action;
+public:
+    saga(transaction const& t, pattern_settings const& s) : t_(t), settings_(s) { }
+
+    next_step forward(std::chrono::system_clock::time_point now, std::string const& failure) const;
+    next_step back() const;
+
+private:
+    // A step has two rows: its compensation, and its action.
+    std::size_t      size() const noexcept { return t_.ops.size() / 2; }
+    branch_op const& compensation(std::size_t k) const { return t_.ops[2 * k]; }
+    branch_op const& action(std::size_t k) const { return t_.ops[2 * k + 1]; }
+
+    std::vector<std::size_t> predecessors(std::size_t k) const
+    {
+        std::vector<std::size_t> all;
+        if (auto const found = settings_.orders.find(k); found != settings_.orders.end())
+            all = found->second;
+        if (!settings_.concurrent && k > 0)
+            all.push_back(k - 1);
+        return all;
+    }
+    bool may_start(std::size_t k) const
+    {
+        auto const before = predecessors(k);
+        auto const done = [&](std::size_t b) { return b >= size() || action(b).status == status::succeed; };
+        return action(k).status == status::prepared && std::all_of(before.begin(), before.end(), done);
+    }
+
+    // It may have happened, and is not undone.
+    bool is_open(std::size_t k) const
+    {
+        return (action(k).status != status::prepared || may_start(k)) && compensation(k).status == status::prepared;
+    }
+    bool something_builds_on(std::size_t k) const;
+
+    transaction const&      t_;
+    pattern_settings const& settings_;
 };
 
-std::vector<saga_step> steps_of(transaction const& t)
+next_step saga::forward(std::chrono::system_clock::time_point now, std::string const& failure) const
 {
-    std::vector<saga_step> steps;
-    for (std::size_t i = 0; i + 1 < t.ops.size(); i += 2)
-        steps.push_back({i, i + 1});
-    return steps;
+    next_step  next;
+    auto const roll_back = [&](std::string reason) {
+        next.to = status::aborting;
+        next.reason = std::move(reason);
+        next.send.clear();
+    };
+    bool all = true;
+    for (std::size_t k = 0; k < size(); ++k)
+    {
+        if (action(k).status == status::failed)
+        {
+            roll_back(failure.empty() ? "branch " + action(k).branch_id + " failed" : failure);
+            return next;
+        }
+        all = all && action(k).status == status::succeed;
+        if (may_start(k))
+            next.send.push_back(2 * k + 1);
+    }
+    if (all)
+        next.to = status::succeed;
+    else if (timed_out(t_, settings_, now))
+        roll_back(timeout_reason(settings_));
+    return next;
+}
+
+bool saga::something_builds_on(std::size_t k) const
+{
+    for (std::size_t later = 0; later < size(); ++later)
+    {
+        auto const before = predecessors(later);
+        bool const follows = std::find(before.begin(), before.end(), k) != before.end() || (!settings_.concurrent && later > k);
+        if (follows && is_open(later))
+            return true;
+    }
+    return false;
+}
+
+// An action's row changes no more, so this is the same whenever it is asked.
+next_step saga::back() const
+{
+    next_step next;
+    bool      none = true;
+    for (std::size_t k = size(); k-- > 0;)
+    {
+        if (!is_open(k))
+            continue;
+        none = false;
+        if (!something_builds_on(k))
+            next.send.push_back(2 * k);
+    }
+    if (none)
+        next.to = status::failed;
+    return next;
 }
 
 }  // namespace
@@ -28,77 +114,14 @@ std::vector<saga_step> steps_of(transaction const& t)
 next_step next_of_saga(transaction const& t, pattern_settings const& s, std::chrono::system_clock::time_point now,
                        std::string const& failure)
 {
-    auto const steps = steps_of(t);
-    auto const action = [&](std::size_t k) { return t.ops[steps[k].action].status; };
-    auto const predecessors = [&](std::size_t k) {
-        std::vector<std::size_t> all;
-        if (auto const found = s.orders.find(k); found != s.orders.end())
-            all = found->second;
-        if (!s.concurrent && k > 0)
-            all.push_back(k - 1);
-        return all;
-    };
-    auto const startable = [&](std::size_t k) {
-        auto const before = predecessors(k);
-        return action(k) == status::prepared &&
-               std::all_of(before.begin(), before.end(), [&](std::size_t b) { return b >= steps.size() || action(b) == status::succeed; });
-    };
-
-    next_step next;
     if (t.status == status::prepared)  // nothing is called that nobody has submitted, not to undo it either
     {
+        next_step next;
         next.not_before = std::chrono::system_clock::time_point::max();
         return next;
     }
-    if (t.status == status::submitted)
-    {
-        bool all = true;
-        for (std::size_t k = 0; k < steps.size(); ++k)
-        {
-            if (action(k) == status::failed)
-            {
-                next.to = status::aborting;
-                next.reason = failure.empty() ? "branch " + t.ops[steps[k].action].branch_id + " failed" : failure;
-                next.send.clear();
-                return next;
-            }
-            all = all && action(k) == status::succeed;
-            if (startable(k))
-                next.send.push_back(steps[k].action);
-        }
-        if (all)
-            next.to = status::succeed;
-        else if (timed_out(t, s, now))
-        {
-            next.to = status::aborting;
-            next.reason = timeout_reason(s);
-            next.send.clear();
-        }
-        return next;
-    }
-
-    // Aborting. An action's row changes no more, so this is the same whenever it is asked.
-    auto const open = [&](std::size_t k) {
-        return (action(k) != status::prepared || startable(k)) && t.ops[steps[k].compensate].status == status::prepared;
-    };
-    bool none = true;
-    for (std::size_t k = steps.size(); k-- > 0;)
-    {
-        if (!open(k))
-            continue;
-        none = false;
-        bool waits = false;  // for one that builds on it
-        for (std::size_t later = 0; later < steps.size() && !waits; ++later)
-        {
-            auto const before = predecessors(later);
-            waits = open(later) && (std::find(before.begin(), before.end(), k) != before.end() || (!s.concurrent && later > k));
-        }
-        if (!waits)
-            next.send.push_back(steps[k].compensate);
-    }
-    if (none)
-        next.to = status::failed;
-    return next;
+    saga const all(t, s);
+    return t.status == status::submitted ? all.forward(now, failure) : all.back();
 }
 
 std::optional<std::size_t> in_a_circle(pattern_settings const& s, std::size_t steps)

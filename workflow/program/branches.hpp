@@ -1,7 +1,7 @@
 // The branches of one workflow: what is known of each, which of them the body waits for, and which are under way.
 #pragma once
 
-#include "workflow/journal.hpp"
+#include "workflow/program/journal.hpp"
 #include "workflow/program/plan.hpp"
 
 #include <weft/detail/branch_call.hpp>

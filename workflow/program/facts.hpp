@@ -1,7 +1,7 @@
 // The facts of one transaction: what its journal has, as far as a program must know it, and those that are not written yet.
 #pragma once
 
-#include "workflow/journal.hpp"
+#include "workflow/program/journal.hpp"
 
 #include <weft/store.hpp>
 

@@ -1,7 +1,7 @@
 // A journal that is being replayed: which outcome comes next, and which of its branches have been asked for.
 #pragma once
 
-#include "workflow/journal.hpp"
+#include "workflow/program/journal.hpp"
 #include "workflow/program/plan.hpp"
 
 #include <memory>

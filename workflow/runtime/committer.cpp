@@ -1,4 +1,4 @@
-#include "workflow/committer.hpp"
+#include "workflow/runtime/committer.hpp"
 
 #include <weft/detail/fault.hpp>
 

@@ -1,4 +1,4 @@
-#include "workflow/local_writes.hpp"
+#include "workflow/runtime/local_writes.hpp"
 
 #include <spdlog/spdlog.h>
 

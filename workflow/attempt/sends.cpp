@@ -1,7 +1,7 @@
 // How an attempt sends what its program wants to be sent.
-#include "workflow/attempt.hpp"
-#include "workflow/engine_core.hpp"
+#include "workflow/attempt/transaction_attempt.hpp"
 #include "workflow/program/readable.hpp"
+#include "workflow/runtime/callbacks.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -16,17 +16,17 @@ constexpr std::chrono::milliseconds longest_in_store{100};
 
 }  // namespace
 
-void attempt::deliver(outgoing& o)
+void transaction_attempt::deliver(outgoing& o)
 {
-    if (!engine_.may_act())
+    if (!host_.may_act())
     {
         o.is = outgoing::state::held;
         permit_returned(o);
-        return engine_.hold(*this);
+        return host_.hold(*this);
     }
     if (!has_permit(o))
         return;
-    engine_.count(counters::event::operations);
+    context_.count(counters::event::operations);
     o.is = outgoing::state::under_way;
     if (o.here)
         perform_here(o);
@@ -37,63 +37,63 @@ void attempt::deliver(outgoing& o)
 }
 
 // True: nothing limits the branch, or there is a permit for this send. False: `on_permit` comes when there is.
-bool attempt::has_permit(outgoing& o)
+bool transaction_attempt::has_permit(outgoing& o)
 {
     auto const* const call = program_->call_of(o.of).call;
-    auto* const       limit = call ? engine_.limit_of(call->name) : nullptr;
+    auto* const       limit = call ? host_.limits().of(call->name) : nullptr;
     if (!limit || o.permit)
         return true;
-    if (auto p = limit->ask(o, engine_.time().since_boot()))
+    if (auto p = limit->ask(o, context_.time().since_boot()))
     {
         o.permit = std::move(*p);
         return true;
     }
     o.is = outgoing::state::waits_for_permit;
-    engine_.permit_awaited(*limit);
+    host_.limits().awaited(*limit);
     return false;
 }
 
-void attempt::on_permit(outgoing& o, class permit p)
+void transaction_attempt::on_permit(outgoing& o, class permit p)
 {
     o.permit = std::move(p);
     deliver(o);
 }
 
 // After what ran with the permit has ended.
-void attempt::permit_returned(outgoing& o)
+void transaction_attempt::permit_returned(outgoing& o)
 {
     if (!o.permit)
         return;
     o.permit.give_back();
-    engine_.permit_returned(program_->call_of(o.of).call->name);
+    host_.limits().returned(program_->call_of(o.of).call->name);
 }
 
-void attempt::perform(outgoing& o)
+void transaction_attempt::perform(outgoing& o)
 {
     auto const what = program_->call_of(o.of);
     if (o.again)
-        engine_.count(counters::event::retries);
-    auto* const participants = engine_.options().participants.get();
+        context_.count(counters::event::retries);
+    auto* const participants = context_.options().participants.get();
     branch      where;
     bool const  named = participants || what.call->wants_branch(what.op);
     if (named)
-        where = program_->branch_of(o.of, engine_.time().now());
+        where = program_->branch_of(o.of, context_.time().now());
     bool const scripted = participants && participants->wants(where);
     if (!scripted && perform_inline(o, what, where))
         return;
     if (!named)
-        where = program_->branch_of(o.of, engine_.time().now());
+        where = program_->branch_of(o.of, context_.time().now());
     start(o, what, std::move(where), scripted);
 }
 
 // True: it has run, and its answer has been told.
-bool attempt::perform_inline(outgoing& o, called const& what, branch const& where)
+bool transaction_attempt::perform_inline(outgoing& o, called const& what, branch const& where)
 {
     outcome said;
     bool    permanent = false;
     bool    ran = false;
     {
-        engine_core::user_code guard(engine_, gid_, *what.id, row_->position);
+        user_code guard(host_, gid_, *what.id, row_->position);
         ran = what.call->run_inline(what.op, where, said, permanent);
     }
     if (!ran)
@@ -105,25 +105,25 @@ bool attempt::perform_inline(outgoing& o, called const& what, branch const& wher
     return true;
 }
 
-void attempt::start(outgoing& o, called const& what, branch where, bool scripted)
+void transaction_attempt::start(outgoing& o, called const& what, branch where, bool scripted)
 {
     boost::intrusive_ptr<branch_call> const call(what.call);
-    boost::intrusive_ptr<class send> const  sent(new class send(engine_.way(), call));
+    boost::intrusive_ptr<delivery> const    sent(new delivery(context_.gate(), call));
     auto const                              op = what.op;
     o.sent = sent;
     sent->where = std::move(where);
     sent->waiting = &o;
     sent->permit = std::move(o.permit);
-    engine_.operation_began();
+    host_.delivery_began();
     auto const limit = timeout(o);
     if (limit.count() > 0)
-        engine_.timers().set(o, limit);
-    engine_core::user_code guard(engine_, gid_, *what.id, row_->position);
+        context_.timers().set(o, limit);
+    user_code guard(host_, gid_, *what.id, row_->position);
     try
     {
         if (scripted)
-            engine_.options().participants->perform(operation_call(sent),
-                                                    [call, op](operation_call to) { call->perform(op, std::move(to)); });
+            context_.options().participants->perform(operation_call(sent),
+                                                     [call, op](operation_call to) { call->perform(op, std::move(to)); });
         else
             call->start(op, operation_call(sent));
     }
@@ -134,24 +134,24 @@ void attempt::start(outgoing& o, called const& what, branch where, bool scripted
     }
 }
 
-void attempt::start_remote(outgoing& o)
+void transaction_attempt::start_remote(outgoing& o)
 {
     if (o.again)
-        engine_.count(counters::event::retries);
+        context_.count(counters::event::retries);
     auto remote = program_->remote_of(o.of);
-    o.sent.reset(new class send(engine_.way(), std::move(remote.headers)));
-    o.sent->where = program_->branch_of(o.of, engine_.time().now());
+    o.sent.reset(new delivery(context_.gate(), std::move(remote.headers)));
+    o.sent->where = program_->branch_of(o.of, context_.time().now());
     o.sent->waiting = &o;
-    engine_.operation_began();
-    engine_.remote().start(remote.what, operation_call(o.sent));
+    host_.delivery_began();
+    host_.remote().start(remote.what, operation_call(o.sent));
 }
 
-std::chrono::milliseconds attempt::timeout(outgoing const& o) const
+std::chrono::milliseconds transaction_attempt::timeout(outgoing const& o) const
 {
-    return program_->call_of(o.of).call->timeout.value_or(engine_.options().operation_timeout);
+    return program_->call_of(o.of).call->timeout.value_or(context_.options().operation_timeout);
 }
 
-void attempt::on_answer(outgoing& o, class send& sent, outcome said, bool permanent)
+void transaction_attempt::on_answer(outgoing& o, delivery& sent, outcome said, bool permanent)
 {
     if (o.sent.get() != &sent)
         return;
@@ -164,7 +164,7 @@ void attempt::on_answer(outgoing& o, class send& sent, outcome said, bool perman
     tell({.what = event::kind::answered, .of = of, .said = std::move(said), .permanent = permanent});
 }
 
-void attempt::on_timer(outgoing& o)
+void transaction_attempt::on_timer(outgoing& o)
 {
     auto const of = o.of;
     if (o.is == outgoing::state::waits_to_retry)
@@ -177,8 +177,8 @@ void attempt::on_timer(outgoing& o)
     if (!o.timed_out)
     {
         o.timed_out = true;
-        engine_.timers().set(o, grace_after_timeout);
-        boost::intrusive_ptr<class send>(o.sent)->cancel.emit(boost::asio::cancellation_type::terminal);
+        context_.timers().set(o, grace_after_timeout);
+        boost::intrusive_ptr<delivery>(o.sent)->cancel.emit(boost::asio::cancellation_type::terminal);
         return;
     }
     auto const within = timeout(o);
@@ -192,32 +192,32 @@ void attempt::on_timer(outgoing& o)
 // ---------------------------------------------------------------------------------------------------------------------
 // operations that the store does
 
-void attempt::perform_here(outgoing& o)
+void transaction_attempt::perform_here(outgoing& o)
 {
     here_ = program_->here(o.of);
-    here_->stands(gid_, engine_.owner(), row_->position);
+    here_->stands(gid_, host_.owner(), row_->position);
     doing_ = doing::writing;
-    engine_.operations_in_store().add(*this, this);
+    host_.operations_in_store().add(*this, this);
 }
 
-bool attempt::run(record_writer& writer)
+bool transaction_attempt::run(record_writer& writer)
 {
     if (here_->done_before(writer))
         return true;
-    auto const from = engine_.time().since_boot();
-    here_->perform(writer, engine_.time().now());
-    auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.time().since_boot() - from);
-    if (auto* log = engine_.log(); log && took > longest_in_store)
+    auto const from = context_.time().since_boot();
+    here_->perform(writer, context_.time().now());
+    auto const took = std::chrono::duration_cast<std::chrono::milliseconds>(context_.time().since_boot() - from);
+    if (auto* log = context_.log(); log && took > longest_in_store)
     {
-        auto const where = program_->branch_of(here_->of(), engine_.time().now());
+        auto const where = program_->branch_of(here_->of(), context_.time().now());
         log->warn("gid={} branch={}: \"{}\" took {} ms in the store's own transaction; every write of this engine waited", gid_, where.id,
                   where.name, took.count());
     }
-    return here_->record(writer, engine_.now_ms());
+    return here_->record(writer, context_.now_ms());
 }
 
 // The store has it behind itself.
-std::unique_ptr<in_store> attempt::here_returned()
+std::unique_ptr<in_store> transaction_attempt::here_returned()
 {
     if (here_)
         outgoing_.for_each([this](outgoing& o) {
@@ -229,21 +229,21 @@ std::unique_ptr<in_store> attempt::here_returned()
     return std::exchange(here_, nullptr);
 }
 
-void attempt::done_here()
+void transaction_attempt::done_here()
 {
     auto const here = here_returned();
     auto&      w = here->written();
     durable({.what = event::kind::done_here, .of = here->of(), .said = std::move(here->said()), .write = &w}, w.position_after());
 }
 
-void attempt::refused_here(write_result const& r)
+void transaction_attempt::refused_here(write_result const& r)
 {
     auto const here = here_returned();
     if (!r.why.empty())
         return tell({.what = event::kind::not_written, .of = here->of(), .said = outcome::error(r.why), .write = &here->pending()});
     if (here->said().what == outcome::kind::success)
     {
-        engine_.count(counters::event::fenced);
+        context_.count(counters::event::fenced);
         return end(ended_as::fenced);
     }
     tell({.what = event::kind::answered,

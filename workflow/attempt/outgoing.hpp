@@ -1,10 +1,10 @@
 // What of a transaction is on its way out: operations that wait to be sent, are under way, or wait to be sent again.
 #pragma once
 
-#include "workflow/limits.hpp"
+#include "workflow/attempt/delivery.hpp"
 #include "workflow/program/plan.hpp"
-#include "workflow/schedule.hpp"
-#include "workflow/send.hpp"
+#include "workflow/runtime/limiter.hpp"
+#include "workflow/runtime/schedule.hpp"
 
 #include <memory>
 #include <string>
@@ -14,7 +14,7 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-class attempt;
+class transaction_attempt;
 
 // One of them, for one slot.
 class outgoing final : public timer, public limited
@@ -30,32 +30,32 @@ public:
         waits_to_retry
     };
 
-    explicit outgoing(attempt& owner) noexcept : owner_(owner) { }
+    explicit outgoing(transaction_attempt& owner) noexcept : owner_(owner) { }
 
     void on_timer() override;
     void on_permit(class permit p) override;
-    void on_answer(class send& from, outcome said, bool permanent);
+    void on_answer(delivery& from, outcome said, bool permanent);
 
     // What the program said is to be sent, and is not sent yet.
     bool waits_to_be_sent() const noexcept { return is == state::held || is == state::waits_for_permit; }
 
-    slot                             of = 0;
-    state                            is = state::none;
-    bool                             here = false;       // the store does it
-    bool                             again = false;      // it may have been sent before
-    bool                             timed_out = false;  // it has been asked to end
-    boost::intrusive_ptr<class send> sent;               // until it has answered
-    class permit                     permit;             // for the send that is about to be made
+    slot                           of = 0;
+    state                          is = state::none;
+    bool                           here = false;       // the store does it
+    bool                           again = false;      // it may have been sent before
+    bool                           timed_out = false;  // it has been asked to end
+    boost::intrusive_ptr<delivery> sent;               // until it has answered
+    class permit                   permit;             // for the send that is about to be made
 
 private:
-    attempt& owner_;
+    transaction_attempt& owner_;
 };
 
 // Those of one attempt: the first one costs no memory of its own, the others as many as are on their way at a time.
 class outgoing_operations
 {
 public:
-    explicit outgoing_operations(attempt& owner) noexcept : owner_(owner), first_(owner) { }
+    explicit outgoing_operations(transaction_attempt& owner) noexcept : owner_(owner), first_(owner) { }
 
     // One that is not used. `is` is anything but none.
     outgoing& take(slot of, outgoing::state is);
@@ -72,7 +72,7 @@ public:
     }
 
 private:
-    attempt&                               owner_;
+    transaction_attempt&                   owner_;
     outgoing                               first_;
     std::vector<std::unique_ptr<outgoing>> more_;
     std::vector<outgoing*>                 unused_;  // of `more_`

@@ -1,6 +1,6 @@
-#include "workflow/outgoing.hpp"
+#include "workflow/attempt/outgoing.hpp"
 
-#include "workflow/attempt.hpp"
+#include "workflow/attempt/transaction_attempt.hpp"
 
 namespace weft {
 inline namespace v0 {
@@ -10,7 +10,7 @@ void outgoing::on_timer() { owner_.on_timer(*this); }
 
 void outgoing::on_permit(class permit p) { owner_.on_permit(*this, std::move(p)); }
 
-void outgoing::on_answer(class send& from, outcome said, bool permanent) { owner_.on_answer(*this, from, std::move(said), permanent); }
+void outgoing::on_answer(delivery& from, outcome said, bool permanent) { owner_.on_answer(*this, from, std::move(said), permanent); }
 
 outgoing& outgoing_operations::take(slot of, outgoing::state is)
 {

@@ -5,10 +5,12 @@
 // it only then.
 #pragma once
 
-#include "workflow/committer.hpp"
-#include "workflow/outgoing.hpp"
+#include "workflow/attempt/attempt.hpp"
+#include "workflow/attempt/attempt_host.hpp"
+#include "workflow/attempt/outgoing.hpp"
 #include "workflow/program/in_store.hpp"
 #include "workflow/program/workflow_program.hpp"
+#include "workflow/runtime/committer.hpp"
 
 #include <weft/store.hpp>
 
@@ -21,25 +23,15 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-class engine_core;
-
 // How long an operation that was asked to stop may take to do so before its attempt goes on without it.
 inline constexpr std::chrono::milliseconds grace_after_timeout{100};
 
-enum class ended_as : std::uint8_t
-{
-    finished,  // the final row is durable
-    parked,    // given back to the store; due again, or paused
-    fenced,    // somebody else goes on
-    vanished   // its row is gone
-};
-
 // All on the engine's strand.
-class attempt final : public write_sink, private program_host, private local_operation
+class transaction_attempt final : public attempt, private program_host, private local_operation
 {
 public:
-    attempt(engine_core& engine, std::string gid);
-    ~attempt() override;
+    transaction_attempt(attempt_host& host, std::string gid);
+    ~transaction_attempt() override;
 
     // Starts (once): a workflow that has just been created. Before that, `prepare` makes its body; throws misuse(bad_value) if the input does
     // not convert.
@@ -50,29 +42,14 @@ public:
     // with its operations. `why_not`: nobody may attempt the workflow any more.
     void begin(program const* code, transaction row, std::string why_not);
 
-    // Goes on after the engine made it wait.
-    void go_on();
-
-    // Somebody asked to cancel, and the request is durable.
-    void cancel_requested();
-
-    // Somebody at this engine decided something about it, and that is durable; the lease is this engine's still.
-    void decided_for();
-
-    // The engine stops: it parks at the next point where nothing is lost.
-    void stop();
-
-    // As in a crash: nothing more is sent or written. The engine drops its reference.
-    void abandon() noexcept;
-
-    std::string const& gid() const noexcept { return gid_; }
-    transaction const& row() const noexcept { return *row_; }
-
-    // Whether it was parked for other engines to take.
-    bool left_to_others() const noexcept { return left_to_others_; }
+    void go_on() override;
+    void cancel_requested() override;
+    void decided_for() override;
+    void stop() override;
+    void abandon() noexcept override;
 
     // One of its sends has returned; its time has come; it may go on.
-    void on_answer(outgoing& o, class send& sent, outcome said, bool permanent);
+    void on_answer(outgoing& o, delivery& sent, outcome said, bool permanent);
     void on_timer(outgoing& o);
     void on_permit(outgoing& o, class permit p);
 
@@ -132,18 +109,16 @@ private:
     void                      reread();
     void                      on_reread(std::exception_ptr const& error, std::optional<transaction> row);
 
-    engine_core&                         engine_;
-    std::unique_ptr<transaction>         row_;  // what of it is needed
-    std::string                          gid_;
+    attempt_host&                        host_;
+    engine_context&                      context_;
     std::unique_ptr<transaction_program> program_;
     outgoing_operations                  outgoing_;
     doing                                doing_ = doing::nothing;
     bool                                 stopping_ = false;
     bool                                 despite_cancel_ = false;  // it began with a request to cancel, or decided
     bool                                 read_again_ = false;      // what is being read may be what was before
-    bool                                 left_to_others_ = false;
-    std::optional<park_write>            parking_;  // to be written next
-    std::unique_ptr<in_store>            here_;     // while the store does an operation itself
+    std::optional<park_write>            parking_;                 // to be written next
+    std::unique_ptr<in_store>            here_;                    // while the store does an operation itself
 };
 
 }  // namespace detail

@@ -23,7 +23,8 @@ public:
     // `late`: a beat that comes so long after the one before it has not watched what was in between.
     membership(std::chrono::milliseconds expiry, std::chrono::milliseconds beat)
         : expiry_(expiry)
-        , late_(std::max(3 * beat, expiry / 2)) { }
+        , late_(std::max(3 * beat, expiry / 2))
+    { }
 
     // A beat of this engine, begun and answered at these times, found the others like this. Returns those that are dead.
     std::vector<heartbeat> look(time began, time answered, std::span<heartbeat const> others)

@@ -1,4 +1,4 @@
-#include "workflow/engine_core.hpp"
+#include "workflow/engine/engine_impl.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds interrupt_again_after{250};
 
 }  // namespace
 
-engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
+engine_impl::engine_impl(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
     : context_(std::move(executor), store, std::move(options))
     , operations_{.limits = branch_limits(context_),
                   .probe = same_database_probe(context_),
@@ -66,7 +66,7 @@ engine_core::engine_core(boost::asio::any_io_executor executor, weft::store& sto
                        .probe = operations_.probe})
 { }
 
-engine_core::~engine_core()
+engine_impl::~engine_impl()
 {
     abandon();
     context_.timers().stop();
@@ -74,15 +74,15 @@ engine_core::~engine_core()
         a->abandon();
 }
 
-void engine_core::open_way()
+void engine_impl::open_gate()
 {
     auto const self = shared_from_this();
     context_.kept_by(self);
-    context_.open_way(std::make_shared<answers_way>(self));
+    context_.open_gate(std::make_shared<answer_gate>(self));
 }
 
 // But not for a database that does not answer.
-void engine_core::join_threads() noexcept
+void engine_impl::join_threads() noexcept
 {
     context_.threads().join(patience_with_store, interrupt_again_after, [this] {
         store().interrupt();
@@ -94,7 +94,7 @@ void engine_core::join_threads() noexcept
 // ------------------------------------------------------------------------------------------------
 // registration
 
-void engine_core::add_program(std::string name, std::unique_ptr<program> p)
+void engine_impl::add_program(std::string name, std::unique_ptr<program> p)
 {
     check_name(name);
     if (!incarnation_.is_unborn())
@@ -103,7 +103,7 @@ void engine_core::add_program(std::string name, std::unique_ptr<program> p)
     programs_.add(std::move(name), std::move(p));
 }
 
-void engine_core::add_resource(xa_participant& resource)
+void engine_impl::add_resource(xa_participant& resource)
 {
     if (!incarnation_.is_unborn())
         throw misuse(misuse::code::wrong_call,
@@ -111,7 +111,7 @@ void engine_core::add_resource(xa_participant& resource)
     sweep_.add(resource);
 }
 
-void engine_core::add_manager(manager_options const& options)
+void engine_impl::add_manager(manager_options const& options)
 {
     if (!incarnation_.is_unborn())
         throw misuse(misuse::code::wrong_call, "a transaction manager was made after its engine had started");
@@ -122,33 +122,33 @@ void engine_core::add_manager(manager_options const& options)
 // ------------------------------------------------------------------------------------------------
 // what attempts use
 
-void engine_core::orphan(class send& s, std::chrono::nanoseconds undo_from) noexcept
+void engine_impl::orphan(delivery& d, std::chrono::nanoseconds undo_from) noexcept
 {
-    s.waiting = nullptr;
-    operations_.orphans.add(s.where.gid, undo_from);
-    if (!abandoned())  // this may be any thread, and operations belong to the strand
-        ask_to_stop(s);
+    d.waiting = nullptr;
+    operations_.orphans.add(d.where.gid, undo_from);
+    if (!context_.abandoned())  // this may be any thread, and operations belong to the strand
+        ask_to_stop(d);
 }
 
-void engine_core::operation_returned(std::string const& gid, bool orphan)
+void engine_impl::delivery_returned(std::string const& gid, bool orphan)
 {
-    if (operations_.orphans.returned() && !abandoned())
+    if (operations_.orphans.returned() && !context_.abandoned())
         stop_.sends_returned();
-    if (orphan && !abandoned() && operations_.orphans.remove(gid))
+    if (orphan && !context_.abandoned() && operations_.orphans.remove(gid))
         claims_.claim();  // it may be due
 }
 
 // ------------------------------------------------------------------------------------------------
 // what the parts bring about for one another
 
-void engine_core::store_has_changed()
+void engine_impl::store_has_changed()
 {
     claims_.claim();
     claims_.look_for_cancels();
     waiters_.look_for_watched();
 }
 
-void engine_core::alive()
+void engine_impl::alive()
 {
     polls_.poll();
     sweep_.begin();
@@ -158,9 +158,9 @@ void engine_core::alive()
 }
 
 // Somebody took this engine for dead: everything it holds may be under way elsewhere.
-void engine_core::lost()
+void engine_impl::lost()
 {
-    if (auto* l = log())
+    if (auto* l = context_.log())
         l->warn("engine {} was taken for dead: it abandons {} transactions and starts anew", owner(),
                 running_.size());
     running_.abandon_all();
@@ -168,11 +168,14 @@ void engine_core::lost()
     waiters_.lose_attempts();
     attempts_.forget_leased();
     operations_.probe.forget_who_asks();
-    if (stopping())
+    if (context_.stopping())
         stop_.finish();
 }
 
-boost::intrusive_ptr<attempt> engine_core::attempt_of(std::string const& gid) { return new attempt(*this, gid); }
+boost::intrusive_ptr<transaction_attempt> engine_impl::attempt_of(std::string const& gid)
+{
+    return new transaction_attempt(static_cast<attempt_host&>(*this), gid);
+}
 
 }  // namespace detail
 }  // namespace v0

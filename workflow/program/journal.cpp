@@ -1,4 +1,4 @@
-#include "workflow/journal.hpp"
+#include "workflow/program/journal.hpp"
 
 #include <weft/detail/fault.hpp>
 

@@ -1,7 +1,7 @@
-#include "workflow/attempt.hpp"
+#include "workflow/attempt/transaction_attempt.hpp"
 
-#include "workflow/engine_core.hpp"
 #include "workflow/program/pattern_program.hpp"
+#include "workflow/runtime/callbacks.hpp"
 
 #include <weft/detail/fault.hpp>
 
@@ -37,53 +37,53 @@ spdlog::level::level_enum level_of(plan::note const& n)
 // ---------------------------------------------------------------------------------------------------------------------
 // beginning and ending
 
-attempt::attempt(engine_core& engine, std::string gid)
-    : engine_(engine)
-    , row_(std::make_unique<transaction>())
-    , gid_(std::move(gid))
+transaction_attempt::transaction_attempt(attempt_host& host, std::string gid)
+    : attempt(std::move(gid))
+    , host_(host)
+    , context_(host.context())
     , outgoing_(*this)
 { }
 
-attempt::~attempt() { abandon(); }
+transaction_attempt::~transaction_attempt() { abandon(); }
 
-void attempt::prepare(program const& code, std::string_view input)
+void transaction_attempt::prepare(program const& code, std::string_view input)
 {
-    auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), limits_of(engine_.options()), gid_);
+    auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), limits_of(context_.options()), gid_);
     p->prepare(code, input);
     program_ = std::move(p);
 }
 
-void attempt::begin_created(std::string const& workflow, std::chrono::system_clock::time_point created)
+void transaction_attempt::begin_created(std::string const& workflow, std::chrono::system_clock::time_point created)
 {
     row_->gid = gid_;
     row_->trans_type = "workflow";
     row_->workflow = workflow;
-    row_->owner = engine_.owner();
+    row_->owner = host_.owner();
     row_->attempts = 1;
     row_->created = created;
-    engine_.count(counters::event::attempts);
+    context_.count(counters::event::attempts);
     tell({.created = std::chrono::duration_cast<std::chrono::milliseconds>(created.time_since_epoch()).count()});
 }
 
-void attempt::begin(program const* code, transaction row, std::string why_not)
+void transaction_attempt::begin(program const* code, transaction row, std::string why_not)
 {
     *row_ = std::move(row);
-    engine_.count(counters::event::attempts);
+    context_.count(counters::event::attempts);
     if (code)
     {
         despite_cancel_ = row_->cancel_requested || row_->status != status::prepared;
-        auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), limits_of(engine_.options()), gid_);
+        auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), limits_of(context_.options()), gid_);
         p->begin(*code, *row_, std::move(why_not));
         program_ = std::move(p);
     }
     else
-        program_ = std::make_unique<pattern_program>(*row_, engine_.pattern_defaults(), engine_.options().attempt_limit);
+        program_ = std::make_unique<pattern_program>(*row_, host_.pattern_defaults(), context_.options().attempt_limit);
     if (stopping_)
         tell({.what = event::kind::stop});  // it parks as soon as it has begun
     tell({});
 }
 
-void attempt::abandon() noexcept
+void transaction_attempt::abandon() noexcept
 {
     doing_ = doing::ended;
     outgoing_.for_each([this](outgoing& o) {
@@ -94,53 +94,53 @@ void attempt::abandon() noexcept
         program_->drop_body();
 }
 
-void attempt::orphan(outgoing& o) noexcept
+void transaction_attempt::orphan(outgoing& o) noexcept
 {
     auto const sent = std::exchange(o.sent, nullptr);
     if (!sent || !sent->waiting)
         return;
     // An action is undone once its time is over: from then on it is the barrier that makes that safe.
-    auto undo_from = engine_.time().since_boot();
+    auto undo_from = context_.time().since_boot();
     if (o.is_set())
         undo_from = o.due() + (o.timed_out ? std::chrono::milliseconds(0) : grace_after_timeout);
     else if (!o.timed_out)
         undo_from = std::chrono::nanoseconds::max();
-    engine_.orphan(*sent, program_->may_undo_what_has_not_returned() ? undo_from : std::chrono::nanoseconds::max());
+    host_.orphan(*sent, program_->may_undo_what_has_not_returned() ? undo_from : std::chrono::nanoseconds::max());
 }
 
-void attempt::end(ended_as how)
+void transaction_attempt::end(ended_as how)
 {
     abandon();
-    engine_.ended(*this, how);
+    host_.ended(*this, how);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the program
 
-void attempt::tell(event&& e)
+void transaction_attempt::tell(event&& e)
 {
-    boost::intrusive_ptr<attempt> const keep(this);
-    plan                                p;
+    boost::intrusive_ptr<transaction_attempt> const keep(this);
+    plan                                            p;
     hear(std::move(e), p);
     carry_out(p);
 }
 
-void attempt::hear(event&& e, plan& p)
+void transaction_attempt::hear(event&& e, plan& p)
 {
     using kind = event::kind;
     bool const code_may_run = e.what == kind::begun || e.what == kind::answered || e.what == kind::done_here;
-    e.now = engine_.now_ms();
-    e.since_boot = engine_.time().since_boot();
+    e.now = context_.now_ms();
+    e.since_boot = context_.time().since_boot();
     if (auto const* const at = code_may_run ? program_->runs_code() : nullptr)
     {
-        engine_core::user_code guard(engine_, gid_, *at, row_->position);
+        user_code guard(host_, gid_, *at, row_->position);
         program_->on(std::move(e), p);
     }
     else
         program_->on(std::move(e), p);
 }
 
-void attempt::carry_out(plan& p)
+void transaction_attempt::carry_out(plan& p)
 {
     say(p);
     if (p.park)
@@ -152,7 +152,7 @@ void attempt::carry_out(plan& p)
     else if (parking_)
         return doing_ == doing::nothing || doing_ == doing::reading ? write_park() : void();  // else once that is written
     for (auto const& w : p.wake_at)
-        engine_.timers().set(outgoing_.take(w.of, outgoing::state::waits_to_retry), w.after);
+        context_.timers().set(outgoing_.take(w.of, outgoing::state::waits_to_retry), w.after);
     for (auto const& s : p.send)
     {
         if (doing_ == doing::ended)
@@ -165,20 +165,20 @@ void attempt::carry_out(plan& p)
 }
 
 // What others hear of it.
-void attempt::say(plan& p)
+void transaction_attempt::say(plan& p)
 {
     if (p.no_answer)
-        engine_.count(counters::event::unknown_outcomes);
-    if (auto* log = engine_.log())
+        context_.count(counters::event::unknown_outcomes);
+    if (auto* log = context_.log())
         for (auto const& n : p.notes)
             log->log(level_of(n), "gid={} {}", gid_, n.text);
     if (p.unanswered)
-        engine_.branch_error(*row_, p.unanswered->url, p.unanswered->error, p.unanswered->before, p.unanswered->times);
+        host_.branch_error(*row_, p.unanswered->url, p.unanswered->error, p.unanswered->before, p.unanswered->times);
     if (p.body_threw || (p.no_answer && p.no_answer->counts))
         warn_of_trouble(p);
 }
 
-void attempt::warn_of_trouble(plan const& p)
+void transaction_attempt::warn_of_trouble(plan const& p)
 {
     trouble t;
     t.gid = gid_;
@@ -187,39 +187,39 @@ void attempt::warn_of_trouble(plan const& p)
     {
         t.text = p.body_threw->what;
         t.times = p.body_threw->times;
-        engine_.report(t);
+        report(context_, t);
     }
-    if (!p.no_answer || !p.no_answer->counts || !engine_.is_trouble(p.no_answer->sends - 1, p.no_answer->sends))
+    if (!p.no_answer || !p.no_answer->counts || !context_.is_trouble(p.no_answer->sends - 1, p.no_answer->sends))
         return;
-    auto where = program_->branch_of(p.no_answer->of, engine_.time().now());
+    auto where = program_->branch_of(p.no_answer->of, context_.time().now());
     t.what = trouble::kind::no_answer;
     t.branch_id = std::move(where.id);
     t.branch = std::move(where.name);
     t.text = p.no_answer->why;
     t.times = p.no_answer->sends;
-    engine_.report(t);
+    report(context_, t);
 }
 
-std::optional<bool> attempt::done_by_store(slot of, branch_call const& call, operation op)
+std::optional<bool> transaction_attempt::done_by_store(slot of, branch_call const& call, operation op)
 {
     auto* const db = call.database(op);
     if (!db)
         return false;
-    auto const same = engine_.same_database(*db, *this);
+    auto const same = host_.same_database(*db, *this);
     if (!same)
         outgoing_.take(of, outgoing::state::asks_who_does_it);
     return same;
 }
 
-double attempt::jitter() { return engine_.jitter(); }
+double transaction_attempt::jitter() { return context_.jitter(); }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // what the engine says
 
-void attempt::go_on()
+void transaction_attempt::go_on()
 {
-    boost::container::small_vector<slot, 4> due;
-    boost::intrusive_ptr<attempt> const     keep(this);
+    boost::container::small_vector<slot, 4>         due;
+    boost::intrusive_ptr<transaction_attempt> const keep(this);
     outgoing_.for_each([&](outgoing& o) {
         if (o.is != outgoing::state::held && o.is != outgoing::state::asks_who_does_it)
             return;
@@ -231,13 +231,13 @@ void attempt::go_on()
             tell({.what = stopping_ ? event::kind::stop : event::kind::due, .of = s});
 }
 
-void attempt::cancel_requested()
+void transaction_attempt::cancel_requested()
 {
     row_->cancel_requested = true;
     if (doing_ == doing::ended)
         return;
-    boost::intrusive_ptr<attempt> const keep(this);
-    bool const                          ends = program_->is_undone_by_cancel();
+    boost::intrusive_ptr<transaction_attempt> const keep(this);
+    bool const                                      ends = program_->is_undone_by_cancel();
     if (ends)
         stop_waiting(false);
     tell({.what = event::kind::cancel});
@@ -249,13 +249,13 @@ void attempt::cancel_requested()
     });
 }
 
-void attempt::decided_for()
+void transaction_attempt::decided_for()
 {
     if (doing_ != doing::ended)
         tell({.what = event::kind::changed});
 }
 
-void attempt::stop()
+void transaction_attempt::stop()
 {
     stopping_ = true;
     if (doing_ == doing::ended || !program_)
@@ -265,7 +265,7 @@ void attempt::stop()
 }
 
 // Nothing waits to be sent any more, or to be sent again.
-void attempt::stop_waiting(bool held_too)
+void transaction_attempt::stop_waiting(bool held_too)
 {
     outgoing_.for_each([&](outgoing& o) {
         using state = outgoing::state;
@@ -276,7 +276,7 @@ void attempt::stop_waiting(bool held_too)
 }
 
 // It is not sent. The program does not plan anything because of that.
-void attempt::withdraw(outgoing& o)
+void transaction_attempt::withdraw(outgoing& o)
 {
     bool const was_to_be_sent = o.waits_to_be_sent();
     auto const of = o.of;
@@ -291,14 +291,14 @@ void attempt::withdraw(outgoing& o)
 // the only write that is under way
 
 template <class Write>
-void attempt::add_place(Write& w) const
+void transaction_attempt::add_place(Write& w) const
 {
     w.gid = gid_;
-    w.owner = engine_.owner();
+    w.owner = host_.owner();
     w.position = row_->position;
 }
 
-void attempt::write_record()
+void transaction_attempt::write_record()
 {
     write w;
     program_->record(w);
@@ -316,10 +316,10 @@ void attempt::write_record()
     else
         add_place(std::get<record_write>(w));
     doing_ = doing::writing;
-    engine_.commits().add(std::move(w), this);
+    host_.commits().add(std::move(w), this);
 }
 
-void attempt::on_written(write_result const& r, write& w)
+void transaction_attempt::on_written(write_result const& r, write& w)
 {
     if (doing_ != doing::parking && doing_ != doing::writing)
         return;  // abandoned meanwhile
@@ -335,7 +335,7 @@ void attempt::on_written(write_result const& r, write& w)
             of_workflow ? of_workflow->position_after() : std::get<record_write>(w).position_after());
 }
 
-void attempt::not_written(write_result const& r, write& w)
+void transaction_attempt::not_written(write_result const& r, write& w)
 {
     bool const parked = doing_ == doing::parking;
     doing_ = doing::nothing;
@@ -355,10 +355,10 @@ void attempt::not_written(write_result const& r, write& w)
         tell({.what = event::kind::not_written, .write = of_workflow, .met_cancel = true});
         row_->reason = of_workflow->text;
         doing_ = doing::writing;
-        return engine_.commits().add(std::move(w), this);
+        return host_.commits().add(std::move(w), this);
     case written::refused:
         if (parked)
-            return engine_.cannot_park(*this, *parking_, r.why);
+            return host_.cannot_park(*this, *parking_, r.why);
         if (here_)
             return refused_here(r);
         return tell({.what = event::kind::not_written, .said = outcome::error(r.why), .write = of_workflow});
@@ -370,20 +370,20 @@ void attempt::not_written(write_result const& r, write& w)
     }
 }
 
-void attempt::fenced(enum written what)
+void transaction_attempt::fenced(enum written what)
 {
     bool const vanished = what == written::unknown_gid;
-    engine_.count(counters::event::fenced);
-    if (auto* log = engine_.log())
+    context_.count(counters::event::fenced);
+    if (auto* log = context_.log())
         log->warn("gid={} position={} fenced: {}", gid_, row_->position,
                   vanished ? "it is not in the store any more" : "another engine goes on with it");
     end(vanished ? ended_as::vanished : ended_as::fenced);
 }
 
-void attempt::durable(event&& e, std::int64_t position)
+void transaction_attempt::durable(event&& e, std::int64_t position)
 {
-    if (engine_.options().replay_always && program_->can_be_replayed())
-        return engine_.reload(*this);
+    if (context_.options().replay_always && program_->can_be_replayed())
+        return host_.reload(*this);
     auto const* const w = e.write;
     plan              p;
     row_->position = position;
@@ -396,12 +396,12 @@ void attempt::durable(event&& e, std::int64_t position)
         return end(ended_as::finished);
     }
     if (w && w->decide != extend_write::decision::none)
-        engine_.decided(*this);
+        host_.decided(*this);
     carry_out(p);
 }
 
 // What a workflow has recorded is progress, but for a mere repetition.
-void attempt::extended(extend_write const& w)
+void transaction_attempt::extended(extend_write const& w)
 {
     row_->status = program_->stands_at();
     if (!w.sent_again)
@@ -409,16 +409,16 @@ void attempt::extended(extend_write const& w)
         row_->attempts = row_->sends = 0;
         row_->last_error.clear();
     }
-    if (auto* log = engine_.log(); log && w.decide == extend_write::decision::roll_back)
+    if (auto* log = context_.log(); log && w.decide == extend_write::decision::roll_back)
         log->info("gid={} workflow={} rolls back: {}", gid_, row_->workflow, row_->reason);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // giving it back
 
-void attempt::park_as(plan::parking p)
+void transaction_attempt::park_as(plan::parking p)
 {
-    auto const leave_for = engine_.options().leave_misfits;
+    auto const leave_for = context_.options().leave_misfits;
     bool const left = p.misfit && leave_for.count() > 0;
     auto&      w = parking_.emplace();
     w.due_in = p.due_in;
@@ -430,7 +430,7 @@ void attempt::park_as(plan::parking p)
     w.sends = !w.paused_reason.empty() && !left ? 0 : p.sends;
     if (!left)
         return;
-    if (auto* log = engine_.log())
+    if (auto* log = context_.log())
         log->info("gid={} left to engines of other code for {} ms: {}", gid_, leave_for.count(), w.paused_reason);
     left_to_others_ = true;
     w.last_error = std::exchange(w.paused_reason, {});
@@ -439,7 +439,7 @@ void attempt::park_as(plan::parking p)
     w.keep_attempts = row_->attempts > 1;
 }
 
-void attempt::write_park()
+void transaction_attempt::write_park()
 {
     program_->drop_body();
     auto& w = *parking_;
@@ -448,17 +448,17 @@ void attempt::write_park()
     row_->sends = w.sends;
     row_->paused_reason = w.paused_reason;
     row_->last_error = w.last_error.empty() ? w.paused_reason : w.last_error;
-    row_->due = engine_.time().now() + w.due_in;
+    row_->due = context_.time().now() + w.due_in;
     if (w.interval.count() > 0)
         row_->interval = w.interval;
     doing_ = doing::parking;
-    engine_.commits().add(w, this);
+    host_.commits().add(w, this);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // somebody else has written to the row
 
-void attempt::reread()
+void transaction_attempt::reread()
 {
     if (doing_ == doing::reading)
     {
@@ -467,21 +467,21 @@ void attempt::reread()
     }
     doing_ = doing::reading;
     read_again_ = false;
-    boost::intrusive_ptr<attempt> self(this);
-    engine_.find(gid_, [self](std::exception_ptr error, std::optional<transaction> row) { self->on_reread(error, std::move(row)); });
+    boost::intrusive_ptr<transaction_attempt> self(this);
+    host_.find(gid_, [self](std::exception_ptr error, std::optional<transaction> row) { self->on_reread(error, std::move(row)); });
 }
 
-void attempt::on_reread(std::exception_ptr const& error, std::optional<transaction> row)
+void transaction_attempt::on_reread(std::exception_ptr const& error, std::optional<transaction> row)
 {
     if (doing_ != doing::reading)
         return;
     doing_ = doing::nothing;
     if (read_again_)
         return reread();
-    if (!error && row && row->owner == engine_.owner() && !is_final(row->status))
+    if (!error && row && row->owner == host_.owner() && !is_final(row->status))
         return tell({.what = event::kind::reread, .row = &*row});
-    engine_.count(counters::event::fenced);
-    if (auto* log = engine_.log())
+    context_.count(counters::event::fenced);
+    if (auto* log = context_.log())
         log->info("gid={} position={} fenced: somebody else goes on with it", gid_, row_->position);
     if (!error && row)
         *row_ = std::move(*row);

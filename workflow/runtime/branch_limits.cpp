@@ -1,4 +1,4 @@
-#include "workflow/engine/branch_limits.hpp"
+#include "workflow/runtime/branch_limits.hpp"
 
 namespace weft {
 inline namespace v0 {

@@ -2,7 +2,7 @@
 // options.
 #pragma once
 
-#include "workflow/engine/context.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <functional>
 
@@ -11,8 +11,7 @@ inline namespace v0 {
 namespace detail {
 
 // What a callback throws must not keep others from their answers.
-void tell(engine_context const& e, std::function<void(transaction const&)> const& callback,
-          transaction const& row);
+void tell(engine_context const& e, std::function<void(transaction const&)> const& callback, transaction const& row);
 
 void report(engine_context const& e, trouble const& t);
 

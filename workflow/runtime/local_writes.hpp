@@ -2,8 +2,8 @@
 // and beside the committer's batches. One that waits for a row that somebody holds then keeps up neither those nor the other operations.
 #pragma once
 
-#include "workflow/committer.hpp"
-#include "workflow/schedule.hpp"
+#include "workflow/runtime/committer.hpp"
+#include "workflow/runtime/schedule.hpp"
 
 #include <chrono>
 #include <cstddef>

@@ -1,7 +1,7 @@
-#include "workflow/engine/context.hpp"
+#include "workflow/runtime/context.hpp"
 
-#include "workflow/attempt.hpp"
-#include "workflow/options.hpp"
+#include "workflow/runtime/answer_gate.hpp"
+#include "workflow/runtime/options.hpp"
 
 #include <weft/detail/default_logger.hpp>
 #include <weft/detail/machine_seed.hpp>
@@ -30,8 +30,7 @@ std::string what_of(std::exception_ptr const& error)
     }
 }
 
-engine_context::engine_context(boost::asio::any_io_executor executor, weft::store& store,
-                               engine_options options)
+engine_context::engine_context(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
     : store_(store)
     , outer_(executor)
     , strand_(boost::asio::make_strand(executor))
@@ -51,8 +50,8 @@ engine_context::~engine_context() = default;
 void engine_context::abandon() noexcept
 {
     abandoned_.store(true);
-    if (way_)
-        way_->close();
+    if (gate_)
+        gate_->close();
 }
 
 }  // namespace detail

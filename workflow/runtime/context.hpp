@@ -2,8 +2,8 @@
 // part knows this, and those parts that it needs; none knows the engine that owns them all.
 #pragma once
 
-#include "workflow/engine/lanes.hpp"
-#include "workflow/schedule.hpp"
+#include "workflow/runtime/lanes.hpp"
+#include "workflow/runtime/schedule.hpp"
 
 #include <weft/engine.hpp>
 
@@ -21,7 +21,7 @@ namespace weft {
 inline namespace v0 {
 namespace detail {
 
-class answers_way;
+class answer_gate;
 
 // So long may the store fail before callers hear of it.
 inline constexpr std::chrono::milliseconds patience{5'000};
@@ -58,8 +58,8 @@ public:
     std::weak_ptr<engine_context> const& weak() const noexcept { return self_; }
 
     // The way for answers into the engine.
-    void                                open_way(std::shared_ptr<answers_way> way) { way_ = std::move(way); }
-    std::shared_ptr<answers_way> const& way() const noexcept { return way_; }
+    void                                open_gate(std::shared_ptr<answer_gate> gate) { gate_ = std::move(gate); }
+    std::shared_ptr<answer_gate> const& gate() const noexcept { return gate_; }
 
     // Any thread: from now on nothing is sent, written or answered.
     void abandon() noexcept;
@@ -151,7 +151,7 @@ private:
     lanes                                             lanes_;
     std::unique_ptr<schedule>                         schedule_;
     std::mt19937_64                                   random_;
-    std::shared_ptr<answers_way>                      way_;
+    std::shared_ptr<answer_gate>                      gate_;
     std::atomic<bool>                                 abandoned_{false};
     stop_stage                                        stage_ = stop_stage::running;
 };
@@ -196,8 +196,7 @@ void engine_context::call(boost::asio::any_io_executor where, Job job, Then then
             {
                 error = std::current_exception();
             }
-            boost::asio::post(me.strand_, [self = std::move(self), then = std::move(then), error,
-                                           result = std::move(result)]() mutable {
+            boost::asio::post(me.strand_, [self = std::move(self), then = std::move(then), error, result = std::move(result)]() mutable {
                 if (!self->abandoned())
                     then(error, std::move(result));
             });

@@ -1,4 +1,4 @@
-#include "workflow/options.hpp"
+#include "workflow/runtime/options.hpp"
 
 #include <weft/detail/option.hpp>
 

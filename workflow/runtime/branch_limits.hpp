@@ -2,8 +2,8 @@
 // timer that serves those who wait for one.
 #pragma once
 
-#include "workflow/engine/context.hpp"
-#include "workflow/limits.hpp"
+#include "workflow/runtime/context.hpp"
+#include "workflow/runtime/limiter.hpp"
 
 #include <map>
 #include <optional>

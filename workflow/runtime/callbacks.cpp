@@ -1,4 +1,4 @@
-#include "workflow/engine/callbacks.hpp"
+#include "workflow/runtime/callbacks.hpp"
 
 #include <weft/outcome.hpp>
 
@@ -18,8 +18,7 @@ void log_what_a_callback_threw(engine_context const& e, std::string const& gid)
 
 }  // namespace
 
-void tell(engine_context const& e, std::function<void(transaction const&)> const& callback,
-          transaction const& row)
+void tell(engine_context const& e, std::function<void(transaction const&)> const& callback, transaction const& row)
 {
     if (!callback)
         return;
@@ -40,11 +39,10 @@ void report(engine_context const& e, trouble const& t)
     if (auto* l = e.log())
     {
         if (threw)
-            l->warn("gid={} workflow={} the body threw, in attempt {}: {}", t.gid, t.workflow, t.times,
-                    t.text);
+            l->warn("gid={} workflow={} the body threw, in attempt {}: {}", t.gid, t.workflow, t.times, t.text);
         else
-            l->warn("gid={} branch={} no answer {} times in a row: {}", t.gid,
-                    t.branch_id.empty() ? t.branch : t.branch_id, t.times, t.text);
+            l->warn("gid={} branch={} no answer {} times in a row: {}", t.gid, t.branch_id.empty() ? t.branch : t.branch_id, t.times,
+                    t.text);
     }
     if (!e.options().on_trouble)
         return;

@@ -6,7 +6,7 @@
 // fails by itself. That one is refused, or, if it may yet succeed, or may have succeeded, waits aside and is tried alone now and then.
 #pragma once
 
-#include "workflow/engine/context.hpp"
+#include "workflow/runtime/context.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/store.hpp>
