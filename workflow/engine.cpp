@@ -27,7 +27,7 @@ void engine::add_program(std::string name, std::unique_ptr<detail::program> prog
 
 void engine::add(xa_participant& resource) { core_->add_resource(resource); }
 
-void engine::declare(std::string name) { core_->declare(std::move(name)); }
+void engine::declare_name(std::string name) { core_->declare(std::move(name)); }
 
 void engine::limit(std::string branch_name, operation_limit limit)
 {
@@ -36,16 +36,17 @@ void engine::limit(std::string branch_name, operation_limit limit)
                           [core = core_, name = std::move(branch_name), limit]() mutable { core->limits().limit(std::move(name), limit); });
 }
 
-void engine::start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
+void engine::start_execute(std::string name, std::string gid, std::string input, std::optional<execute_options> options,
                            done<std::string> answer)
 {
     boost::asio::dispatch(core_->strand(), [core = core_, name = std::move(name), gid = std::move(gid), input = std::move(input), options,
-                                            wait_for_end, answer = std::move(answer)]() mutable {
-        core->submitted().execute(std::move(name), std::move(gid), std::move(input), options, wait_for_end, std::move(answer));
+                                            answer = std::move(answer)]() mutable {
+        core->submitted().execute(std::move(name), std::move(gid), std::move(input), options.value_or(execute_options()),
+                                  options.has_value(), std::move(answer));
     });
 }
 
-bool engine::submit_within(std::any const& connection, std::string name, std::string gid, std::string input)
+bool engine::create_within(std::any const& connection, std::string name, std::string gid, std::string input)
 {
     return core_->submitted().create_within(connection, std::move(name), std::move(gid), std::move(input));
 }

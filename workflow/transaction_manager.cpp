@@ -42,18 +42,18 @@ void transaction_manager::start_query(std::string gid, done<std::optional<transa
     });
 }
 
-void transaction_manager::start_submit(global_transaction t, bool wait, done<transaction> answer)
+void transaction_manager::start_submit(global_transaction t, returns when, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [t = std::move(t), wait, answer = std::move(answer)](detail::engine_impl& core) mutable {
-        core.patterns().submit(std::move(t), wait, std::move(answer));
+    on_strand_of(engine_.core_, [t = std::move(t), when, answer = std::move(answer)](detail::engine_impl& core) mutable {
+        core.patterns().submit(std::move(t), when == returns::when_tried, std::move(answer));
     });
 }
 
-void transaction_manager::start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer)
+void transaction_manager::start_abort(std::string gid, std::string trans_type, std::string reason, returns when, done<transaction> answer)
 {
-    on_strand_of(engine_.core_, [gid = std::move(gid), trans_type = std::move(trans_type), reason = std::move(reason), wait,
+    on_strand_of(engine_.core_, [gid = std::move(gid), trans_type = std::move(trans_type), reason = std::move(reason), when,
                                  answer = std::move(answer)](detail::engine_impl& core) mutable {
-        core.patterns().abort(std::move(gid), std::move(trans_type), std::move(reason), wait, std::move(answer));
+        core.patterns().abort(std::move(gid), std::move(trans_type), std::move(reason), when == returns::when_tried, std::move(answer));
     });
 }
 

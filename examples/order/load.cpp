@@ -30,11 +30,11 @@ public:
         , options_(options)
         , engine_(io_, transactions,
                   {.on_paused = [this](weft::transaction const& t) { say("order " + t.gid + " is paused: " + t.paused_reason); }})
+        , place_(add_place_order(engine_, our))
         , signals_(io_, SIGINT, SIGTERM)
         , ticks_(io_)
         , progress_(options.every)
     {
-        add_workflows(engine_, our);
         find_earlier(transactions);
     }
 
@@ -78,7 +78,7 @@ private:
             //[order_execute
             try
             {
-                co_await engine_.execute<receipt>("place-order", wanted.id, wanted);
+                co_await place_.execute(weft::gid(wanted.id), wanted);
                 ++committed_;
                 ++done_;
             }
@@ -205,13 +205,14 @@ private:
         return done_ == orders_.size() ? 0 : 1;
     }
 
-    std::vector<order> const& orders_;
-    load_options              options_;
-    asio::io_context          io_{1};
-    weft::engine              engine_;
-    asio::signal_set          signals_;
-    asio::steady_timer        ticks_;
-    progress                  progress_;
+    std::vector<order> const&    orders_;
+    load_options                 options_;
+    asio::io_context             io_{1};
+    weft::engine                 engine_;
+    weft::handle<receipt(order)> place_;
+    asio::signal_set             signals_;
+    asio::steady_timer           ticks_;
+    progress                     progress_;
 
     std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
     std::size_t                           next_ = 0, callers_ = 0, waiting_ = 0;

@@ -119,10 +119,10 @@ int place_one(command_line& line, std::vector<std::string> const& arguments)
     //[order_place
     shop       our(line.where());
     weft::host host(*store);
-    add_workflows(host.engine(), our);
+    auto const place = add_place_order(host.engine(), our);
     try
     {
-        auto const done = host.engine().execute<receipt>("place-order", wanted.id, wanted, weft::blocking);
+        auto const done = place.execute(weft::gid(wanted.id), wanted, weft::blocking);
         std::cout << "order " << wanted.id << ": receipt " << done.number << ", " << money(done.cents) << " charged\n";
         return all_well;
     }
@@ -248,7 +248,7 @@ int resume(command_line& line, std::vector<std::string> const& arguments)
         throw bad_input("order " + id + " is not paused");
     {
         weft::host host(*store);
-        host.engine().resume(id, weft::blocking);
+        host.engine().resume(weft::gid(id), weft::blocking);
     }
     std::cout << "order " << id << " goes on with the next `order load` or `order place`\n";
     return all_well;

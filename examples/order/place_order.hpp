@@ -3,15 +3,10 @@
 
 #include "order.hpp"
 
+#include <weft/handle.hpp>
 #include <weft/workflow.hpp>
 
 struct shop;
-
-namespace weft {
-inline namespace v0 {
-class engine;
-}
-}  // namespace weft
 
 weft::workflow<receipt> place_order(weft::context& wf, shop& our, order o);
 
@@ -19,4 +14,4 @@ weft::workflow<receipt> place_order(weft::context& wf, shop& our, order o);
 weft::workflow<receipt> place_order_by_xa(weft::context& wf, shop& our, order o);
 
 // Registers, as "place-order", the one that this shop needs.
-void add_workflows(weft::engine& engine, shop& our);
+weft::handle<receipt(order)> add_place_order(weft::engine& engine, shop& our);

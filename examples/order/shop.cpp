@@ -132,13 +132,11 @@ shop::shop(shop_place const& where)
     : orders(where.url("orders"))
     , stock(where.url("stock"))
     , accounts(where.url("accounts"))
-    , bank(where.server.empty() ? nullptr : std::make_unique<weft::xa_resource>(where.url("accounts")))
+    , on_server(!where.server.empty())
 {
     orders.run(&set_up_orders);
     stock.run(&set_up_stock);
     accounts.run(&set_up_accounts);
-    if (bank)
-        bank->connect();  // a server that prepares no transactions is worth a sentence now
 }
 
 std::unique_ptr<weft::store> open_transactions(shop_place const& where, if_missing what)

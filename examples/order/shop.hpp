@@ -2,18 +2,12 @@
 #pragma once
 
 #include <weft/database.hpp>
-#include <weft/xa.hpp>
+#include <weft/fwd.hpp>
 
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
-
-namespace weft {
-inline namespace v0 {
-class store;
-}
-}  // namespace weft
 
 // Where a shop is: the directory of its files, or the URL of a server and the beginning of its databases' names.
 struct shop_place
@@ -34,8 +28,9 @@ struct shop
     weft::database orders;    // orders(id, …, state), receipts(number, order_id, cents)
     weft::database stock;     // stock(article, on_hand, reserved, sold, opening)
     weft::database accounts;  // accounts(customer, balance, opening), till(balance): a row for each payment
-    // On a server customers pay by XA: nobody sees a payment of which it is not certain that it stays.
-    std::unique_ptr<weft::xa_resource> bank;  // the same database as accounts; null where there are files
+
+    // Then customers pay by XA: nobody sees a payment of which it is not certain that it stays.
+    bool const on_server;
 
     // Each has a ledger(gid, branch, operation, subject, amount) in which every effect leaves a row. It has no unique key, so
     // an effect that happens twice is seen by `order audit`.

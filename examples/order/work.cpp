@@ -17,7 +17,7 @@ int work(weft::store& transactions, shop& our)
     options.logger = std::make_shared<spdlog::logger>("order", std::make_shared<spdlog::sinks::stdout_sink_mt>());
     options.logger->flush_on(spdlog::level::info);
     weft::engine engine(io, transactions, options);
-    add_workflows(engine, our);
+    add_place_order(engine, our);
 
     boost::asio::signal_set signals(io, SIGINT, SIGTERM);
     signals.async_wait([&](boost::system::error_code ec, int) {

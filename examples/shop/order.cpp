@@ -51,7 +51,7 @@ try
     weft::engine_options options;
     options.transport = weft::make_http_transport();
     weft::host host(*store, options);
-    host.engine().add("place-order", &place_order, std::cref(our));
+    auto const place = host.engine().add("place-order", &place_order, std::cref(our));
 
     weft::list_filter unfinished;
     unfinished.unfinished = true;
@@ -62,7 +62,7 @@ try
 
     // The order's id is the transaction's gid: who asks again gets the same answer, also if the first one was lost.
     order.post("/orders", [&](purchase const& p) {
-        auto const done = host.engine().execute<receipt>("place-order", p.id, p, weft::blocking);
+        auto const done = place.execute(weft::gid(p.id), p, weft::blocking);
         return boost::json::object{{"order", done.order}, {"payment", done.payment}};
     });
 

@@ -16,10 +16,11 @@ BOOST_DESCRIBE_STRUCT(payment, (), (number))
 //[place_order
 weft::workflow<receipt> place_order(weft::context& wf, shop const& our, purchase p)
 {
-    using weft::post, weft::sql;
+    using weft::post;
+    auto const on = weft::sql(our.orders);
 
     // saga: the order is there from now on, and is cancelled if anything later fails
-    co_await wf.saga("create-order", sql(our.orders, &create_order), sql(our.orders, &cancel_order), p);
+    co_await wf.saga("create-order", on(&create_order), on(&cancel_order), p);
 
     // TCC: reserved at two other services, and confirmed when all of this commits
     co_await wf.tcc("stock", post(our.product + "/reserve"), post(our.product + "/confirm"), post(our.product + "/release"), p);
@@ -29,7 +30,7 @@ weft::workflow<receipt> place_order(weft::context& wf, shop const& our, purchase
     auto const paid = co_await wf.saga("payment", post<payment>(our.payment + "/pay"), post(our.payment + "/refund"), p);
 
     // step: recorded, nothing to undo
-    co_await wf.step("close-order", sql(our.orders, &close_order), p);
+    co_await wf.step("close-order", on(&close_order), p);
 
     receipt done{p.id, paid.number};
     co_return done;

@@ -48,14 +48,14 @@ try
     weft::engine_options options;
     options.transport = weft::make_http_transport();
     weft::host host(*store, options);
-    host.engine().add("buy", &buy, std::cref(at));
+    auto const buying = host.engine().add("buy", &buy, std::cref(at));
     host.start();
     //]
     int bought = 0;
     for (int i = 1; i <= purchases; ++i)
         try
         {
-            auto const left = host.engine().execute<std::int64_t>("buy", wanted.article + '-' + std::to_string(i), wanted, weft::blocking);
+            auto const left = buying.execute(weft::gid(wanted.article + '-' + std::to_string(i)), wanted, weft::blocking);
             std::cout << wanted.article << ' ' << i << ": " << left << " left" << std::endl;
             ++bought;
         }

@@ -1,6 +1,6 @@
 /// \file
 /// The barrier: makes one operation of one branch take effect at most once in a participant's database, in any order and however
-/// often it is sent. For services that answer weft or dtm; `weft::sql(db, f)` does all of this by itself.
+/// often it is sent. For services that answer weft or dtm; `weft::sql(db)(f)` does all of this by itself.
 ///
 ///     sqlite3_connection connection(db);                      // <weft/barrier_sqlite3.hpp>; soci_connection in <weft/sql.hpp>
 ///     begin(db);

@@ -4,20 +4,30 @@
 #pragma once
 
 #include <weft/detail/completion.hpp>
+#include <weft/gid.hpp>
 #include <weft/store.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace weft {
 inline namespace v0 {
+
+/// When a coordinator answers what it is told to do.
+enum class returns : std::uint8_t
+{
+    when_durable,  ///< it will be done
+    when_tried     ///< its first attempt has ended: it is final, or its `last_error` says what it waits for
+};
 
 /// A transaction as its client hands it over.
 struct global_transaction
@@ -66,39 +76,51 @@ public:
                                      global_transaction(std::forward<Transaction>(t)));
     }
 
-    /// Submits it: creates it, or goes on with what was prepared. Returns it as it stands then; with `wait`, once the first attempt has ended: it is
-    /// final, or its `last_error` says what it waits for.
-    /// Submitting again while it is on its way changes nothing. Durability: it is durable, and will end, when this returns.
+    /// `submit(t [, when] [, token])`: creates it, or goes on with what was prepared. Returns it as it stands
+    /// then. Submitting again while it is on its way changes nothing.
+    /// Durability: it is durable, and will end, when this returns.
     template <class Transaction = global_transaction, class Token = boost::asio::use_awaitable_t<>>
-    auto submit(Transaction&& t, bool wait, Token&& token = {})
+    auto submit(Transaction&& t, returns when, Token&& token = {})
     {
         detail::check_awaited_argument<Transaction, Token, transaction>();
         return initiate<transaction>(std::forward<Token>(token), &coordinator::start_submit,
-                                     global_transaction(std::forward<Transaction>(t)), wait);
+                                     global_transaction(std::forward<Transaction>(t)), when);
+    }
+    template <class Transaction = global_transaction, class Token = boost::asio::use_awaitable_t<>>
+    requires(!std::is_same_v<std::remove_cvref_t<Token>, returns>) auto submit(Transaction&& t, Token&& token = {})
+    {
+        return submit(std::forward<Transaction>(t), returns::when_durable, std::forward<Token>(token));
     }
 
-    /// Rolls back what is prepared (or is rolling back already): tcc, xa, msg. `trans_type`: as its client believes it to be.
-    /// `wait`: as for `submit`, also if its options say wait_result.
+    /// `abort(gid, trans_type, reason [, when] [, token])`: rolls back what is prepared (or is rolling back
+    /// already): tcc, xa, msg. `trans_type`: as its client believes it to be. It answers when tried, too, if its
+    /// options say wait_result.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto abort(std::string gid, std::string trans_type, std::string reason, bool wait, Token&& token = {})
+    auto abort(gid id, std::string trans_type, std::string reason, returns when, Token&& token = {})
     {
-        return initiate<transaction>(std::forward<Token>(token), &coordinator::start_abort, std::move(gid), std::move(trans_type),
-                                     std::move(reason), wait);
+        return initiate<transaction>(std::forward<Token>(token), &coordinator::start_abort, std::move(id).str(), std::move(trans_type),
+                                     std::move(reason), when);
+    }
+    template <class Token = boost::asio::use_awaitable_t<>>
+    requires(!std::is_same_v<std::remove_cvref_t<Token>, returns>) auto abort(gid id, std::string trans_type, std::string reason,
+                                                                              Token&& token = {})
+    {
+        return abort(std::move(id), std::move(trans_type), std::move(reason), returns::when_durable, std::forward<Token>(token));
     }
 
     /// Adds operations to a prepared transaction of this type. The same ones again are well; others under the same names are misuse(bad_value).
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto register_branch(std::string gid, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
+    auto register_branch(gid id, std::string trans_type, std::vector<branch_op> ops, Token&& token = {})
     {
-        return initiate<std::monostate>(std::forward<Token>(token), &coordinator::start_register, std::move(gid), std::move(trans_type),
-                                        std::move(ops));
+        return initiate<std::monostate>(std::forward<Token>(token), &coordinator::start_register, std::move(id).str(),
+                                        std::move(trans_type), std::move(ops));
     }
 
     /// The transaction with its operations, or nothing.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto query(std::string gid, Token&& token = {})
+    auto query(gid id, Token&& token = {})
     {
-        return initiate<std::optional<transaction>>(std::forward<Token>(token), &coordinator::start_query, std::move(gid));
+        return initiate<std::optional<transaction>>(std::forward<Token>(token), &coordinator::start_query, std::move(id).str());
     }
 
     /// Where participants reach it, for those that register branches themselves; empty: they cannot.
@@ -109,8 +131,8 @@ protected:
     using done = std::unique_ptr<detail::completion<T>>;
 
     virtual void start_prepare(global_transaction t, done<transaction> answer) = 0;
-    virtual void start_submit(global_transaction t, bool wait, done<transaction> answer) = 0;
-    virtual void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) = 0;
+    virtual void start_submit(global_transaction t, returns when, done<transaction> answer) = 0;
+    virtual void start_abort(std::string gid, std::string trans_type, std::string reason, returns when, done<transaction> answer) = 0;
     virtual void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer) = 0;
     virtual void start_query(std::string gid, done<std::optional<transaction>> answer) = 0;
 

@@ -5,6 +5,7 @@
 #include <weft/detail/branch_call.hpp>
 #include <weft/detail/sql_job.hpp>
 #include <weft/soci_connection.hpp>
+#include <weft/xa_participant.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -15,9 +16,17 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace weft {
 inline namespace v0 {
+
+namespace detail {
+template <class F>
+class xa_action;
+class xa_business;
+class xa_finish;
+}  // namespace detail
 
 struct database_options
 {
@@ -41,6 +50,14 @@ struct database_options
     /// Sessions, each with a thread of its own, for `read`.
     std::size_t readers = 1;
 
+    /// A server that an engine was told of, for `wf.xa`: how many actions run at the same time, each on a session and
+    /// thread of its own; half as many more, at least two, are for commits and rollbacks, which must never wait for
+    /// an action. `?xa_connections=` goes before this.
+    std::size_t xa_connections = 8;
+
+    /// How long such an action waits for a row that another transaction has locked. `?lock_timeout=` goes before this.
+    std::chrono::milliseconds xa_lock_timeout{10'000};
+
     weft::barrier_options barrier{};
 
     /// SQLite: told when the write-ahead log has grown beyond `warn_above_log_bytes`, and again whenever it has doubled: somebody has been reading
@@ -61,7 +78,10 @@ struct database_options
 /// or `read` of the same database (misuse). Lifetimes: outlives every engine that uses it; the destructor finishes what is waiting.
 /// Durability: what `run` or an operation has done is on disk when it returns or is answered: on SQLite by WAL and synchronous=FULL, on a
 /// server as its own settings have it.
-class database final : public participant_database
+///
+/// `engine.add(database)` makes a server's database known to an engine: then it has branches of `wf.xa`, too
+/// (<weft/xa.hpp>).
+class database final : public participant_database, public xa_participant
 {
 public:
     /// Opens `sqlite:///absolute/path.db` or `sqlite://relative.db`, creating the file and the barrier's table if they are not there.
@@ -84,8 +104,9 @@ public:
     database(database const&) = delete;
     database& operator=(database const&) = delete;
 
-    /// Connects now, for those who want to hear at once what is wrong; does nothing where that has been done. Waits.
-    /// Errors: std::runtime_error naming the server and why it cannot be used.
+    /// Connects now, for those who want to hear at once what is wrong; does nothing where that has been done. Once an
+    /// engine knows it, it looks whether there can be prepared transactions, too. Waits.
+    /// Errors: std::runtime_error naming the server and why it cannot be used, with the setting to change.
     void connect();
 
     /// Runs `f(soci::session&)` in a local transaction of its own and returns its result: for set-up code and repairs. Waits.
@@ -106,16 +127,32 @@ public:
     }
 
     /// "sqlite /var/lib/shop/accounts.db"; never a password.
-    std::string const& describe() const noexcept;
+    std::string describe() const override;
 
     weft::barrier_options const& barrier() const noexcept;
 
     bool holds(std::string const& nonce) override;
 
+    // What `wf.xa` asks for, and an engine that was told of this database: <weft/xa.hpp>, <weft/xa_participant.hpp>.
+
+    template <class F>
+    detail::xa_action<F> xa_action(F f);
+    detail::xa_finish    xa_commit();
+    detail::xa_finish    xa_rollback();
+
+    /// Errors: misuse if it works for another store, or is SQLite's, which has no prepared transactions.
+    void                         attach(std::string const& store_id) override;
+    std::vector<prepared_branch> prepared() override;
+    void                         roll_back(prepared_branch const&) override;
+    void                         interrupt() noexcept override;
+
     struct backend;
 
     /// For adapters: has the writer do a job.
     void submit(std::unique_ptr<detail::sql_job>);
+
+    /// For adapters: performs the operation of `wf.xa` that the call names; `business` for an action only.
+    void submit(operation_call call, std::unique_ptr<detail::xa_business> business);
 
 private:
     using work = std::function<void(soci::session&)>;

@@ -7,6 +7,8 @@
 #include <weft/detail/completion.hpp>
 #include <weft/detail/program.hpp>
 #include <weft/errors.hpp>
+#include <weft/fwd.hpp>
+#include <weft/gid.hpp>
 #include <weft/retry.hpp>
 #include <weft/store.hpp>
 #include <weft/transport.hpp>
@@ -214,85 +216,59 @@ public:
     engine(engine const&) = delete;
     engine& operator=(engine const&) = delete;
 
-    /// Registers a body under a name. The name is stored with each transaction: it is how a later process finds the code.
+    /// Registers a body under a name, and returns what starts it: a `handle<receipt(order)>` for a body that takes an
+    /// order and returns a receipt. The name is stored with each transaction: it is how a later process finds the code.
     /// Services are kept by value, or by reference if wrapped in std::ref.
     /// Errors: misuse if the name is taken, empty or longer than 128 bytes. Call it before anything else.
     template <class Body, class... Services>
-    void add(std::string name, Body body, Services&&... services)
+    handle<detail::signature_of<Body, Services...>> add(std::string name, Body body, Services&&... services)
     {
-        add_program(std::move(name), detail::make_program(as_pointer(body), std::forward<Services>(services)...));
+        add_program(name, detail::make_program(detail::body_pointer(body), std::forward<Services>(services)...));
+        return handle<detail::signature_of<Body, Services...>>(*this, std::move(name));
     }
 
-    /// Makes a resource for `wf.xa` known: its prepared transactions carry this store's id, and the sweep looks after those that a crash
-    /// has left behind. Reads from the store. Errors: misuse if it works for another store already; store_error. Call it before anything else.
+    /// Makes a weft::database (or another resource) known for `wf.xa`: its prepared transactions carry this store's id,
+    /// and the sweep looks after those that a crash has left behind. Reads from the store. Errors: misuse if it works for another store already; store_error. Call it before anything else.
     void add(xa_participant& resource);
 
-    /// Says that a workflow of this name runs in other processes: it may be submitted here.
-    void declare(std::string name);
+    /// Says that a workflow of this name, which takes this input and returns this result, runs in other processes; it
+    /// may be submitted here.
+    ///     auto place = engine.declare<receipt(order)>("place-order");
+    /// Errors: misuse if the name is empty or longer than 128 bytes. Call it before anything else.
+    template <class Signature>
+    handle<Signature> declare(std::string name)
+    {
+        declare_name(name);
+        return handle<Signature>(*this, std::move(name));
+    }
 
     /// Limits the sends of all branches of this name (`wf.step(name, …)`; confirmations and undos too), in this engine: what is beyond it
     /// waits, in the order in which it came, its intent durable and its time-out not yet running. Called again it replaces the limit; one
     /// without numbers ends it. Thread safety: any thread, at any time. Errors: misuse if a number is out of its range.
     void limit(std::string branch_name, operation_limit limit);
 
-    /// `execute<T>(name, gid [, input] [, until(…)/within(…)] [, token])`: runs a workflow to its end and returns its result.
-    /// With a gid that exists already, joins it: the same gid and input give the same answer, at any time.
-    ///
-    /// Durability: the answer comes from a durable final row (or decision, if so asked).
-    /// Errors: failure – it rolled back, with reason, code and payload. unfinished – paused, stopped, or the deadline passed; `written()` says
-    /// whether there is a transaction that goes on or waits. unreadable_result – it committed, and its result is no `T`. misuse – bad gid,
-    /// unknown workflow, other input, an input that does not convert: nothing was written.
-    /// store_error – the store has failed for 5 s, also if the engine could not even start; or it refused the transaction; or too much waits
-    /// for it already (`engine_options::queue_limit`), and then at once. `written()` says what is known: after `not_written` there is no
-    /// transaction and never will be one, after `in_doubt` ask again with the same gid.
-    /// Cancelling the wait never cancels the transaction.
-    template <class T = void, class... Rest>
-    auto execute(std::string name, std::string gid, Rest&&... rest);
-
-    /// `submit(name, gid [, input] [, token])`: returns once the transaction is durable; it then runs by itself.
-    /// Errors: as execute, except failure and unfinished(paused).
-    template <class... Rest>
-    auto submit(std::string name, std::string gid, Rest&&... rest);
-
-    /// `submit(session, name, gid [, input])`: creates the transaction within the caller's own local transaction on the store's database,
-    /// where `session` is a `soci::session`: it exists if and only if the caller commits, and starts within `poll` after that.
-    ///
-    ///     soci::transaction t(sql);
-    ///     sql << "INSERT INTO orders …";
-    ///     engine.submit(sql, "ship-order", "ship-" + id, id);
-    ///     t.commit();                                            // the order and its shipment, or neither
-    ///
-    /// Returns false if the same transaction exists already. Durability: the caller's commit. Thread safety: as the session.
-    /// Errors: misuse as `submit`, or if the session does not lead to the store's database; what the session throws. None of them ends the
-    /// caller's local transaction, but on PostgreSQL an error of the session leaves it to be rolled back.
-    template <class Session, class... Input>
-    requires(!std::is_convertible_v<Session&, std::string> && sizeof...(Input) <= 1) bool submit(Session& session, std::string name,
-                                                                                                 std::string gid, Input const&... input)
+    /// Runs a workflow by its name, for callers that have the input, and want the result, as JSON text (empty: none).
+    /// `handle::execute` says what is durable when it answers, and what goes wrong.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto execute_text(std::string workflow, gid id, std::string input, Token&& token = {})
     {
-        std::string text;
-        ((detail::check_argument<Input const&>(), text = detail::encode(input)), ...);
-        return submit_within(std::any(&session), std::move(name), std::move(gid), std::move(text));
+        return launch_text(execute_options(), std::forward<Token>(token), std::move(workflow), std::move(id), std::move(input));
     }
 
-    /// The same for callers that have the input, and want the result, as JSON text.
+    /// The same for `handle::submit`.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto execute_text(std::string name, std::string gid, std::string input, Token&& token = {})
+    auto submit_text(std::string workflow, gid id, std::string input, Token&& token = {})
     {
-        return launch_text(true, std::forward<Token>(token), std::move(name), std::move(gid), std::move(input));
-    }
-    template <class Token = boost::asio::use_awaitable_t<>>
-    auto submit_text(std::string name, std::string gid, std::string input, Token&& token = {})
-    {
-        return launch_text(false, std::forward<Token>(token), std::move(name), std::move(gid), std::move(input));
+        return launch_text(std::nullopt, std::forward<Token>(token), std::move(workflow), std::move(id), std::move(input));
     }
 
     /// The transaction with its journal, or nothing.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto query(std::string gid, Token&& token = {})
+    auto query(gid id, Token&& token = {})
     {
         return initiate<std::optional<transaction>, std::optional<transaction>>(
             std::forward<Token>(token), [](engine& e, std::string g, auto done) { e.start_query(std::move(g), std::move(done)); },
-            std::move(gid));
+            std::move(id).str());
     }
 
     /// Transactions without their journals, oldest due first. `filter` is a list_filter; where the call is awaited it is a variable:
@@ -326,21 +302,21 @@ public:
     /// Durability: the request is durable when this answers `accepted`, and the transaction can no longer commit.
     /// Errors: misuse(bad_gid, unknown_gid), unfinished(stopped), store_error; the last two say what is known of the request: `written()`.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto cancel(std::string gid, Token&& token = {})
+    auto cancel(gid id, Token&& token = {})
     {
         return initiate<cancel_answer, cancel_answer>(
             std::forward<Token>(token), [](engine& e, std::string g, auto done) { e.start_cancel(std::move(g), std::move(done)); },
-            std::move(gid));
+            std::move(id).str());
     }
 
     /// Lets a paused transaction go on: what it stumbled over is tried again.
     /// Errors: misuse(bad_gid, unknown_gid), unfinished(stopped), store_error; the last two say what is known of the request: `written()`.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto resume(std::string gid, Token&& token = {})
+    auto resume(gid id, Token&& token = {})
     {
         return initiate<void, std::monostate>(
             std::forward<Token>(token), [](engine& e, std::string g, auto done) { e.start_resume(std::move(g), std::move(done)); },
-            std::move(gid));
+            std::move(id).str());
     }
 
     /// Lets all paused transactions go on that `filter` names, the newest first, and answers how many. `filter.limit` is how many at most; each
@@ -401,27 +377,17 @@ public:
 
 private:
     friend class transaction_manager;
-
-    template <class Body>
-    static auto as_pointer(Body body)
-    {
-        if constexpr (std::is_pointer_v<Body>)
-            return body;
-        else
-        {
-            static_assert(std::is_empty_v<Body>,
-                          "weft: a workflow body is a function: what it needs besides its input are services, given to add");
-            return +body;
-        }
-    }
+    template <class>
+    friend class handle;
 
     template <class T>
     using done = std::unique_ptr<detail::completion<T>>;
 
     void add_program(std::string name, std::unique_ptr<detail::program> program);
-    bool submit_within(std::any const& connection, std::string name, std::string gid, std::string input);
-    void start_execute(std::string name, std::string gid, std::string input, execute_options options, bool wait_for_end,
-                       done<std::string> answer);
+    void declare_name(std::string name);
+    bool create_within(std::any const& connection, std::string name, std::string gid, std::string input);
+    void start_execute(std::string name, std::string gid, std::string input, std::optional<execute_options> options,
+                       done<std::string> answer);  // without options: until it is durable
     void start_query(std::string gid, done<std::optional<transaction>> answer);
     void start_list(list_filter filter, done<std::vector<transaction>> answer);
     void start_purge(std::chrono::milliseconds older_than, std::size_t limit, done<std::size_t> answer);
@@ -456,116 +422,20 @@ private:
     }
 
     template <class Token>
-    auto launch_text(bool wait_for_end, Token&& token, std::string name, std::string gid, std::string input)
+    auto launch_text(std::optional<execute_options> options, Token&& token, std::string name, gid id, std::string input)
     {
         return initiate<std::string, std::string>(
             std::forward<Token>(token),
-            [wait_for_end](engine& e, std::string n, std::string g, std::string i, auto answer) {
-                e.start_execute(std::move(n), std::move(g), std::move(i), execute_options(), wait_for_end, std::move(answer));
+            [options](engine& e, std::string n, std::string g, std::string i, auto answer) {
+                e.start_execute(std::move(n), std::move(g), std::move(i), options, std::move(answer));
             },
-            std::move(name), std::move(gid), std::move(input));
+            std::move(name), std::move(id).str(), std::move(input));
     }
-
-    template <class T, class... Rest>
-    auto launch(bool wait_for_end, std::string name, std::string gid, Rest&&... rest);
 
     std::shared_ptr<detail::engine_impl> core_;
 };
 
-namespace detail {
-
-/// Takes `execute`'s optional arguments apart: [input] [execute_options] [token].
-template <class T>
-inline constexpr bool is_execute_options = std::is_same_v<std::remove_cvref_t<T>, execute_options>;
-
-/// What a transaction that has committed returned. Errors: unreadable_result.
-template <class T>
-T committed_result(std::string_view text, std::string const& gid)
-{
-    try
-    {
-        if (text.empty())
-            throw misuse(misuse::code::bad_value, "it returns nothing");
-        return decode<T>(text);
-    }
-    catch (std::exception const& e)
-    {
-        throw unreadable_result(std::string("the transaction has committed, but its result is not what was asked for: ") + e.what(), gid);
-    }
-}
-
-template <class T, class Signature>
-concept token_for = !is_execute_options<T> && boost::asio::completion_token_for<std::remove_cvref_t<T>, Signature>;
-
-/// What may come after the input.
-template <class Signature, class... More>
-inline constexpr bool after_input = false;
-template <class Signature>
-inline constexpr bool after_input<Signature> = true;
-template <class Signature, class A>
-inline constexpr bool after_input<Signature, A> = is_execute_options<A> || token_for<A, Signature>;
-template <class Signature, class A, class B>
-inline constexpr bool after_input<Signature, A, B> = is_execute_options<A>&& token_for<B, Signature>;
-
-}  // namespace detail
-
-template <class T, class... Rest>
-auto engine::launch(bool wait_for_end, std::string name, std::string gid, Rest&&... rest)
-{
-    static_assert(std::is_void_v<T> || std::is_default_constructible_v<T>, "weft: a result type must be default-constructible");
-    using signature = typename detail::completion_signature<T>::type;
-    auto const start = [wait_for_end](engine& e, std::string n, std::string g, std::string input, execute_options o, auto answer) {
-        e.start_execute(std::move(n), std::move(g), std::move(input), o, wait_for_end, std::move(answer));
-    };
-    auto const convert = [gid](std::string text) {
-        if constexpr (std::is_void_v<T>)
-            return std::monostate{};
-        else
-            return detail::committed_result<T>(text, gid);
-    };
-    auto const go = [&]<class Token>(std::string input, execute_options o, Token&& token) {
-        return initiate_with<T, std::string>(std::forward<Token>(token), start, convert, std::move(name), std::move(gid), std::move(input),
-                                             o);
-    };
-    auto const with_options = [&]<class... More>(std::string input, More&&... more) {
-        constexpr bool fits = detail::after_input<signature, More...>;
-        static_assert(fits, "weft: after name and gid come at most one input, then until(...) or within(...), then a completion token, "
-                            "and nothing else");
-        if constexpr (sizeof...(More) == 0 || !fits)
-            return go(std::move(input), execute_options(), boost::asio::use_awaitable_t<>());
-        else if constexpr (sizeof...(More) == 2)
-            return go(std::move(input), std::forward<More>(more)...);
-        else if constexpr ((detail::is_execute_options<More> && ...))
-            return go(std::move(input), more..., boost::asio::use_awaitable_t<>());
-        else
-            return go(std::move(input), execute_options(), std::forward<More>(more)...);
-    };
-    auto const split = [&]<class First, class... More>(First&& first, More&&... more) {
-        if constexpr (detail::is_execute_options<First> || detail::token_for<First, signature>)
-            return with_options(std::string(), std::forward<First>(first), std::forward<More>(more)...);
-        else
-        {
-            detail::check_argument<First>();
-            return with_options(detail::encode(first), std::forward<More>(more)...);
-        }
-    };
-    if constexpr (sizeof...(Rest) == 0)
-        return with_options(std::string());
-    else
-        return split(std::forward<Rest>(rest)...);
-}
-
-template <class T, class... Rest>
-auto engine::execute(std::string name, std::string gid, Rest&&... rest)
-{
-    return launch<T>(true, std::move(name), std::move(gid), std::forward<Rest>(rest)...);
-}
-
-template <class... Rest>
-auto engine::submit(std::string name, std::string gid, Rest&&... rest)
-{
-    return launch<void>(false, std::move(name), std::move(gid), std::forward<Rest>(rest)...);
-}
-
 }  // namespace v0
 }  // namespace weft
+
+#include <weft/handle.hpp>

@@ -155,7 +155,7 @@ private:
 };
 
 /// The workflow has committed, and what it returned is not what the caller asked for: the transaction stands, and asking again
-/// with the same gid and the right type gives its result. Thrown by `execute<T>`.
+/// with the same gid and the right type gives its result. Thrown by `handle::execute`.
 class unreadable_result : public error
 {
 public:

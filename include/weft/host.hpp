@@ -12,9 +12,9 @@ inline namespace v0 {
 /// Owns an io_context, a thread that runs it, and an engine.
 ///
 ///     weft::host host{*store};
-///     host.engine().add("transfer", &transfer);
+///     auto const transfers = host.engine().add("transfer", &transfer);
 ///     host.start();
-///     auto receipt = host.engine().execute<receipt>("transfer", "transfer-4711", wanted, weft::blocking);
+///     auto const done = transfers.execute(weft::gid("transfer-4711"), wanted, weft::blocking);
 ///
 /// Thread safety: as engine. Lifetimes: the store and the services outlive it.
 class host

@@ -139,7 +139,13 @@ public:
     template <class...>
     using result = R;
 
-    http_operation(std::string method, std::string url, bool has_body) : has_body_(has_body)
+    enum class body : std::uint8_t
+    {
+        none,
+        argument  ///< of the branch
+    };
+
+    http_operation(std::string method, std::string url, body what) : body_(what)
     {
         call_.method = std::move(method);
         call_.url = std::move(url);
@@ -173,7 +179,7 @@ public:
                       "weft: an operation over HTTP takes one argument, its JSON body: make a described struct of several");
         std::optional<std::string> body;
         if constexpr (sizeof...(Args) == 1)
-            if (has_body_)
+            if (body_ == body::argument)
                 body = (detail::encode(args), ...);
         if constexpr (std::is_void_v<R>)
             detail::start_http(call_, std::move(to), std::move(body), nullptr);
@@ -183,36 +189,36 @@ public:
 
 private:
     detail::http_call call_;
-    bool              has_body_;
+    body              body_;
 };
 
 /// `url` may have a query of its own. `R`: what Boost.JSON converts the reply's body to; `weft::bytes`: the body as it is; void: nothing.
 template <class R = void>
 http_operation<R> post(std::string url)
 {
-    return {"POST", std::move(url), true};
+    return {"POST", std::move(url), http_operation<R>::body::argument};
 }
 template <class R = void>
 http_operation<R> put(std::string url)
 {
-    return {"PUT", std::move(url), true};
+    return {"PUT", std::move(url), http_operation<R>::body::argument};
 }
 template <class R = void>
 http_operation<R> patch(std::string url)
 {
-    return {"PATCH", std::move(url), true};
+    return {"PATCH", std::move(url), http_operation<R>::body::argument};
 }
 
 /// Without a body: the branch's argument is not sent.
 template <class R = void>
 http_operation<R> get(std::string url)
 {
-    return {"GET", std::move(url), false};
+    return {"GET", std::move(url), http_operation<R>::body::none};
 }
 template <class R = void>
 http_operation<R> delete_(std::string url)
 {
-    return {"DELETE", std::move(url), false};
+    return {"DELETE", std::move(url), http_operation<R>::body::none};
 }
 
 }  // namespace v0

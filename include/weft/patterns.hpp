@@ -63,7 +63,7 @@ public:
     auto submit(coordinator& to, Token&& token = {}) const
     {
         auto const t = data();
-        return to.submit(t, false, std::forward<Token>(token));
+        return to.submit(t, returns::when_durable, std::forward<Token>(token));
     }
 
     /// Returns when its first attempt has ended: `status` says whether it is final. It is durable, and will end, either way.
@@ -72,7 +72,7 @@ public:
     auto submit_and_wait(coordinator& to, Token&& token = {}) const
     {
         auto const t = data();
-        return to.submit(t, true, std::forward<Token>(token));
+        return to.submit(t, returns::when_tried, std::forward<Token>(token));
     }
 
 protected:

@@ -2,8 +2,8 @@
 /// The engine on a coordinator elsewhere: the same workflows, their journals kept by `weftd` or by a stock dtm server. Component `remote`.
 ///
 ///     weft::remote_engine engine{io, "http://tm:36789/api/dtmsvr", "http://orders:8090/weft"};
-///     engine.add("place-order", &place_order, std::ref(our));
-///     auto r = co_await engine.execute<receipt>("place-order", gid, wanted);
+///     auto const place = engine.add("place-order", &place_order, std::ref(our));
+///     auto const done = co_await place.execute(weft::gid(wanted.id), wanted);
 ///
 /// This process runs the body and its operations; the coordinator keeps what was recorded, and calls this process back as long as a
 /// transaction has not ended. docs/guarantees.md says which of I1 to I8 hold so.
@@ -62,7 +62,7 @@ protected:
 
 }  // namespace detail
 
-/// An engine with everything that `engine` has, but `submit` within a caller's own local transaction, which needs a database.
+/// An engine with everything that `engine` has, but `handle::submit_within`, which needs a database.
 ///
 /// Durability: as of `engine`, with the coordinator's acknowledgement for the commit: it is as good as the coordinator's store.
 /// Errors: as of `engine`; a coordinator that cannot be reached is a store_error.

@@ -66,7 +66,7 @@ auto do_and_submit_message(coordinator& to, msg message, database& db, F f)
         co_await give_up_or_submit(to, t, db, error);
         std::rethrow_exception(error);
     }
-    co_await to.submit(t, false);
+    co_await to.submit(t);
     if constexpr (!std::is_void_v<R>)
         co_return std::move(*result);
 }

@@ -41,8 +41,8 @@ public:
 
     void count(event e, std::uint64_t how_many) noexcept override;
 
-    /// A request was answered. `type`: "http", "grpc"; `api`: one of a fixed set of names.
-    void answered(std::string_view type, std::string_view api, bool well, std::chrono::nanoseconds after) noexcept;
+    /// A request was answered. `type`: "http", "grpc"; `api`: one of a fixed set of names; `status`: as in HTTP.
+    void answered(std::string_view type, std::string_view api, unsigned status, std::chrono::nanoseconds after) noexcept;
 
     /// What the store has that has not ended, as somebody has counted it: for gauges, which are there from the first time on.
     void counted(std::int64_t unfinished, std::int64_t paused, std::chrono::seconds oldest);

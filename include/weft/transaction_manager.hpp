@@ -8,7 +8,7 @@
 ///     pay.gid = "pay-4711";
 ///     pay.trans_type = "saga";
 ///     pay.steps = {{url + "/TransOut", url + "/TransOutRevert", body}, {url + "/TransIn", url + "/TransInRevert", body}};
-///     auto const now = co_await manager.submit(pay, true);             // now.status == succeed, failed, or still on its way
+///     auto const now = co_await manager.submit(pay, weft::returns::when_tried);  // now.status == succeed, failed, or still on its way
 ///
 /// It runs on the engine: the same leases, the same fencing, the same recovery. One manager for each engine.
 #pragma once
@@ -57,24 +57,24 @@ public:
 
     /// Ends it at once as failed, whatever has been done: no branch is called. For a person who knows.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto force_stop(std::string gid, Token&& token = {})
+    auto force_stop(gid id, Token&& token = {})
     {
-        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_force_stop, std::move(gid));
+        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_force_stop, std::move(id).str());
     }
 
     /// A workflow that runs elsewhere has ended, as succeed or failed.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto finish_workflow(std::string gid, status how, std::string reason, std::string result, Token&& token = {})
+    auto finish_workflow(gid id, status how, std::string reason, std::string result, Token&& token = {})
     {
-        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_finish, std::move(gid), how, std::move(reason),
-                                     std::move(result));
+        return initiate<transaction>(std::forward<Token>(token), &transaction_manager::start_finish, std::move(id).str(), how,
+                                     std::move(reason), std::move(result));
     }
 
     /// Makes an unfinished transaction due now, and lets it go on if it is paused. One that has ended stays as it is.
     template <class Token = boost::asio::use_awaitable_t<>>
-    auto make_due(std::string gid, Token&& token = {})
+    auto make_due(gid id, Token&& token = {})
     {
-        return initiate<std::monostate>(std::forward<Token>(token), &transaction_manager::start_make_due, std::move(gid));
+        return initiate<std::monostate>(std::forward<Token>(token), &transaction_manager::start_make_due, std::move(id).str());
     }
 
     weft::engine& engine() const noexcept { return engine_; }
@@ -112,8 +112,8 @@ public:
 
 private:
     void start_prepare(global_transaction t, done<transaction> answer) override;
-    void start_submit(global_transaction t, bool wait, done<transaction> answer) override;
-    void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) override;
+    void start_submit(global_transaction t, returns when, done<transaction> answer) override;
+    void start_abort(std::string gid, std::string trans_type, std::string reason, returns when, done<transaction> answer) override;
     void start_register(std::string gid, std::string trans_type, std::vector<branch_op> ops, done<std::monostate> answer) override;
     void start_query(std::string gid, done<std::optional<transaction>> answer) override;
     void start_prepare_workflow(global_transaction t, done<transaction> answer);

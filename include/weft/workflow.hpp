@@ -13,8 +13,8 @@
 ///         co_await wf.step("credit", &credit, o.to, o.cents);            // recorded; nothing to undo
 ///     }
 ///
-///     engine.add("transfer", &transfer);
-///     co_await engine.execute("transfer", "transfer-4711", wanted);
+///     auto const transfers = engine.add("transfer", &transfer);      // a weft::handle<void(order)>
+///     co_await transfers.execute(weft::gid("transfer-4711"), wanted);
 ///
 /// Rules of a body, each checked by the compiler or by replay:
 ///   - it awaits only what this header offers, so that replaying it repeats no effect;
@@ -138,16 +138,16 @@ public:
                        std::forward<Args>(args)...);
     }
 
-    /// Does `f(args...)` in a prepared transaction of `resource`, committed or rolled back with the workflow.
-    /// A resource gives the three operations: `resource.action(f)`, `resource.rollback()`, `resource.commit()`, each an adapter.
+    /// Does `f(args...)` in a prepared transaction of `resource`, a weft::database, committed or rolled back with the workflow.
+    /// Any resource will do that gives three adapters: `resource.xa_action(f)`, `resource.xa_rollback()`, `resource.xa_commit()`.
     /// Every send has a number of its own in the journal before it starts (`branch::send`), so that a lost one can be found.
     template <class Resource, class F = typename detail::unclear<Resource>::type, class... Args>
     auto xa(named name, Resource& resource, F f, Args&&... args)
     {
         detail::check_operation<F>();
-        auto action = resource.action(std::move(f));
-        auto rollback = resource.rollback();
-        auto commit = resource.commit();
+        auto action = resource.xa_action(std::move(f));
+        auto rollback = resource.xa_rollback();
+        auto commit = resource.xa_commit();
         using A = decltype(action);
         return make<A>(detail::verb::xa, std::move(name),
                        std::tuple<A, decltype(rollback), decltype(commit)>(std::move(action), std::move(rollback), std::move(commit)),

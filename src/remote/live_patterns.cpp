@@ -67,7 +67,7 @@ asio::awaitable<void> end_live(coordinator& to, std::string gid, char const* tra
         global_transaction t;
         t.gid = gid;
         t.trans_type = trans_type;
-        co_await to.submit(t, false);
+        co_await to.submit(t);
         co_return;
     }
     std::string why = "its client threw";
@@ -83,7 +83,7 @@ asio::awaitable<void> end_live(coordinator& to, std::string gid, char const* tra
     { }
     try
     {
-        co_await to.abort(gid, trans_type, why, false);
+        co_await to.abort(weft::gid(gid), trans_type, why);
     }
     catch (std::exception const&)
     {
@@ -104,7 +104,7 @@ boost::asio::awaitable<std::string> tcc::registered(std::string try_, std::strin
     ops[0].url = std::move(cancel);
     ops[1].op = "confirm";
     ops[1].url = std::move(confirm);
-    co_await to_.register_branch(gid_, trans_type_, std::move(ops));
+    co_await to_.register_branch(weft::gid(gid_), trans_type_, std::move(ops));
     auto body = co_await call(std::move(try_), id, "try", std::move(payload), false);
     co_return body;
 }

@@ -202,8 +202,9 @@ private:
     {
         run(t.gid, std::move(answer), [&] { return change_at(quick_, "prepare", body_of(t), t.gid, false, quick_); });
     }
-    void start_submit(global_transaction t, bool wait, done<transaction> answer) override
+    void start_submit(global_transaction t, returns when, done<transaction> answer) override
     {
+        bool const wait = when == returns::when_tried;
         run(t.gid, std::move(answer), [&] {
             auto body = body_of(t);
             if (wait)
@@ -211,8 +212,9 @@ private:
             return change_at(wait ? patient_ : quick_, "submit", std::move(body), t.gid, wait, quick_);
         });
     }
-    void start_abort(std::string gid, std::string trans_type, std::string reason, bool wait, done<transaction> answer) override
+    void start_abort(std::string gid, std::string trans_type, std::string reason, returns when, done<transaction> answer) override
     {
+        bool const wait = when == returns::when_tried;
         run(gid, std::move(answer), [&] {
             boost::json::object body;
             body["gid"] = gid;

@@ -74,7 +74,7 @@ asio::awaitable<answer> abort(surroundings at, routed r)
 asio::awaitable<answer> force_stop(surroundings at, routed r)
 {
     auto which = read_reference(parsed(r), entry::http);
-    co_await at.manager.force_stop(std::move(which.t.gid));
+    co_await at.manager.force_stop(gid(std::move(which.t.gid)));
     co_return well(nullptr);
 }
 
@@ -244,7 +244,7 @@ asio::awaitable<answer> reset_cron_time(surroundings at, routed r)
 asio::awaitable<answer> reset_next_cron_time(surroundings at, routed r)
 {
     auto which = read_reference(parsed(r), entry::http);
-    co_await at.manager.make_due(std::move(which.t.gid));
+    co_await at.manager.make_due(gid(std::move(which.t.gid)));
     co_return well(nullptr);
 }
 

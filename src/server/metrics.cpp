@@ -245,11 +245,11 @@ void server_metrics::count(event e, std::uint64_t how_many) noexcept
         impl_->other->count(e, how_many);
 }
 
-void server_metrics::answered(std::string_view type, std::string_view api, bool well, std::chrono::nanoseconds after) noexcept
+void server_metrics::answered(std::string_view type, std::string_view api, unsigned status, std::chrono::nanoseconds after) noexcept
 {
     if_possible([&] {
         std::string const t(type), a(api);
-        impl_->processed.Add({{"type", t}, {"api", a}, {"status", ok_or_fail(well)}}).Increment();
+        impl_->processed.Add({{"type", t}, {"api", a}, {"status", ok_or_fail(status < 400)}}).Increment();
         impl_->durations.Add({{"type", t}, {"api", a}}, seconds_of_requests).Observe(in_seconds(after));
     });
 }

@@ -380,7 +380,7 @@ private:
     {
         auto const took = host_->time->since_boot() - began;
         if (auto const& m = host_->options.metrics)
-            m->answered("http", api_of(target), status < 400, took);
+            m->answered("http", api_of(target), status, took);
         if (auto const& log = host_->options.logger; log && log->should_log(spdlog::level::debug))
             log->debug("{} {} {} {:.3f} ms", method, target.substr(0, target.find('?')), status,
                        std::chrono::duration<double, std::milli>(took).count());

@@ -49,7 +49,7 @@ asio::awaitable<void> verbs::submit(transaction_request r)
     if (!r.options_given)
         r.t.options.clear();
     auto       t = co_await addressed(std::move(r.t));
-    auto const now = co_await manager_.submit(t, r.wait_result);
+    auto const now = co_await manager_.submit(t, r.wait_result ? returns::when_tried : returns::when_durable);
     if (r.wait_result && now.status != status::succeed)
         throw failure(now.reason.empty() ? "wait result not return success" : now.reason);
 }
@@ -61,7 +61,7 @@ asio::awaitable<void> verbs::finish_workflow(transaction_request r)
         throw malformed("req_extra.status is \"" + r.final_status + "\" and has to be succeed or failed");
     try
     {
-        co_await manager_.finish_workflow(std::move(r.t.gid), *how, std::move(r.final_reason), std::move(r.final_result));
+        co_await manager_.finish_workflow(gid(std::move(r.t.gid)), *how, std::move(r.final_reason), std::move(r.final_result));
     }
     catch (misuse const& e)
     {
@@ -76,23 +76,24 @@ asio::awaitable<void> verbs::abort(transaction_request r)
 {
     if (r.t.trans_type == "workflow")
         co_return co_await cancel_workflow(std::move(r.t.gid));
-    co_await manager_.abort(std::move(r.t.gid), std::move(r.t.trans_type), std::move(r.rollback_reason), r.wait_result);
+    co_await manager_.abort(gid(std::move(r.t.gid)), std::move(r.t.trans_type), std::move(r.rollback_reason),
+                            r.wait_result ? returns::when_tried : returns::when_durable);
 }
 
 // One of an engine that works on this store, too: that one rolls it back.
 asio::awaitable<void> verbs::cancel_workflow(std::string gid)
 {
-    auto row = co_await manager_.query(gid);
+    auto row = co_await manager_.query(weft::gid(gid));
     if (!row)
         throw misuse(misuse::code::unknown_gid, "no transaction with gid: " + gid + " found", gid);
     if (row->trans_type != "workflow")
         throw misuse(misuse::code::wrong_status, "it is of type '" + row->trans_type + "', cannot abort", gid);
     if (row->workflow.empty())
         throw misuse(misuse::code::wrong_status, "a workflow that runs elsewhere is cancelled there", gid);
-    auto const answer = co_await manager_.engine().cancel(gid);
+    auto const answer = co_await manager_.engine().cancel(weft::gid(gid));
     if (answer == cancel_answer::accepted)
         co_return;
-    row = co_await manager_.query(gid);
+    row = co_await manager_.query(weft::gid(gid));
     if (row && row->status == status::aborting)
         co_return;  // it was asked for before
     throw misuse(misuse::code::wrong_status, "current status '" + std::string(row ? to_string(row->status) : "") + "', cannot abort", gid);
@@ -100,7 +101,7 @@ asio::awaitable<void> verbs::cancel_workflow(std::string gid)
 
 asio::awaitable<void> verbs::register_branch(branch_request r)
 {
-    co_await manager_.register_branch(std::move(r.gid), std::move(r.trans_type), std::move(r.ops));
+    co_await manager_.register_branch(gid(std::move(r.gid)), std::move(r.trans_type), std::move(r.ops));
 }
 
 }  // namespace server_detail

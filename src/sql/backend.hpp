@@ -2,10 +2,12 @@
 #pragma once
 
 #include "src/sql/url.hpp"
+#include "src/xa/resource.hpp"
 
 #include <weft/database.hpp>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace weft {
@@ -33,8 +35,14 @@ struct database::backend
     // See participant_database. On a reading session.
     virtual bool holds(soci::session&, std::string const& nonce) = 0;
 
+    // Of a server, for XA. Errors: misuse.
+    virtual std::unique_ptr<detail::xa_resource> make_xa_resource() = 0;
+
     std::string      name;
     database_options options;
+
+    std::mutex                           xa_mutex;
+    std::unique_ptr<detail::xa_resource> xa;  // once an engine has been told of it
 };
 
 // A file is opened here, a server is left for the first job. Errors: as the constructor of weft::database.

@@ -1,9 +1,11 @@
 // A participant's database, as its users see it.
 #include "src/sql/backend.hpp"
 #include "src/sql/server_url.hpp"
+#include "src/xa/resource.hpp"
 
 #include <weft/errors.hpp>
 #include <weft/soci_connection.hpp>
+#include <weft/xa.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -82,6 +84,13 @@ bool wait_for_job(std::function<void(soci::session&)> f, std::optional<std::chro
     return true;
 }
 
+// Null: no engine has been told of this database.
+detail::xa_resource* known_xa(database::backend& b)
+{
+    std::lock_guard lock(b.xa_mutex);
+    return b.xa.get();
+}
+
 }  // namespace
 
 database::database(std::string_view url, database_options options)
@@ -90,9 +99,14 @@ database::database(std::string_view url, database_options options)
 { }
 database::~database() = default;
 
-void database::connect() { backend_->connect(); }
+void database::connect()
+{
+    if (auto* const xa = known_xa(*backend_))
+        xa->connect();  // first: where nothing can be prepared nothing is made
+    backend_->connect();
+}
 
-std::string const& database::describe() const noexcept { return backend_->name; }
+std::string database::describe() const { return backend_->name; }
 
 weft::barrier_options const& database::barrier() const noexcept { return backend_->options.barrier; }
 
@@ -111,6 +125,39 @@ void database::submit(std::unique_ptr<detail::sql_job> job)
 {
     if (auto refused = backend_->write(std::move(job)))
         refused->lost(closing);
+}
+
+void database::attach(std::string const& store_id)
+{
+    std::lock_guard lock(backend_->xa_mutex);
+    if (!backend_->xa)
+        backend_->xa = backend_->make_xa_resource();
+    backend_->xa->attach(store_id);
+}
+
+std::vector<prepared_branch> database::prepared()
+{
+    auto* const xa = known_xa(*backend_);
+    return xa ? xa->prepared() : std::vector<prepared_branch>();
+}
+
+void database::roll_back(prepared_branch const& b)
+{
+    if (auto* const xa = known_xa(*backend_))
+        xa->roll_back(b);
+}
+
+void database::interrupt() noexcept
+{
+    if (auto* const xa = known_xa(*backend_))
+        xa->interrupt();
+}
+
+void database::submit(operation_call call, std::unique_ptr<detail::xa_business> business)
+{
+    if (auto* const xa = known_xa(*backend_))
+        return xa->submit(std::move(call), std::move(business));
+    std::move(call).answer_permanent_error("the engine has not been told of " + describe() + ": engine.add(database)");
 }
 
 void database::refuse_own_thread() const

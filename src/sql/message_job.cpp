@@ -110,9 +110,9 @@ asio::awaitable<void> give_up_or_submit(coordinator& to, global_transaction t, d
         if (!says_no)
             meant = co_await ask_whether_meant(db, t.gid);
         if (meant)
-            co_await to.submit(t, false);
+            co_await to.submit(t);
         else
-            co_await to.abort(t.gid, "msg", why, false);
+            co_await to.abort(gid(t.gid), "msg", why);
     }
     catch (std::exception const&)
     {

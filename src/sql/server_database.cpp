@@ -152,7 +152,7 @@ std::size_t number(std::string const& name, std::string const& text)
 class server_database final : public database::backend
 {
 public:
-    server_database(std::string_view text, database_options o) : url_(detail::parse_server_url(text))
+    server_database(std::string_view text, database_options o) : text_(text), url_(detail::parse_server_url(text))
     {
         options = std::move(o);
         session_.lock_timeout = detail::option_time("database_options::busy_timeout", options.busy_timeout);
@@ -160,6 +160,8 @@ public:
         std::erase_if(url_.options, [&](auto const& option) {
             if (option.first == "connections")
                 options.connections = number(option.first, option.second);
+            else if (option.first == "xa_connections")
+                options.xa_connections = number(option.first, option.second);
             else if (option.first == "same_database" && (option.second == "on" || option.second == "off"))
                 options.same_database = option.second == "on";
             else
@@ -168,9 +170,12 @@ public:
         });
         detail::check_option("database_options::connections", options.connections, 1, 1'000);
         detail::check_option("database_options::readers", options.readers, 1, 1'000);
+        detail::check_option("database_options::xa_connections", options.xa_connections, 1, 1'000);
+        detail::check_option("database_options::xa_lock_timeout", options.xa_lock_timeout, 0);
         detail::check_table_name(options.barrier.table);
         detail::check_url(url_, session_, detail::server_session::purpose::participant);
         name = url_.describe();
+        xa_options_ = {options.xa_connections, options.xa_lock_timeout, options.barrier};
         for (std::size_t i = 0; i < options.connections + options.readers; ++i)
             workers_.push_back(std::make_unique<worker>(sessions_, i >= options.connections));
         try
@@ -188,6 +193,8 @@ public:
 
     std::unique_ptr<detail::sql_job> write(std::unique_ptr<detail::sql_job> job) override { return writes_.add(std::move(job)); }
     std::unique_ptr<detail::sql_job> read(std::unique_ptr<detail::sql_job> job) override { return reads_.add(std::move(job)); }
+
+    std::unique_ptr<detail::xa_resource> make_xa_resource() override { return std::make_unique<detail::xa_resource>(text_, xa_options_); }
 
     bool on_own_thread() const noexcept override
     {
@@ -313,6 +320,8 @@ private:
         threads_.clear();
     }
 
+    std::string                          text_;
+    detail::xa_options                   xa_options_;
     detail::server_url                   url_;
     detail::server_options               session_;
     detail::session_pool                 sessions_{url_, session_, detail::server_session::purpose::participant};

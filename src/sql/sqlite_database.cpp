@@ -74,6 +74,11 @@ public:
         }
     }
 
+    std::unique_ptr<detail::xa_resource> make_xa_resource() override
+    {
+        throw misuse(misuse::code::wrong_call, "SQLite has no prepared transactions, which wf.xa needs: " + name);
+    }
+
     ~sqlite_database() override { close(); }
 
     std::unique_ptr<detail::sql_job> write(std::unique_ptr<detail::sql_job> job) override { return writes.add(std::move(job)); }

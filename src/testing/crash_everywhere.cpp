@@ -171,7 +171,7 @@ void crash_sweep::check_ended(environment& env) const
     auto const rows = env.list({.limit = std::numeric_limits<std::int32_t>::max()});
     for (auto const& listed : rows)
     {
-        auto const row = *env.query(listed.gid);
+        auto const row = *env.query(gid(listed.gid));
         auto const said = [&](std::string const& what) { return std::runtime_error("transaction \"" + row.gid + "\" " + what); };
         // A pattern's transaction has rows instead.
         if (auto const wrong = row.workflow.empty() ? std::string() : wrong_with_journal(row); !wrong.empty())
@@ -189,7 +189,7 @@ void crash_sweep::check_ended(environment& env) const
         auto const calls = env.calls().size();
         for (int i = 0; i < 2; ++i)
         {
-            auto const again = env.execute_text(row.workflow, row.gid, row.input);
+            auto const again = env.execute_text(row.workflow, gid(row.gid), row.input);
             if (again.failed != (row.status == status::failed) || again.text != (again.failed ? row.reason : row.result))
                 throw said("answers something else when it is asked again");
         }

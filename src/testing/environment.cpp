@@ -452,7 +452,7 @@ void environment::start_submission(std::size_t index)
             submitted.refused = std::current_exception();
         }
     };
-    process_->engine->submit_text(s.name, s.gid, s.input, answer);
+    process_->engine->submit_text(s.name, s.id, s.input, answer);
 }
 
 void environment::throw_refused()
@@ -465,9 +465,9 @@ void environment::throw_refused()
         }
 }
 
-void environment::submit_text(std::string name, std::string gid, std::string input)
+void environment::submit_text(std::string name, gid id, std::string input)
 {
-    submissions_.push_back({std::move(name), std::move(gid), std::move(input), false, nullptr});
+    submissions_.push_back({std::move(name), std::move(id), std::move(input), false, nullptr});
     if (process_)
         start_submission(submissions_.size() - 1);
     else
@@ -498,7 +498,7 @@ void environment::finish()
         settle();
 }
 
-environment::ended environment::execute_text(std::string name, std::string gid, std::string input)
+environment::ended environment::execute_text(std::string name, gid id, std::string input)
 {
     // A caller asks again with the same gid when the process that it asked has died.
     for (;;)
@@ -512,7 +512,7 @@ environment::ended environment::execute_text(std::string name, std::string gid, 
         auto const a = std::make_shared<answer>();
         engine();
         auto const* asked = process_.get();
-        process_->engine->execute_text(name, gid, input, [a](std::exception_ptr error, std::string text) {
+        process_->engine->execute_text(name, id, input, [a](std::exception_ptr error, std::string text) {
             a->there = true;
             a->error = error;
             a->text = std::move(text);
@@ -520,7 +520,7 @@ environment::ended environment::execute_text(std::string name, std::string gid, 
         run_until([&] { return a->there || process_.get() != asked; });
         if (!a->there)
             continue;
-        ended how{false, a->text, gid, {}};
+        ended how{false, a->text, id.str(), {}};
         if (a->error)
             try
             {
@@ -533,10 +533,10 @@ environment::ended environment::execute_text(std::string name, std::string gid, 
                 how.details = says_no.details();
             }
         // I8: whoever is answered could look it up.
-        auto const row = base_->find(gid, false);
+        auto const row = base_->find(id.str(), false);
         if (!row || row->status != (how.failed ? status::failed : status::succeed) ||
             (how.failed ? row->reason : row->result) != how.text || (how.failed && row->result != how.details))
-            throw std::logic_error("weft::testing: \"" + gid + "\" was answered, but its final row is not durable");
+            throw std::logic_error("weft::testing: \"" + id.str() + "\" was answered, but its final row is not durable");
         return how;
     }
 }
@@ -568,17 +568,17 @@ T environment::wait_for(std::function<void(weft::engine&, std::function<void(std
     }
 }
 
-cancel_answer environment::cancel(std::string gid)
+cancel_answer environment::cancel(gid id)
 {
-    return wait_for<cancel_answer>([&](weft::engine& e, auto done) { e.cancel(gid, done); });
+    return wait_for<cancel_answer>([&](weft::engine& e, auto done) { e.cancel(id, done); });
 }
 
-void environment::resume(std::string gid)
+void environment::resume(gid id)
 {
-    wait_for<int>([&](weft::engine& e, auto done) { e.resume(gid, [done](std::exception_ptr error) { done(error, 0); }); });
+    wait_for<int>([&](weft::engine& e, auto done) { e.resume(id, [done](std::exception_ptr error) { done(error, 0); }); });
 }
 
-std::optional<transaction> environment::query(std::string gid) { return base_->find(gid, true); }
+std::optional<transaction> environment::query(gid id) { return base_->find(id.str(), true); }
 
 std::vector<transaction> environment::list(list_filter filter) { return base_->list(filter); }
 

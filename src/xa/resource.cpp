@@ -1,4 +1,6 @@
 // A server whose prepared transactions are branches of workflows.
+#include "src/xa/resource.hpp"
+
 #include "src/barrier/statements.hpp"
 #include "src/sql/job_queue.hpp"
 #include "src/sql/session_pool.hpp"
@@ -10,7 +12,6 @@
 
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -287,26 +288,23 @@ private:
     detail::session_pool::handle held_;
 };
 
+// What a database's URL says of its other operations.
+bool is_of_a_database(std::string const& option)
+{
+    return option == "connections" || option == "same_database" || option == "xa_connections";
+}
+
 }  // namespace
+
+namespace detail {
 
 struct xa_resource::impl
 {
     impl(std::string_view text, xa_options o) : options(std::move(o)), url(detail::parse_server_url(text))
     {
-        session.lock_timeout = detail::option_time("xa_options::lock_timeout", options.lock_timeout);
+        session.lock_timeout = detail::option_time("database_options::xa_lock_timeout", options.lock_timeout);
         session.take(url);
-        std::erase_if(url.options, [&](auto const& option) {
-            auto const& [name, value] = option;
-            if (name != "connections")
-                return false;
-            auto const end = value.data() + value.size();
-            if (auto const r = std::from_chars(value.data(), end, options.connections); r.ec != std::errc() || r.ptr != end)
-                options.connections = 0;
-            return true;
-        });
-        if (options.connections == 0 || options.connections > 1'000)
-            throw misuse(misuse::code::wrong_call, "an xa_resource has 1 to 1000 connections");
-        detail::check_table_name(options.barrier.table);
+        std::erase_if(url.options, [](auto const& option) { return is_of_a_database(option.first); });
         detail::check_url(url, session, server_session::purpose::xa);
         auto const finishing = std::max<std::size_t>(2, options.connections / 2);
         // What ends a branch comes first where the server has not enough sessions for all: it frees rows that actions wait for.
@@ -385,11 +383,6 @@ struct xa_resource::impl
         outcome     said;
         try
         {
-            if (!attached())
-            {
-                permanent = true;
-                throw std::runtime_error("the xa_resource " + url.describe() + " is not known to the engine: engine.add(resource)");
-            }
             prepare(w);
             auto const gtrid = ours();
             said = outcome::success({});
@@ -425,17 +418,11 @@ struct xa_resource::impl
             std::move(job.call).answer(std::move(said));
     }
 
-    bool attached()
-    {
-        std::lock_guard lock(mutex);
-        return !store.empty();
-    }
-
-    // What the names of its transactions begin with. Empty: it works for no store yet.
+    // What the names of its transactions begin with.
     std::string ours()
     {
         std::lock_guard lock(mutex);
-        return store.empty() ? "" : detail::gtrid_of(store, database);
+        return detail::gtrid_of(store, database);
     }
 
     xa_options                           options;
@@ -466,13 +453,12 @@ void xa_resource::connect()
 
 void xa_resource::interrupt() noexcept { impl_->session.watch->cut(std::chrono::milliseconds(500)); }
 
-std::string xa_resource::describe() const { return impl_->url.describe(); }
-
 void xa_resource::attach(std::string const& store_id)
 {
     std::lock_guard lock(impl_->mutex);
     if (!impl_->store.empty() && impl_->store != store_id)
-        throw misuse(misuse::code::wrong_call, "an xa_resource works for one store only, and this one has another already: " + describe());
+        throw misuse(misuse::code::wrong_call,
+                     "a database has XA branches of one store only, and this one has another already: " + impl_->url.describe());
     impl_->store = store_id;
 }
 
@@ -480,7 +466,7 @@ void xa_resource::submit(operation_call call, std::unique_ptr<detail::xa_busines
 {
     auto& jobs = business ? impl_->actions : impl_->ends;
     if (auto refused = jobs.add(std::make_unique<xa_job>(std::move(call), std::move(business))))
-        std::move(refused->call).answer(outcome::error("the xa_resource was closed before the operation began"));
+        std::move(refused->call).answer(outcome::error("the database was closed before the operation began"));
 }
 
 std::vector<prepared_branch> xa_resource::prepared()
@@ -506,7 +492,7 @@ std::vector<prepared_branch> xa_resource::prepared()
     catch (std::exception const& e)
     {
         w.close();
-        throw std::runtime_error(describe() + ": " + detail::server_message(e));
+        throw std::runtime_error(impl_->url.describe() + ": " + detail::server_message(e));
     }
     return ours;
 }
@@ -527,9 +513,10 @@ void xa_resource::roll_back(prepared_branch const& b)
     catch (std::exception const& e)
     {
         w.close();
-        throw std::runtime_error(describe() + ": " + detail::server_message(e));
+        throw std::runtime_error(impl_->url.describe() + ": " + detail::server_message(e));
     }
 }
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace weft

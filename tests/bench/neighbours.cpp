@@ -26,6 +26,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using bench::seconds_now;
 namespace asio = boost::asio;
 
@@ -53,7 +54,7 @@ void charge(weft::branch const&, soci::session& sql, int account)
 
 weft::workflow<void> charges(weft::context& wf, weft::database& bank, int account)
 {
-    co_await wf.step("charge", weft::sql(bank, &charge), account);
+    co_await wf.step("charge", weft::sql(bank)(&charge), account);
 }
 
 int noop() { return 1; }
@@ -190,7 +191,7 @@ void row(std::string const& url)
     weft::database bank(url);
     make_accounts(bank);
     weft::host host(*store);
-    host.engine().add("charges", &charges, std::ref(bank));
+    auto const flow = host.engine().add("charges", &charges, std::ref(bank));
     host.start();
     auto const pass = [&](std::string const& name) {
         load l;
@@ -200,7 +201,7 @@ void row(std::string const& url)
         l.run(64, [&](std::size_t n) -> asio::awaitable<void> {
             int const   account = 1 + static_cast<int>(n);
             std::string gid = name + std::to_string(n);
-            co_await host.engine().execute("charges", gid, account);
+            co_await flow.execute(weft::gid(gid), account);
         });
         report(name, l, seconds_now() - begin);
     };
@@ -213,7 +214,7 @@ void row(std::string const& url)
     });
     std::this_thread::sleep_for(500ms);
     for (int i = 0; i < 10; ++i)
-        host.engine().submit("charges", "stuck" + std::to_string(i), 0, weft::blocking);
+        flow.submit(weft::gid("stuck" + std::to_string(i)), 0, weft::blocking);
     std::this_thread::sleep_for(500ms);
     pass("a row is held");
     holder.join();
@@ -244,7 +245,7 @@ void hung(std::string const& url, std::string const& participant)
         l.until = begin + 10;
         l.run(32, [&](std::size_t n) -> asio::awaitable<void> {
             std::string gid = name + std::to_string(n);
-            co_await fleet[n % 4]->engine().execute<int>("plain", gid);
+            co_await weft::handle<int()>(fleet[n % 4]->engine(), "plain").execute(weft::gid(gid));
         });
         report(name, l, seconds_now() - begin);
     };
@@ -252,7 +253,7 @@ void hung(std::string const& url, std::string const& participant)
     say("hang");
     hear("hangs");
     for (std::size_t i = 0; i < 20; ++i)
-        fleet[i % 4]->engine().submit("charges", "needs it " + std::to_string(i), 1, weft::blocking);
+        weft::handle<void(int)>(fleet[i % 4]->engine(), "charges").submit(weft::gid("needs it " + std::to_string(i)), 1, weft::blocking);
     pass("the participant hangs");
     int alive = 0;
     for (auto& h : fleet)
@@ -273,7 +274,7 @@ void restart(std::string const& url)
     auto const store = weft::open_store(url);
     sends      counted;
     weft::host host(*store);
-    host.engine().add("slowly", &slowly, std::ref(counted));
+    auto const flow = host.engine().add("slowly", &slowly, std::ref(counted));
     host.start();
     load       l;
     auto const begin = seconds_now();
@@ -290,7 +291,7 @@ void restart(std::string const& url)
             bool again = false;
             try
             {
-                co_await host.engine().execute("slowly", gid);
+                co_await flow.execute(weft::gid(gid));
             }
             catch (weft::store_error const&)
             {
@@ -320,8 +321,8 @@ void waiters(std::string const& url, std::size_t count)
     weft::host asks(*other, options);  // and this one's callers wait for them
     works.engine().add("waits", &waits, std::ref(operation));
     works.engine().add("plain", &plain);
-    asks.engine().declare("waits");
-    asks.engine().add("plain", &plain);
+    asks.engine().declare<void()>("waits");
+    auto const flow = asks.engine().add("plain", &plain);
     works.start();
     asks.start();
     auto const pass = [&](std::string const& name) {
@@ -332,7 +333,7 @@ void waiters(std::string const& url, std::size_t count)
         l.until = begin + 8;
         l.run(32, [&](std::size_t n) -> asio::awaitable<void> {
             std::string gid = name + std::to_string(n);
-            co_await asks.engine().execute<int>("plain", gid);
+            co_await flow.execute(weft::gid(gid));
         });
         report(name, l, seconds_now() - begin);
         std::printf("  processor %.2f s\n", bench::cpu_seconds() - cpu);
@@ -341,7 +342,7 @@ void waiters(std::string const& url, std::size_t count)
     pass("nobody waits");
     asio::io_context io{1};
     for (std::size_t i = 0; i < count; ++i)
-        asks.engine().execute("waits", "waited for " + std::to_string(i), [](std::exception_ptr) {});
+        weft::handle<void()>(asks.engine(), "waits").execute(weft::gid("waited for " + std::to_string(i)), [](std::exception_ptr) {});
     for (;;)
     {
         std::this_thread::sleep_for(100ms);
@@ -361,9 +362,9 @@ void away(std::string const& url)
 {
     auto const store = weft::open_store(url);
     weft::host host(*store);
-    host.engine().add("plain", &plain);
+    auto const flow = host.engine().add("plain", &plain);
     host.start();
-    host.engine().execute<int>("plain", "first", weft::blocking);
+    flow.execute("first"_gid, weft::blocking);
     say("stop");
     hear("stopped");
     auto const                         before = bench::resident_bytes();
@@ -382,7 +383,7 @@ void away(std::string const& url)
                 try
                 {
                     auto const patience = weft::within(500ms);
-                    co_await host.engine().execute<int>("plain", gid, patience);
+                    co_await flow.execute(weft::gid(gid), patience);
                     told = "done";
                 }
                 catch (weft::store_error const& e)

@@ -29,7 +29,7 @@ void charge(weft::branch const& where, soci::session& sql, int account)
 weft::workflow<void> charges(weft::context& wf, weft::database& bank, int steps, int first)
 {
     for (int i = 0; i < steps; ++i)
-        co_await wf.step("charge", weft::sql(bank, &charge), (first + i * 7) % accounts);
+        co_await wf.step("charge", weft::sql(bank)(&charge), (first + i * 7) % accounts);
 }
 
 struct load
@@ -48,7 +48,7 @@ boost::asio::awaitable<void> keep_busy(load& l)
     while (seconds_now() < l.until)
     {
         int const n = l.next++;
-        co_await l.engine->execute("charges", l.mode + std::to_string(n), n * 13 % accounts);
+        co_await weft::handle<void(int)>(*l.engine, "charges").execute(weft::gid(l.mode + std::to_string(n)), n * 13 % accounts);
     }
     if (--l.running == 0)
         l.io->stop();

@@ -19,6 +19,7 @@
 
 namespace bench {
 
+using namespace weft::literals;
 namespace {
 
 std::string noop() { return std::string(100, 'x'); }
@@ -59,7 +60,7 @@ boost::asio::awaitable<void> wait_for(weft::engine& engine, std::string gid)
 {
     try
     {
-        co_await engine.execute("waits", gid);
+        co_await weft::handle<void()>(engine, "waits").execute(weft::gid(gid));
     }
     catch (std::exception const&)
     { }
@@ -74,11 +75,11 @@ void long_workflow(std::string const& directory, int steps)
     double        took = 0;
     {
         weft::host host(*store);
-        host.engine().add("many", &many_steps);
+        auto const many = host.engine().add("many", &many_steps);
         host.start();
         marks.clear();
         auto const begin = seconds_now();
-        host.engine().execute<int>("many", "long", steps, weft::blocking);
+        many.execute("long"_gid, steps, weft::blocking);
         took = seconds_now() - begin;
         host.stop(std::chrono::seconds(5));
     }
@@ -93,11 +94,11 @@ void long_workflow(std::string const& directory, int steps)
         sql << "UPDATE trans_global SET status = 'prepared', owner = '', next_cron_time = 0, position = position - 2, finish_time = NULL";
     }
     weft::host host(*store);
-    host.engine().add("many", &many_steps);
+    auto const many = host.engine().add("many", &many_steps);
     marks.clear();
     auto const begin = seconds_now();
     host.start();
-    host.engine().execute<int>("many", "long", steps, weft::blocking);
+    many.execute("long"_gid, steps, weft::blocking);
     std::printf("  its replay: %.3f s from the start of the engine to the answer, %.3f s of them in the body\n", seconds_now() - begin,
                 marks.back() - marks.front());
     host.stop(std::chrono::seconds(5));
@@ -111,8 +112,8 @@ static void waiting_here(std::string const& directory, std::size_t count, bool w
     std::deque<weft::operation_call> kept;
     boost::asio::io_context          io{1};
     weft::engine                     engine(io, *store, {.operation_timeout = std::chrono::milliseconds(0)});
-    engine.add("waits", &waits_forever, std::ref(kept));
-    engine.submit("waits", "warm", [](std::exception_ptr) {});
+    auto const                       waits = engine.add("waits", &waits_forever, std::ref(kept));
+    waits.submit("warm"_gid, [](std::exception_ptr) {});
     while (kept.empty())
         io.run_one();
     auto const before = resident_bytes();
@@ -122,7 +123,7 @@ static void waiting_here(std::string const& directory, std::size_t count, bool w
         if (with_caller)
             boost::asio::co_spawn(io, wait_for(engine, std::move(gid)), boost::asio::detached);
         else
-            engine.submit("waits", std::move(gid), [](std::exception_ptr) {});
+            waits.submit(weft::gid(std::move(gid)), [](std::exception_ptr) {});
     }
     while (kept.size() < count + 1)
         io.run_one();
@@ -187,9 +188,9 @@ void finished_rows(std::string const& directory, std::size_t count)
     double     first_answer = 0;
     {
         weft::host host(*store);
-        host.engine().add("many", &many_steps);
+        auto const many = host.engine().add("many", &many_steps);
         host.start();
-        host.engine().execute<int>("many", "one", 1, weft::blocking);
+        many.execute("one"_gid, 1, weft::blocking);
         first_answer = seconds_now();
         host.stop(std::chrono::seconds(5));
         stopping = seconds_now();

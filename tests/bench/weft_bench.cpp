@@ -82,12 +82,12 @@ struct load
 
 boost::asio::awaitable<void> keep_busy(load& l)
 {
-    auto const name = l.what->verb;
+    weft::handle<std::string(int)> const workflow(*l.engine, l.what->verb);
     while (bench::seconds_now() < l.until)
     {
-        auto       gid = "bench-" + std::to_string(l.next++);
+        auto       id = weft::gid("bench-" + std::to_string(l.next++));
         auto const begin = bench::seconds_now();
-        co_await l.engine->execute<std::string>(name, std::move(gid), l.what->steps);
+        co_await workflow.execute(std::move(id), l.what->steps);
         l.latencies_ms.push_back((bench::seconds_now() - begin) * 1e3);
         ++l.done;
     }

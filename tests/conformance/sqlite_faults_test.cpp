@@ -23,6 +23,7 @@
 namespace sqlite_faults_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
@@ -218,15 +219,15 @@ TEST_F(SqliteFaults, AFileThatDisappearsAndComesBackLosesNothing)
 {
     auto const store = weft::open_store(url());
     weft::host host(*store);
-    host.engine().add("three-steps", &three_steps);
+    auto const flow = host.engine().add("three-steps", &three_steps);
     host.start();
-    EXPECT_EQ(host.engine().execute<int>("three-steps", "before", weft::blocking), 3);
+    EXPECT_EQ(flow.execute("before"_gid, weft::blocking), 3);
 
     auto const away = directory / "away";
     std::filesystem::create_directory(away);
     for (auto const* end : {"", "-wal", "-shm"})
         std::filesystem::rename(file() + end, away / (std::string("weft.db") + end));
-    auto during = host.engine().execute<int>("three-steps", "during", boost::asio::use_future);
+    auto during = flow.execute("during"_gid, boost::asio::use_future);
     EXPECT_EQ(during.wait_for(300ms), std::future_status::timeout) << "nothing is reported that is not durable";
     weft::create_write w;
     w.gid = "directly";
@@ -247,7 +248,7 @@ TEST_F(SqliteFaults, AFileThatDisappearsAndComesBackLosesNothing)
     ASSERT_EQ(during.wait_for(20s), std::future_status::ready);
     EXPECT_EQ(during.get(), 3);
     EXPECT_EQ(store->find("before", false)->status, weft::status::succeed);
-    EXPECT_EQ(host.engine().execute<int>("three-steps", "after", weft::blocking), 3);
+    EXPECT_EQ(flow.execute("after"_gid, weft::blocking), 3);
 }
 
 TEST_F(SqliteFaults, AFullDiskHoldsEverythingUpAndLosesNothing)
@@ -264,9 +265,9 @@ TEST_F(SqliteFaults, AFullDiskHoldsEverythingUpAndLosesNothing)
     {
         auto const store = weft::open_store("sqlite://" + (disk / "weft.db").string());
         weft::host host(*store);
-        host.engine().add("three-steps", &three_steps);
+        auto const flow = host.engine().add("three-steps", &three_steps);
         host.start();
-        EXPECT_EQ(host.engine().execute<int>("three-steps", "before", weft::blocking), 3);
+        EXPECT_EQ(flow.execute("before"_gid, weft::blocking), 3);
         {
             std::ofstream     filler(disk / "filler");
             std::string const block(4096, 'x');
@@ -275,7 +276,7 @@ TEST_F(SqliteFaults, AFullDiskHoldsEverythingUpAndLosesNothing)
         }
         std::vector<std::future<int>> during;
         for (int i = 0; i < 50; ++i)
-            during.push_back(host.engine().execute<int>("three-steps", "during-" + std::to_string(i), boost::asio::use_future));
+            during.push_back(flow.execute(weft::gid("during-" + std::to_string(i)), boost::asio::use_future));
         EXPECT_EQ(during.back().wait_for(300ms), std::future_status::timeout);
         std::filesystem::remove(disk / "filler");
         for (auto& d : during)
@@ -330,7 +331,7 @@ TEST_F(SqliteFaults, AFileDamagedInTheMiddleIsNamedAndWhatCanBeReadIsLeft)
     weft::host host(*store);
     host.engine().add("three-steps", &three_steps);
     host.start();
-    auto const asked = host.engine().query("g199", boost::asio::use_future).wait_for(10s);
+    auto const asked = host.engine().query("g199"_gid, boost::asio::use_future).wait_for(10s);
     EXPECT_EQ(asked, std::future_status::ready);
     host.stop(1s);
 }
@@ -438,9 +439,9 @@ TEST_F(SqliteFaults, AMissingPartOfAJournalPausesItsTransaction)
     {
         auto const store = weft::open_store(url());
         weft::host host(*store, {.seal_at = 100});
-        host.engine().add("three-steps", &three_steps);
+        auto const flow = host.engine().add("three-steps", &three_steps);
         host.start();
-        EXPECT_EQ(host.engine().execute<int>("three-steps", "g1", weft::blocking), 3);
+        EXPECT_EQ(flow.execute("g1"_gid, weft::blocking), 3);
     }
     {
         soci::session sql(soci::sqlite3, "dbname=" + file());

@@ -18,6 +18,7 @@
 
 namespace values_test {
 
+using namespace weft::literals;
 // ---------------------------------------------------------------------------------------------------------------------------------
 // values of every shape
 
@@ -351,12 +352,12 @@ protected:
 TEST_P(Values, ComeBackEqualAfterACrash)
 {
     weft::testing::environment env(options());
-    env.add("carries", &carries);
-    std::uint64_t const first = std::getenv("WEFT_FROM") ? std::strtoull(std::getenv("WEFT_FROM"), nullptr, 10) : 1;
-    std::uint64_t const count = GetParam() == "memory" ? 200 : 40;
-    auto const          carry = [&](std::uint64_t seed) {
+    auto const                 flow = env.add("carries", &carries);
+    std::uint64_t const        first = std::getenv("WEFT_FROM") ? std::strtoull(std::getenv("WEFT_FROM"), nullptr, 10) : 1;
+    std::uint64_t const        count = GetParam() == "memory" ? 200 : 40;
+    auto const                 carry = [&](std::uint64_t seed) {
         parcel p{seed, made(seed)};
-        return env.execute<everything>("carries", "g" + std::to_string(seed), p);
+        return flow.execute(weft::gid("g" + std::to_string(seed)), p);
     };
     for (auto seed = first; seed < first + count; ++seed)
         for (int again = 0; again < 2; ++again)
@@ -384,11 +385,11 @@ TEST_P(Values, UpToTheLimitOfBytesComeBack)
     auto o = options();
     o.engine.payload_limit = 2u << 20;
     weft::testing::environment env(std::move(o));
-    env.add("carries", &carries_much);
-    EXPECT_EQ(env.execute<std::size_t>("carries", "g1", std::size_t{2u << 20}).value(), (2u << 20) - 2);
-    env.submit("carries", "g2", std::size_t{(2u << 20) + 1});
+    auto const                 carries = env.add("carries", &carries_much);
+    EXPECT_EQ(carries.execute("g1"_gid, std::size_t{2u << 20}).value(), (2u << 20) - 2);
+    carries.submit("g2"_gid, std::size_t{(2u << 20) + 1});
     env.finish();
-    EXPECT_EQ(env.query("g2")->paused_reason, "branch 01 \"make\", action: its result takes 2097153 bytes, the limit is 2097152");
+    EXPECT_EQ(env.query("g2"_gid)->paused_reason, "branch 01 \"make\", action: its result takes 2097153 bytes, the limit is 2097152");
 }
 
 INSTANTIATE_TEST_SUITE_P(, Values, ::testing::Values("memory", "sqlite", "postgres", "mysql"), [](auto const& i) { return i.param; });

@@ -8,6 +8,7 @@
 
 namespace {
 
+using namespace weft::literals;
 int  order_number(std::string const&) { return 4711; }
 void nothing(int) { }
 
@@ -28,14 +29,14 @@ weft::workflow<void> place_order(weft::context& wf, std::string customer)
 TEST(ChangedWorkflow, PausesWithAReportThatNamesBoth)
 {
     weft::testing::environment env;
-    env.add("place-order", &place_order);
+    auto const                 place = env.add("place-order", &place_order);
     env.on("notify").throws("the mail server is down");
-    env.submit("place-order", "order-1", std::string("alice"));
+    place.submit("order-1"_gid, std::string("alice"));
     env.settle();  // "notify" is waiting to be sent again
     env.crash();
     changed = true;
     env.finish();
-    auto const row = env.query("order-1");
+    auto const row = env.query("order-1"_gid);
     ASSERT_TRUE(row);
     EXPECT_EQ(row->status, weft::status::prepared);
 

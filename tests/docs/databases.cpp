@@ -11,6 +11,7 @@
 
 namespace {
 
+using namespace weft::literals;
 struct order
 {
     std::string  id;
@@ -26,7 +27,7 @@ std::int64_t charge(soci::session& sql, order const& o)
     return o.cents;
 }
 
-weft::workflow<std::int64_t> pay(weft::context& wf, weft::xa_resource& accounts, order o)
+weft::workflow<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
 {
     co_return co_await wf.xa("charge", accounts, &charge, o);
 }
@@ -38,7 +39,17 @@ void cancel(soci::session& sql, order const& o) { sql << "DELETE FROM orders WHE
 //[databases_workflow
 weft::workflow<void> place(weft::context& wf, weft::database& orders, order o)
 {
-    co_await wf.saga("note", weft::sql(orders, &note), weft::sql(orders, &cancel), o);
+    auto const on = weft::sql(orders);
+    co_await wf.saga("note", on(&note), on(&cancel), o);
+}
+//]
+
+//[databases_lambdas
+weft::workflow<void> forget(weft::context& wf, weft::database& orders, std::string id)
+{
+    auto const on = weft::sql(orders);
+    co_await wf.step(
+        "forget", on([](soci::session& sql, std::string const& gone) { sql << "DELETE FROM orders WHERE id = :id", soci::use(gone); }), id);
 }
 //]
 
@@ -53,19 +64,22 @@ TEST(DatabasesDocument, RunsItsSnippets)
     order      wanted{"o1", 1'800};
 
     //[databases_open
-    auto const        store = weft::open_store(journal_url);  // postgres://weft:secret@db.example/weft
-    weft::database    orders(orders_url);                     // mysql://shop:secret@db2.example/orders?connections=16
-    weft::xa_resource accounts(accounts_url);                 // postgres://bank:secret@db3.example/accounts
-    weft::host        host(*store);
-    host.engine().add(accounts);
-    host.engine().add("place", &place, std::ref(orders));
-    host.engine().add("pay", &pay, std::ref(accounts));
+    auto const     store = weft::open_store(journal_url);  // postgres://weft:secret@db.example/weft
+    weft::database orders(orders_url);                     // mysql://shop:secret@db2.example/orders?connections=16
+    weft::database accounts(accounts_url);                 // postgres://bank:secret@db3.example/accounts
+    weft::host     host(*store);
+    host.engine().add(accounts);  // for wf.xa: prepared transactions are looked after
+    auto const placing = host.engine().add("place", &place, std::ref(orders));
+    auto const paying = host.engine().add("pay", &pay, std::ref(accounts));
     //]
+    auto const forgetting = host.engine().add("forget", &forget, std::ref(orders));
     host.start();
-    host.engine().execute<void>("place", "o1", wanted, weft::blocking);
-    EXPECT_EQ(host.engine().execute<std::int64_t>("pay", "p1", wanted, weft::blocking), 1'800);
+    placing.execute("o1"_gid, wanted, weft::blocking);
+    EXPECT_EQ(paying.execute("p1"_gid, wanted, weft::blocking), 1'800);
     EXPECT_EQ(one(shop, "SELECT count(*) FROM orders"), "1");
     EXPECT_EQ(one(bank, "SELECT count(*) FROM charges"), "1");
+    forgetting.execute("f1"_gid, wanted.id, weft::blocking);
+    EXPECT_EQ(one(shop, "SELECT count(*) FROM orders"), "0");
 
     std::string const id = "o2";
     weft::database    here(journal_url);
@@ -75,12 +89,12 @@ TEST(DatabasesDocument, RunsItsSnippets)
         soci::session& sql = session;
         //[databases_submit
         sql << "INSERT INTO shipments (id) VALUES (:id)", soci::use(id);
-        host.engine().submit(sql, "place", "place-" + id, wanted);
+        placing.submit_within(sql, weft::gid("place-" + id), wanted);
         // and with your commit there are both, or neither
         //]
     });
-    host.engine().execute<void>("place", "place-o2", wanted, weft::blocking);
-    EXPECT_EQ(one(shop, "SELECT count(*) FROM orders"), "2");
+    placing.execute("place-o2"_gid, wanted, weft::blocking);
+    EXPECT_EQ(one(shop, "SELECT count(*) FROM orders"), "1");
 }
 
 TEST(BarrierDocument, RunsItsSnippets)

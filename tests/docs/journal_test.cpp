@@ -14,6 +14,7 @@
 
 namespace journal_test {
 
+using namespace weft::literals;
 std::int64_t charge(std::int64_t cents) { return cents; }
 void         pay_back(std::int64_t) { }
 void         reserve(std::int64_t) { }
@@ -94,26 +95,26 @@ private:
 TEST_F(Journal, LooksAsDocumented)
 {
     weft::testing::environment env;
-    env.add("place-order", &place_order);
+    auto const                 place = env.add("place-order", &place_order);
     env.on("notify").fails("no such address");
-    EXPECT_FALSE(env.execute<std::int64_t>("place-order", "order-1", std::int64_t{500}));
+    EXPECT_FALSE(place.execute("order-1"_gid, std::int64_t{500}));
     auto const shown = boost::json::parse(read("journal.json"));
-    auto const found = boost::json::parse(env.query("order-1")->journal);
+    auto const found = boost::json::parse(env.query("order-1"_gid)->journal);
     EXPECT_EQ(found, shown) << found;
 }
 
 TEST_F(Journal, AnswersTheDocumentedQueries)
 {
     weft::testing::environment env(on_sqlite());
-    env.add("place-order", &place_order);
-    env.add("many", &many);
-    env.add("once", &once);
+    auto const                 place = env.add("place-order", &place_order);
+    auto const                 many_steps = env.add("many", &many);
+    auto const                 one_step = env.add("once", &once);
     env.on("ask").throws("connection refused");
     env.on("notify").fails("no such address").throws("the mail server is down");
-    EXPECT_FALSE(env.execute<std::int64_t>("place-order", "order-1", std::int64_t{500}));
-    env.submit("place-order", "order-2", std::int64_t{700});
-    EXPECT_TRUE(env.execute("many", "order-3"));
-    env.submit("once", "order-4");
+    EXPECT_FALSE(place.execute("order-1"_gid, std::int64_t{500}));
+    place.submit("order-2"_gid, std::int64_t{700});
+    EXPECT_TRUE(many_steps.execute("order-3"_gid));
+    one_step.submit("order-4"_gid);
     env.advance(std::chrono::seconds(2));
 
     // "sqlite> " begins a query, which ends with its semicolon; then come the rows.

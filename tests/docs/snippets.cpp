@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using namespace std::chrono_literals;
+using namespace weft::literals;
 
 struct order
 {
@@ -222,6 +223,14 @@ weft::workflow<std::string> remind(weft::context& wf, std::string customer)
 }
 //]
 
+//[lambdas
+weft::workflow<void> greet(weft::context& wf, order o)
+{
+    co_await wf.step(
+        "greet", [](order const& placed) { std::cout << "thank you for " << placed.id << '\n'; }, o);
+}
+//]
+
 //[options
 weft::workflow<std::int64_t> patient(weft::context& wf, order o)
 {
@@ -254,8 +263,8 @@ weft::workflow<std::string> wait_for_approval(weft::context& wf, decisions& made
 //[decide
 boost::asio::awaitable<void> approve(weft::engine& engine, decisions& made, std::string order, std::string by)
 {
-    made[order] = by;                                // first where the workflow looks,
-    co_await engine.resume("approval-of-" + order);  // then: look now, and not only tomorrow
+    made[order] = by;                                           // first where the workflow looks,
+    co_await engine.resume(weft::gid("approval-of-" + order));  // then: look now, and not only tomorrow
 }
 //]
 
@@ -302,13 +311,13 @@ struct answer
     std::string text;
 };
 
-boost::asio::awaitable<answer> charge_order(weft::engine& engine, order o)
+boost::asio::awaitable<answer> charge_order(weft::handle<std::int64_t(order)> charges, order o)
 {
-    std::string const gid = "charge-" + o.id;  // the order's own number: whoever asks again means this one
-    answer            a{500, {}};
+    weft::gid const id("charge-" + o.id);  // the order's own number: whoever asks again means this one
+    answer          a{500, {}};
     try
     {
-        auto const cents = co_await engine.execute<std::int64_t>("charge-order", gid, o, weft::within(5s));
+        auto const cents = co_await charges.execute(id, o, weft::within(5s));
         a = {200, "charged " + std::to_string(cents)};
     }
     catch (weft::failure const& no)
@@ -333,7 +342,7 @@ boost::asio::awaitable<answer> charge_order(weft::engine& engine, order o)
 //]
 
 //[paused
-void see_to_what_is_paused(weft::engine& engine, std::string const& mended, std::string const& hopeless)
+void see_to_what_is_paused(weft::engine& engine, weft::gid const& mended, weft::gid const& hopeless)
 {
     weft::list_filter const paused{.paused = true};
     for (auto const& t : engine.list(paused, weft::blocking))
@@ -376,15 +385,14 @@ TEST(Snippets, APersonSeesToWhatIsPaused)
     gate_keeper keeper;
     auto const  store = weft::make_memory_store();
     weft::host  host(*store, with_a_log());
-    host.engine().add("goes-through", &goes_through, std::ref(keeper));
+    auto const  passage = host.engine().add("goes-through", &goes_through, std::ref(keeper));
     host.start();
     for (std::string const who : {"mended", "hopeless"})
-        EXPECT_THROW(host.engine().execute<void>("goes-through", who, who, weft::within(20s), weft::blocking), weft::unfinished);
+        EXPECT_THROW(passage.execute(weft::gid(who), who, weft::within(20s), weft::blocking), weft::unfinished);
     keeper.open = true;
-    see_to_what_is_paused(host.engine(), "mended", "hopeless");
-    EXPECT_NO_THROW(host.engine().execute<void>("goes-through", "mended", std::string("mended"), weft::within(20s), weft::blocking));
-    EXPECT_THROW(host.engine().execute<void>("goes-through", "hopeless", std::string("hopeless"), weft::within(20s), weft::blocking),
-                 weft::failure);
+    see_to_what_is_paused(host.engine(), "mended"_gid, "hopeless"_gid);
+    EXPECT_NO_THROW(passage.execute("mended"_gid, std::string("mended"), weft::within(20s), weft::blocking));
+    EXPECT_THROW(passage.execute("hopeless"_gid, std::string("hopeless"), weft::within(20s), weft::blocking), weft::failure);
 }
 
 //[resume_many
@@ -431,9 +439,9 @@ TEST(DocumentedCoroutines, AreTwoColours)
     boost::asio::io_context io;
     auto const              store = weft::make_memory_store();
     weft::engine            engine(io, *store);
-    engine.add("locate", &locate);
-    std::string found;
-    engine.execute<std::string>("locate", "g1", std::string("tea"), [&](std::exception_ptr, std::string s) {
+    auto const              locating = engine.add("locate", &locate);
+    std::string             found;
+    locating.execute("g1"_gid, std::string("tea"), [&](std::exception_ptr, std::string s) {
         found = s;
         engine.stop(1s, [](std::exception_ptr) {});
     });
@@ -444,21 +452,21 @@ TEST(DocumentedCoroutines, AreTwoColours)
 TEST(DocumentedCoroutines, GoAnotherWayAfterAFailure)
 {
     weft::testing::environment env;
-    env.add("order-and-pay", &order_and_pay);
+    auto const                 ordering = env.add("order-and-pay", &order_and_pay);
     env.on("charge-card").fails("expired");
     order const wanted{"o1", "tea", 1, 500};
-    EXPECT_EQ(env.execute<std::int64_t>("order-and-pay", "g1", wanted).value(), 500);
+    EXPECT_EQ(ordering.execute("g1"_gid, wanted).value(), 500);
     EXPECT_THAT(env.calls(), ElementsAre("notify/action", "charge-card/action", "charge-account/action"));
 }
 
 TEST(DocumentedCoroutines, TellTheCustomerHowItEnded)
 {
     weft::testing::environment env;
-    env.add("deliver", &deliver);
-    order const wanted{"o1", "tea", 1, 500};
-    EXPECT_EQ(env.execute<std::int64_t>("deliver", "g1", wanted).value(), 500);
+    auto const                 delivery = env.add("deliver", &deliver);
+    order const                wanted{"o1", "tea", 1, 500};
+    EXPECT_EQ(delivery.execute("g1"_gid, wanted).value(), 500);
     env.on("charge").fails("expired");
-    EXPECT_FALSE(env.execute<std::int64_t>("deliver", "g2", wanted));
+    EXPECT_FALSE(delivery.execute("g2"_gid, wanted));
     EXPECT_THAT(env.calls(), ElementsAre("tell-customer/try", "charge/action", "tell-customer/confirm",  //
                                          "tell-customer/try", "charge/action", "tell-customer/cancel"));
 }
@@ -466,14 +474,14 @@ TEST(DocumentedCoroutines, TellTheCustomerHowItEnded)
 TEST(DocumentedCoroutines, SeeWhyTheBusinessSaidNo)
 {
     weft::testing::environment env;
-    env.add("as-many", &as_many_as_there_are);
-    env.add("careless", &careless);
-    order const wanted{"o1", "tea", 5, 500};
-    EXPECT_EQ(env.execute<int>("as-many", "g1", wanted).value(), 2);
+    auto const                 as_many = env.add("as-many", &as_many_as_there_are);
+    auto const                 carelessly = env.add("careless", &careless);
+    order const                wanted{"o1", "tea", 5, 500};
+    EXPECT_EQ(as_many.execute("g1"_gid, wanted).value(), 2);
     env.on("reserve").fails(weft::failure("closed", "holiday"));
-    EXPECT_EQ(env.execute<int>("as-many", "g2", wanted).error().code(), "holiday");
+    EXPECT_EQ(as_many.execute("g2"_gid, wanted).error().code(), "holiday");
     env.forget_calls();
-    EXPECT_TRUE(env.execute<>("careless", "g3", wanted));
+    EXPECT_TRUE(carelessly.execute("g3"_gid, wanted));
     EXPECT_THAT(env.calls(), ElementsAre("book-flight/action", "book-hotel/action", "notify/action"));
 }
 
@@ -486,16 +494,16 @@ TEST(DocumentedUpgrade, GivesNewMembersTheirDefaults)
 TEST(DocumentedCoroutines, SeeTheSameTimeAndNumbersInEveryAttempt)
 {
     weft::testing::environment env({.engine = {.replay_always = true}});
-    env.add("remind", &remind);
-    env.add("plain", &plain);
-    env.add("patient", &patient);
-    order const wanted{"o1", "tea", 1, 500};
-    env.submit("remind", "g1", std::string("alice"));
+    auto const                 reminder = env.add("remind", &remind);
+    auto const                 plainly = env.add("plain", &plain);
+    auto const                 patiently = env.add("patient", &patient);
+    order const                wanted{"o1", "tea", 1, 500};
+    reminder.submit("g1"_gid, std::string("alice"));
     env.finish();
-    EXPECT_EQ(env.query("g1")->result, "\"later\"") << "it is one in the morning";
-    EXPECT_TRUE(env.execute("plain", "g2", wanted));
+    EXPECT_EQ(env.query("g1"_gid)->result, "\"later\"") << "it is one in the morning";
+    EXPECT_TRUE(plainly.execute("g2"_gid, wanted));
     env.on("charge").throws("no connection");
-    EXPECT_FALSE(env.execute<std::int64_t>("patient", "g3", wanted));
+    EXPECT_FALSE(patiently.execute("g3"_gid, wanted));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -507,11 +515,11 @@ TEST(DocumentedDeployment, CarriesOnWithBothBodiesAndResumesWhatWasPaused)
     env.on_start(&add_both);
     env.on("charge").throws("down").times(2).succeeds(std::int64_t{1});
     order const wanted{"o1", "tea", 1, 500};
-    env.submit("ship", "g1", wanted);
-    env.submit("ship-2", "g2", wanted);
+    env.workflow<std::int64_t(order)>("ship").submit("g1"_gid, wanted);
+    env.workflow<std::int64_t(order)>("ship-2").submit("g2"_gid, wanted);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2"_gid)->status, weft::status::succeed);
 
     std::optional<std::size_t> resumed;
     boost::asio::co_spawn(env.get_executor(), go_on(env.engine()), [&](std::exception_ptr, std::size_t n) { resumed = n; });
@@ -524,14 +532,51 @@ TEST(DocumentedDeployment, CarriesOnWithBothBodiesAndResumesWhatWasPaused)
 
 weft::workflow<std::int64_t> charge_it(weft::context& wf, order o) { co_return co_await wf.saga("charge", &charge, &pay_back, o); }
 
+//[handle
+class shop_window
+{
+public:
+    explicit shop_window(weft::engine& engine) : charges_(engine.add("charge-order", &charge_it)) { }
+
+    boost::asio::awaitable<std::int64_t> charge(order o)
+    {
+        auto const cents = co_await charges_.execute(weft::gid("charge-" + o.id), o);
+        co_return cents;
+    }
+
+private:
+    weft::handle<std::int64_t(order)> charges_;
+};
+//]
+
+TEST(DocumentedCoroutines, OperationsMayBeLambdas)
+{
+    weft::testing::environment env;
+    order const                wanted{"o1", "tea", 1, 500};
+    EXPECT_TRUE(env.add("greet", &greet).execute("g1"_gid, wanted));
+}
+
+TEST(DocumentedCalling, KeepsAHandle)
+{
+    weft::testing::environment env;
+    env.on("charge").succeeds(std::int64_t{500});
+    shop_window                 window(env.engine());
+    std::optional<std::int64_t> cents;
+    order const                 wanted{"o1", "tea", 1, 500};
+    boost::asio::co_spawn(env.get_executor(), window.charge(wanted), [&](std::exception_ptr, std::int64_t n) { cents = n; });
+    env.run_until([&] { return cents.has_value(); });
+    EXPECT_EQ(cents, 500);
+}
+
 TEST(DocumentedCalling, AnswersWhatIsTrue)
 {
     weft::testing::environment env;
-    env.add("charge-order", &charge_it);
+    auto const                 charges = env.add("charge-order", &charge_it);
     env.settle();
     auto const asked = [&](order const& o) {
         std::optional<answer> a;
-        boost::asio::co_spawn(env.get_executor(), charge_order(env.engine(), o), [&](std::exception_ptr, answer said) { a = said; });
+        boost::asio::co_spawn(env.get_executor(), charge_order(charges.of(env.engine()), o),
+                              [&](std::exception_ptr, answer said) { a = said; });
         env.run_until([&] { return a.has_value(); });
         return *a;
     };
@@ -549,7 +594,7 @@ TEST(DocumentedCalling, AnswersWhatIsTrue)
     env.stop(0ms);
     wanted.id = "o4";
     EXPECT_EQ(asked(wanted).status, 503);
-    EXPECT_FALSE(env.query("charge-o4"));
+    EXPECT_FALSE(env.query("charge-o4"_gid));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -559,50 +604,51 @@ TEST(DocumentedWaiting, ForAPersonEndsWhenThatPersonHasDecided)
 {
     weft::testing::environment env;
     decisions                  made;
-    env.add("wait-for-approval", &wait_for_approval, std::ref(made));
-    order const wanted{"o1", "tea", 1, 500};
-    env.submit("wait-for-approval", "approval-of-o1", wanted);
+    auto const                 approval = env.add("wait-for-approval", &wait_for_approval, std::ref(made));
+    order const                wanted{"o1", "tea", 1, 500};
+    approval.submit("approval-of-o1"_gid, wanted);
     env.settle();
     env.crash();  // whoever waits needs no process
     env.advance(30h);
-    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("approval-of-o1"_gid)->status, weft::status::prepared);
     bool told = false;
     boost::asio::co_spawn(env.get_executor(), approve(env.engine(), made, "o1", "alice"), [&](std::exception_ptr e) { told = !e; });
     env.run_until([&] { return told; });
     env.settle();
-    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::succeed) << "at once, not after 24 h";
-    EXPECT_EQ(env.query("approval-of-o1")->result, "\"alice\"");
+    EXPECT_EQ(env.query("approval-of-o1"_gid)->status, weft::status::succeed) << "at once, not after 24 h";
+    EXPECT_EQ(env.query("approval-of-o1"_gid)->result, "\"alice\"");
 }
 
 TEST(DocumentedWaiting, ForAPersonIsGivenUpAfterItsTime)
 {
     weft::testing::environment env;
     decisions                  made;
-    env.add("wait-for-approval", &wait_for_approval, std::ref(made));
-    order const wanted{"o1", "tea", 1, 500};
-    env.submit("wait-for-approval", "approval-of-o1", wanted);
+    auto const                 approval = env.add("wait-for-approval", &wait_for_approval, std::ref(made));
+    order const                wanted{"o1", "tea", 1, 500};
+    approval.submit("approval-of-o1"_gid, wanted);
     env.settle();
     env.advance(71h);
-    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("approval-of-o1"_gid)->status, weft::status::prepared);
     env.advance(2h);
-    EXPECT_EQ(env.query("approval-of-o1")->status, weft::status::failed);
-    EXPECT_EQ(env.query("approval-of-o1")->reason, "branch 02 \"decision\", action: nobody has decided on o1 (not within 259200000 ms)");
+    EXPECT_EQ(env.query("approval-of-o1"_gid)->status, weft::status::failed);
+    EXPECT_EQ(env.query("approval-of-o1"_gid)->reason,
+              "branch 02 \"decision\", action: nobody has decided on o1 (not within 259200000 ms)");
     EXPECT_EQ(env.calls().back(), "reserve/compensate");
 }
 
 TEST(DocumentedWaiting, ForATimeSeesTheTestsClock)
 {
     weft::testing::environment env;
-    env.add("remind", &remind_in_two_days);
-    order const wanted{"o1", "tea", 1, 500};
-    env.submit("remind", "g1", wanted);
+    auto const                 reminder = env.add("reminder", &remind_in_two_days);
+    order const                wanted{"o1", "tea", 1, 500};
+    reminder.submit("g1"_gid, wanted);
     env.settle();
     env.advance(47h);
     env.crash();
     env.settle();
-    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared);
     env.advance(2h + 1min);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -613,11 +659,11 @@ TEST(PlaceOrder, RollsBackWhenTheCardIsRefused)
 {
     weft::testing::environment env;  // a store in memory, virtual time
     shop                       our;
-    env.add("place-order", &place_order, std::ref(our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(our));
     env.on("charge").fails("card refused");
 
     order const wanted{"o1", "tea", 2, 500};
-    auto const  result = env.execute<std::int64_t>("place-order", "g1", wanted);
+    auto const  result = place.execute("g1"_gid, wanted);
 
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().reason(), "card refused");
@@ -631,13 +677,13 @@ TEST(PlaceOrder, SendsAgainWhatDidNotAnswer)
 {
     weft::testing::environment env;
     shop                       our;
-    env.add("place-order", &place_order, std::ref(our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(our));
     env.on("deduct-stock").loses_the_answer().answers_twice();  // first send, then every further one
     env.on("charge").throws("connection reset").never_answers().is_ongoing().times(3).runs();
     env.on("deduct-stock", weft::operation::confirm).answers_after(40s).runs();  // too late for the time-out, then at once
 
     order const wanted{"o1", "tea", 2, 500};
-    EXPECT_EQ(env.execute<std::int64_t>("place-order", "g1", wanted).value(), 500);
+    EXPECT_EQ(place.execute("g1"_gid, wanted).value(), 500);
     EXPECT_EQ(our.sold, 2);
     EXPECT_EQ(our.stock, 98);
 }
@@ -648,15 +694,15 @@ TEST(PlaceOrder, WaitsForTheMailServer)
 {
     weft::testing::environment env;
     shop                       our;
-    env.add("place-order", &place_order, std::ref(our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(our));
     env.on("notify").throws("the mail server is down").times(3).runs();
 
     order const wanted{"o1", "tea", 2, 500};
-    env.submit("place-order", "g1", wanted);
+    place.submit("g1"_gid, wanted);
     env.settle();  // until nothing can happen before time moves
-    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared);
     env.advance(1h);  // no test waits for it
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 //]
 
@@ -665,15 +711,15 @@ TEST(PlaceOrder, IsFinishedByTheNextProcess)
 {
     weft::testing::environment env;
     shop                       our;
-    env.add("place-order", &place_order, std::ref(our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(our));
     env.on("charge").never_answers().runs();
 
     order const wanted{"o1", "tea", 2, 500};
-    env.submit("place-order", "g1", wanted);
+    place.submit("g1"_gid, wanted);
     env.settle();  // "charge" has been sent, and nothing came back
     env.crash();   // only the store is left, and the participants
     env.finish();  // a new process finds the work and finishes it
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_THAT(env.calls(), ElementsAre("deduct-stock/try", "charge/action", "charge/action", "notify/action", "deduct-stock/confirm"));
 }
 //]
@@ -687,7 +733,7 @@ struct order_scenario
     void act(weft::testing::environment& env, shop&)
     {
         order const wanted{"o1", "tea", 2, 500};
-        env.submit("place-order", "g1", wanted);
+        env.workflow<std::int64_t(order)>("place-order").submit("g1"_gid, wanted);
     }
 };
 
@@ -709,9 +755,9 @@ TEST(PlaceOrder, ReplaysTheSame)
     options.engine.replay_always = true;  // the body is replayed from its journal after every write
     weft::testing::environment env(options);
     shop                       our;
-    env.add("place-order", &place_order, std::ref(our));
-    order const wanted{"o1", "tea", 2, 500};
-    EXPECT_EQ(env.execute<std::int64_t>("place-order", "g1", wanted).value(), 500);
+    auto const                 place = env.add("place-order", &place_order, std::ref(our));
+    order const                wanted{"o1", "tea", 2, 500};
+    EXPECT_EQ(place.execute("g1"_gid, wanted).value(), 500);
 }
 //]
 

@@ -37,9 +37,9 @@ try
     order const wanted{"alice", argc > 1 ? argv[1] : "bob", 500};
     auto const  store = weft::open_store("sqlite://transfer.db");
     weft::host  host(*store);
-    host.engine().add("transfer", &transfer);
+    auto const  transfers = host.engine().add("transfer", &transfer);
     host.start();
-    std::cout << host.engine().execute<int>("transfer", "to-" + wanted.to, wanted, weft::blocking) << " cents moved\n";
+    std::cout << transfers.execute(weft::gid("to-" + wanted.to), wanted, weft::blocking) << " cents moved\n";
 }
 catch (weft::failure const& no)
 {

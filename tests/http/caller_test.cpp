@@ -63,7 +63,7 @@ protected:
         t.steps = std::move(steps);
         try
         {
-            manager->submit(t, true, weft::blocking);
+            manager->submit(t, weft::returns::when_tried, weft::blocking);
             return "none";
         }
         catch (weft::misuse const& e)
@@ -101,7 +101,7 @@ TEST_F(HttpCaller, CallsTheBranchesOfASaga)
     pay.steps = {{url + "/out", url + "/undo", R"({"amount":30})"},  // action, compensation, payload of both
                  {url + "/in", url + "/undo", R"({"amount":30})"}};
     pay.options = R"({"retry_interval":1,"branch_headers":{"x-tenant":"blue"}})";
-    auto const now = manager->submit(pay, true, weft::blocking);  // true: wait for the first attempt to end
+    auto const now = manager->submit(pay, weft::returns::when_tried, weft::blocking);
     //]
     EXPECT_EQ(now.status, status::succeed);
     std::string const query = "?gid=pay-4711&trans_type=saga&branch_id=";
@@ -117,7 +117,7 @@ TEST_F(HttpCaller, ASagaThatIsRefusedIsUndone)
     pay.gid = "g1";
     pay.trans_type = "saga";
     pay.steps = {{server.url("/out"), server.url("/undo"), ""}, {server.url("/in"), server.url("/undo"), ""}};
-    auto const now = manager->submit(pay, true, weft::blocking);
+    auto const now = manager->submit(pay, weft::returns::when_tried, weft::blocking);
     EXPECT_EQ(now.status, status::failed);
     EXPECT_THAT(now.reason, HasSubstr("/in return failed: account closed"));
     EXPECT_THAT(seen[0], HasSubstr("GET /out?")) << "nothing to send";
@@ -132,7 +132,7 @@ TEST_F(HttpCaller, AsksAgainAfterAnErrorAndSaysWhatItWaitsFor)
     pay.gid = "g1";
     pay.trans_type = "saga";
     pay.steps = {{server.url("/out"), "", "{}"}};
-    auto const now = manager->submit(pay, true, weft::blocking);
+    auto const now = manager->submit(pay, weft::returns::when_tried, weft::blocking);
     EXPECT_EQ(now.status, status::submitted);
     EXPECT_THAT(now.last_error, HasSubstr("answered 503"));
     EXPECT_EQ(now.interval, 20s);
@@ -151,7 +151,7 @@ TEST_F(HttpCaller, SpeaksJsonRpc)
     pay.protocol = "json-rpc";
     pay.steps = {{server.url("/rpc?method=TransOut"), server.url("/rpc?method=Undo"), R"({"amount":30})"},
                  {server.url("/rpc?method=TransIn"), server.url("/out"), R"({"amount":30})"}};
-    EXPECT_EQ(manager->submit(pay, true, weft::blocking).status, status::failed);
+    EXPECT_EQ(manager->submit(pay, weft::returns::when_tried, weft::blocking).status, status::failed);
     ASSERT_EQ(seen.size(), 4u);
     EXPECT_EQ(
         seen[0],
@@ -180,13 +180,13 @@ TEST_F(HttpCaller, CallsNoAddressThatMayNotBeCalled)
     op.url = server.url("/forbidden");
     weft::write const w = row;
     ASSERT_EQ(store->apply({&w, 1}, false).at(0).what, weft::written::done);
-    manager->make_due("g1", weft::blocking);
+    manager->make_due(weft::gid("g1"), weft::blocking);
     auto const until = std::chrono::steady_clock::now() + 20s;
     while (store->find("g1", false)->last_error.empty() && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(5ms);
     EXPECT_THAT(store->find("g1", false)->last_error, HasSubstr("none that may be called"));
     EXPECT_THAT(seen, IsEmpty());
-    EXPECT_EQ(manager->force_stop("g1", weft::blocking).status, status::failed);
+    EXPECT_EQ(manager->force_stop(weft::gid("g1"), weft::blocking).status, status::failed);
 }
 
 // It would be tried for ever.
@@ -224,7 +224,7 @@ TEST_F(HttpCaller, CallsWhatGoTakesForAnAddress)
         t.gid = given;
         t.trans_type = "saga";
         t.steps = {{server.url("") + given, "", "{}"}};
-        EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed) << given;
+        EXPECT_EQ(manager->submit(t, weft::returns::when_tried, weft::blocking).status, status::succeed) << given;
         ASSERT_FALSE(seen.empty()) << given;
         EXPECT_THAT(seen.back(), testing::StartsWith(sent + (sent == path ? "?" : "&") + "gid=")) << given;
     }
@@ -251,15 +251,15 @@ TEST_F(HttpCaller, BothPhasesOfXaAreJson)
     }
     ops[0].op = "rollback";
     ops[1].op = "commit";
-    manager->register_branch("g1", "xa", ops, weft::blocking);
-    EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed);
+    manager->register_branch(weft::gid("g1"), "xa", ops, weft::blocking);
+    EXPECT_EQ(manager->submit(t, weft::returns::when_tried, weft::blocking).status, status::succeed);
     t.gid = "g2";
     t.trans_type = "saga";
     t.steps = {{server.url("/xa"), "", ""}};
-    EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed);
+    EXPECT_EQ(manager->submit(t, weft::returns::when_tried, weft::blocking).status, status::succeed);
     t.gid = "g3";
     t.options = R"({"branch_headers":{"Content-Type":"text/plain"}})";
-    EXPECT_EQ(manager->submit(t, true, weft::blocking).status, status::succeed);
+    EXPECT_EQ(manager->submit(t, weft::returns::when_tried, weft::blocking).status, status::succeed);
     EXPECT_THAT(types, ElementsAre("POST application/json", "GET application/json", "GET text/plain"));
 }
 

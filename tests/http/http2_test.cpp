@@ -65,7 +65,7 @@ protected:
         t.options = R"({"concurrent":true})";
         for (std::size_t i = 0; i < branches; ++i)
             t.steps.push_back({url + path, "", payload});
-        return manager->submit(std::move(t), true, weft::blocking);
+        return manager->submit(std::move(t), weft::returns::when_tried, weft::blocking);
     }
 
     temporary_directory                        directory;

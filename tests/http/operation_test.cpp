@@ -13,6 +13,7 @@
 namespace operation_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -134,16 +135,16 @@ protected:
         host->start();
     }
     template <class T>
-    T execute(std::string name, std::string gid)
+    T execute(std::string name, weft::gid gid)
     {
-        return host->engine().execute<T>(std::move(name), std::move(gid), weft::within(30s), weft::blocking);
+        return weft::handle<T()>(host->engine(), std::move(name)).execute(std::move(gid), weft::within(30s), weft::blocking);
     }
     receipt buy_it(std::string gid)
     {
         order o;
         o.id = "o-7";
         o.cents = 500;
-        return host->engine().execute<receipt>("buy", std::move(gid), o, weft::within(30s), weft::blocking);
+        return weft::handle<receipt(order)>(host->engine(), "buy").execute(weft::gid(std::move(gid)), o, weft::within(30s), weft::blocking);
     }
 
     std::mutex                                 mutex;
@@ -197,18 +198,18 @@ TEST_F(HttpOperation, RollsBackAtA409AndWaitsAtA425)
 TEST_F(HttpOperation, LetsAServiceSayItItsOwnWay)
 {
     start();
-    EXPECT_EQ(execute<int>("asks", "g1"), 42);
+    EXPECT_EQ(execute<int>("asks", "g1"_gid), 42);
     on("/ask", {with(200, "{\"code\":7}")});
-    EXPECT_THROW(execute<int>("asks", "g2"), weft::failure);
+    EXPECT_THROW(execute<int>("asks", "g2"_gid), weft::failure);
 }
 
 TEST_F(HttpOperation, ReadsNumbersAndBytes)
 {
     start();
     on("/get", {with(200, "17")});
-    EXPECT_EQ(execute<int>("gets", "g1"), 17);
+    EXPECT_EQ(execute<int>("gets", "g1"_gid), 17);
     on("/get", {with(200, std::string("\x00\xff{", 3))});
-    auto const b = execute<weft::bytes>("downloads", "g2");
+    auto const b = execute<weft::bytes>("downloads", "g2"_gid);
     EXPECT_EQ(b.size(), 3u);
     EXPECT_EQ(b[1], std::byte(0xff));
 }
@@ -231,7 +232,7 @@ TEST_F(HttpOperation, AsksAgainWhereTheReplyIsNoSuchResult)
 {
     start();
     on("/get", {with(200, "<html>busy</html>"), with(200, ""), with(200, "\"a text\""), with(200, "5")});
-    EXPECT_EQ(execute<int>("gets", "g1"), 5);
+    EXPECT_EQ(execute<int>("gets", "g1"_gid), 5);
     EXPECT_EQ(seen.size(), 4u);
 }
 
@@ -243,7 +244,7 @@ TEST_F(HttpOperation, GivesUpARequestWhenTheBranchsTimeHasPassed)
     on("/get", {silent});
     try
     {
-        execute<void>("waits-shortly", "g1");
+        execute<void>("waits-shortly", "g1"_gid);
         ADD_FAILURE() << "it ended well";
     }
     catch (weft::failure const& no)
@@ -257,7 +258,7 @@ TEST_F(HttpOperation, PausesWhatCannotBeSent)
     auto const paused = [&](std::string gid) -> std::string {
         try
         {
-            execute<int>("gets", std::move(gid));
+            execute<int>("gets", weft::gid(std::move(gid)));
             return "none";
         }
         catch (weft::unfinished const& e)
@@ -282,10 +283,10 @@ TEST_F(HttpOperation, KeepsSecretsOfAnAddressOutOfErrors)
     start();
     at.shop = "http://user:s3cret@127.0.0.1:" + std::to_string(server.port());
     on("/get", {with(404, "payload")});
-    execute<int>("asks", "warm");
+    execute<int>("asks", "warm"_gid);
     try
     {
-        host->engine().execute<int>("gets", "g1", weft::within(300ms), weft::blocking);
+        weft::handle<int()>(host->engine(), "gets").execute("g1"_gid, weft::within(300ms), weft::blocking);
     }
     catch (weft::unfinished const&)
     { }
@@ -301,9 +302,9 @@ TEST_F(HttpOperation, AreScriptedByTheTestKitWithoutANetwork)
     weft::testing::environment env;
     services                   nowhere;
     nowhere.shop = "http://nowhere.invalid";
-    env.add("gets", &gets, std::ref(nowhere));
+    auto const flow = env.add("gets", &gets, std::ref(nowhere));
     env.on("get").succeeds(7);
-    auto const result = env.execute<int>("gets", "g1");
+    auto const result = flow.execute("g1"_gid);
     EXPECT_EQ(*result, 7);
     EXPECT_THAT(env.calls(), ElementsAre("get/action"));
 }

@@ -10,6 +10,7 @@
 namespace changed_code_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -34,33 +35,33 @@ weft::workflow<std::int64_t> reserves(weft::context& wf, weft::database& db, ord
 {
     std::int64_t sum = 0;
     for (auto const& item : items)
-        sum += co_await wf.step("reserve", weft::sql(db, &reserve), item);
+        sum += co_await wf.step("reserve", weft::sql(db)(&reserve), item);
     co_return sum;
 }
 weft::workflow<std::int64_t> notifies_first(weft::context& wf, weft::database& db, order items)
 {
-    co_await wf.step("notify", weft::sql(db, &notify), items.front());
+    co_await wf.step("notify", weft::sql(db)(&notify), items.front());
     co_return co_await reserves(wf, db, items);
 }
 weft::workflow<std::int64_t> turned_round(weft::context& wf, weft::database& db, order items)
 {
     std::int64_t sum = 0;
     for (auto item = items.rbegin(); item != items.rend(); ++item)
-        sum += co_await wf.step("reserve", weft::sql(db, &reserve), *item);
+        sum += co_await wf.step("reserve", weft::sql(db)(&reserve), *item);
     co_return sum;
 }
 weft::workflow<std::int64_t> can_undo(weft::context& wf, weft::database& db, order items)
 {
     std::int64_t sum = 0;
     for (auto const& item : items)
-        sum += co_await wf.saga("reserve", weft::sql(db, &reserve), weft::sql(db, &release), item);
+        sum += co_await wf.saga("reserve", weft::sql(db)(&reserve), weft::sql(db)(&release), item);
     co_return sum;
 }
 
 // Undoable, and another than what was done.
 weft::workflow<std::int64_t> charges(weft::context& wf, weft::database& db, order items)
 {
-    co_return co_await wf.saga("charge", weft::sql(db, &notify), weft::sql(db, &release), items.front());
+    co_return co_await wf.saga("charge", weft::sql(db)(&notify), weft::sql(db)(&release), items.front());
 }
 
 class ChangedCode : public testing::Test
@@ -79,17 +80,17 @@ protected:
         {
             auto       killed = weft::make_memory_store();
             weft::host host(*killed);
-            host.engine().add("buy", &reserves, std::ref(db));
+            auto const buy = host.engine().add("buy", &reserves, std::ref(db));
             host.start();
-            host.engine().execute<std::int64_t>("buy", "g1", order{"a"}, weft::within(60s), weft::blocking);
+            buy.execute("g1"_gid, order{"a"}, weft::within(60s), weft::blocking);
             host.stop(10s);
         }
         weft::host host(*store);
-        host.engine().add("buy", code, std::ref(db));
+        auto const buy = host.engine().add("buy", code, std::ref(db));
         host.start();
         try
         {
-            host.engine().execute<std::int64_t>("buy", "g1", order{"a", "b"}, weft::within(60s), weft::blocking);
+            buy.execute("g1"_gid, order{"a", "b"}, weft::within(60s), weft::blocking);
             return "done";
         }
         catch (weft::unfinished const& e)
@@ -134,10 +135,10 @@ TEST_F(ChangedCode, ThatAsksForAnUndoableBranchPausesAndIsCancelled)
 {
     EXPECT_THAT(carried_on(&charges), AllOf(HasSubstr("paused"), HasSubstr("reserve"), HasSubstr("charge")));
     weft::host host(*store);
-    host.engine().add("buy", &charges, std::ref(db));
+    auto const buy = host.engine().add("buy", &charges, std::ref(db));
     host.start();
-    EXPECT_EQ(host.engine().cancel("g1", weft::blocking), weft::cancel_answer::accepted);
-    EXPECT_THROW(host.engine().execute<std::int64_t>("buy", "g1", order{"a", "b"}, weft::within(60s), weft::blocking), weft::failure);
+    EXPECT_EQ(host.engine().cancel("g1"_gid, weft::blocking), weft::cancel_answer::accepted);
+    EXPECT_THROW(buy.execute("g1"_gid, order{"a", "b"}, weft::within(60s), weft::blocking), weft::failure);
     EXPECT_EQ(count("%"), 1);
 }
 

@@ -117,6 +117,13 @@ TEST_F(Database, TakesARelativePathFromTheWorkingDirectory)
     EXPECT_TRUE(std::filesystem::exists(directory.file("relative.db")));
 }
 
+TEST_F(Database, OfSqliteHasNoPreparedTransactions)
+{
+    weft::database db(url);
+    EXPECT_THROW(db.attach("00000000000000000000000000000000"), weft::misuse);
+    EXPECT_THAT(db.prepared(), ::testing::IsEmpty());
+}
+
 TEST_F(Database, DescribesItself) { EXPECT_EQ(weft::database(url).describe(), "sqlite " + file); }
 
 TEST_F(Database, RefusesUrlsItDoesNotKnow)

@@ -1,4 +1,4 @@
-// Operations in a database: weft::sql(db, f).
+// Operations in a database: weft::sql(db)(f).
 #include "tests/integration/plain_sqlite.hpp"
 #include "tests/integration/sent_operation.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -146,7 +146,7 @@ protected:
     template <class F>
     auto on(F f)
     {
-        return weft::sql(*db, f);
+        return weft::sql(*db)(f);
     }
     template <class F>
     answer_given done(F f, weft::branch where)
@@ -318,7 +318,7 @@ TEST_F(SqlOperation, IsCommittedInGroupsNoLargerThanAsked)
     std::vector<std::future<answer_given>> answers;
     held_up                                writer(small);
     for (int i = 0; i < 4; ++i)
-        answers.push_back(send(weft::sql(small, &look_from_outside), branch_of("g" + std::to_string(i)), file));
+        answers.push_back(send(weft::sql(small)(&look_from_outside), branch_of("g" + std::to_string(i)), file));
     writer.let_go();
     std::vector<std::string> seen;
     for (auto& a : answers)
@@ -421,7 +421,7 @@ TEST_F(SqlOperation, HappensOnceForTwoProcessesThatShareTheDatabase)
     std::vector<std::future<answer_given>> answers;
     for (int i = 0; i < 200; ++i)
         for (auto* d : {&first, &other})
-            answers.push_back(send(weft::sql(*d, &charge), branch_of(std::to_string(i)), wanted));
+            answers.push_back(send(weft::sql(*d)(&charge), branch_of(std::to_string(i)), wanted));
     for (auto& a : answers)
         EXPECT_EQ(a.get().outcome, outcome::success("250"));
     EXPECT_EQ(count(), "200");

@@ -9,13 +9,14 @@
 
 namespace {
 
+using namespace weft::literals;
 using testing::ElementsAre;
 
 //[without_a_server
 struct bank
 {
-    weft::database    orders{"mysql://nobody@localhost/orders"};  // nothing is connected before the first operation
-    weft::xa_resource accounts{"postgres://nobody@localhost/accounts"};
+    weft::database orders{"mysql://nobody@localhost/orders"};  // nothing is connected before the first operation
+    weft::database accounts{"postgres://nobody@localhost/accounts"};
 };
 
 void         note(soci::session& sql, std::int64_t cents);
@@ -24,7 +25,8 @@ std::int64_t charge(soci::session& sql, std::int64_t cents);
 
 weft::workflow<std::int64_t> pay(weft::context& wf, bank& our, std::int64_t cents)
 {
-    co_await wf.saga("note", weft::sql(our.orders, &note), weft::sql(our.orders, &forget), cents);
+    auto const on = weft::sql(our.orders);
+    co_await wf.saga("note", on(&note), on(&forget), cents);
     co_return co_await wf.xa("charge", our.accounts, &charge, cents);
 }
 
@@ -32,11 +34,11 @@ TEST(Pay, CommitsWithoutAServer)
 {
     bank                       our;
     weft::testing::environment env;
-    env.add("pay", &pay, std::ref(our));
+    auto const                 payment = env.add("pay", &pay, std::ref(our));
     env.on("note").succeeds();
     env.on("charge").succeeds(std::int64_t{500});
     env.on("charge", weft::operation::commit).succeeds();
-    EXPECT_EQ(env.execute<std::int64_t>("pay", "g1", std::int64_t{500}).value(), 500);
+    EXPECT_EQ(payment.execute("g1"_gid, std::int64_t{500}).value(), 500);
 }
 //]
 
@@ -44,12 +46,12 @@ TEST(Pay, RollsBackWithoutAServer)
 {
     bank                       our;
     weft::testing::environment env;
-    env.add("pay", &pay, std::ref(our));
+    auto const                 payment = env.add("pay", &pay, std::ref(our));
     env.on("note").succeeds();
     env.on("note", weft::operation::compensate).succeeds();
     env.on("charge").throws("down").fails("no money");
     env.on("charge", weft::operation::rollback).succeeds();
-    EXPECT_EQ(env.execute<std::int64_t>("pay", "g1", std::int64_t{500}).error().reason(), "no money");
+    EXPECT_EQ(payment.execute("g1"_gid, std::int64_t{500}).error().reason(), "no money");
     EXPECT_THAT(env.calls(), ElementsAre("note/action", "charge/action", "charge/action", "charge/rollback", "note/compensate"));
 }
 
@@ -61,8 +63,7 @@ std::int64_t charge(soci::session&, std::int64_t) { throw std::logic_error("ther
 TEST(Url, IsReadBeforeAnythingIsConnected)
 {
     EXPECT_THROW(weft::database("mysql://nobody@localhost/orders?colour=red"), weft::misuse);
-    EXPECT_THROW(weft::xa_resource("sqlite:///tmp/x.db"), weft::misuse);
-    EXPECT_THROW(weft::xa_resource("postgres://localhost"), weft::misuse);
+    EXPECT_THROW(weft::database("postgres://localhost"), weft::misuse);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 
 constexpr int steps = 11;
 
@@ -203,8 +204,9 @@ try
     else
         embedded.emplace(io, store.emplace(weft::open_store(where), patience == "late first"), options);
     weft::engine& engine = remote ? *remote : *embedded;
+    weft::handle<int()> const quickly(engine, "quick"), of_eleven(engine, "eleven"), held(engine, "no-op");
     if (command == "submit")
-        engine.declare("quick");
+        engine.declare<int()>("quick");
     else
     {
         engine.add("eleven", &eleven, std::ref(log));
@@ -225,9 +227,11 @@ try
     });
 
     if (command == "submit")
-        engine.submit("quick", "submitted-elsewhere", [](std::exception_ptr e) { say(e ? "refused" : "submitted"); });
+        quickly.submit("submitted-elsewhere"_gid, [](std::exception_ptr e) {
+            say(e ? "refused" : "submitted");
+        });
     else if (command == "deadly")
-        engine.submit("deadly", "deadly", [](std::exception_ptr) {});
+        weft::handle<void()>(engine, "deadly").submit("deadly"_gid, [](std::exception_ptr) {});
     else if (command == "parent")
     {
         // A child that outlives this process must not keep it alive in the eyes of others.
@@ -241,7 +245,7 @@ try
     }
     log.holds = command == "hold" || command == "parent";  // "hold 0" takes over what others leave, and does not get any further with it
     for (int i = 0; i < number; ++i)
-        engine.submit(log.holds ? "no-op" : "eleven", "load-" + std::to_string(i), [&, last = i + 1 == number](std::exception_ptr e) {
+        (log.holds ? held : of_eleven).submit(weft::gid("load-" + std::to_string(i)), [&, last = i + 1 == number](std::exception_ptr e) {
             if (e)
                 say("refused");
             else if (last)

@@ -8,6 +8,7 @@
 #include <atomic>
 
 namespace protocol {
+using namespace weft::literals;
 namespace embedded_test {
 
 struct shelf
@@ -54,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(Stores, Embedded, ::testing::Values("postgres", "mysql"
 
 TEST_P(Embedded, WorkflowIsShownAndCancelled)
 {
-    host.engine().submit("sell", "g1", weft::blocking);
+    weft::handle<int()>(host.engine(), "sell").submit("g1"_gid, weft::blocking);
     ASSERT_TRUE(eventually([&] { return here.taken == 1; }));
     EXPECT_EQ(text(w.row("g1").at("trans_type")), "\"workflow\"");
     EXPECT_EQ(w.status("g1"), "prepared");
@@ -82,7 +83,7 @@ TEST_P(Embedded, NothingElseIsCancelledAsAWorkflow)
 TEST_P(Embedded, WorkflowThatHasEndedIsNotCancelled)
 {
     here.sold = true;
-    EXPECT_EQ(host.engine().execute<int>("sell", "g1", weft::blocking), 1);
+    EXPECT_EQ(weft::handle<int()>(host.engine(), "sell").execute("g1"_gid, weft::blocking), 1);
     auto const late = w.post("abort", reference("g1"));
     EXPECT_EQ(late.status, 409u);
     EXPECT_EQ(late["message"], "current status 'succeed', cannot abort");

@@ -45,11 +45,11 @@ weft::workflow<void> body(weft::context& wf, order o)
     co_return;
 }
 
-boost::asio::awaitable<void> caller(weft::engine& engine)
+boost::asio::awaitable<void> caller(weft::handle<void(order)> place_order)
 {
     order const wanted{"o1", 2};
 #if WRONG == 6
-    co_await engine.execute("place", "g1", order{"o1", 2});
+    co_await place_order.execute(weft::gid("g1"), order{"o1", 2});
 #endif
-    co_await engine.execute("place", "g1", wanted);
+    co_await place_order.execute(weft::gid("g1"), wanted);
 }

@@ -16,7 +16,7 @@ boost::asio::awaitable<void> caller(weft::transaction_manager& manager)
     auto const               count = [&n](weft::store&) { return n; };
 #if defined(RIGHT)
     co_await manager.engine().list(paused);
-    co_await manager.submit(t, false);
+    co_await manager.submit(t);
     co_await manager.prepare(t);
     co_await manager.prepare_workflow(t);
     co_await manager.with_store<std::size_t>(count);
@@ -24,7 +24,7 @@ boost::asio::awaitable<void> caller(weft::transaction_manager& manager)
 #elif WRONG == 1
     co_await manager.engine().list({.paused = true});
 #elif WRONG == 2
-    co_await manager.submit(weft::global_transaction{.gid = "g1"}, false);
+    co_await manager.submit(weft::global_transaction{.gid = "g1"});
 #elif WRONG == 3
     co_await manager.with_store<std::size_t>([paused](weft::store& s) { return s.list(paused).size(); });
 #endif

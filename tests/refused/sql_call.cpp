@@ -19,17 +19,17 @@ std::string_view                     shows(soci::session& sql, std::string const
 weft::workflow<void> body(weft::context& wf, weft::database& db, std::string account)
 {
 #if defined(RIGHT)
-    co_await wf.saga("charge", weft::sql(db, &charge), weft::sql(db, &undo), account, std::int64_t(5));
-    co_await wf.saga("told", weft::sql(db, &told), weft::sql(db, &undo), account, std::int64_t(5));
+    co_await wf.saga("charge", weft::sql(db)(&charge), weft::sql(db)(&undo), account, std::int64_t(5));
+    co_await wf.saga("told", weft::sql(db)(&told), weft::sql(db)(&undo), account, std::int64_t(5));
 #elif WRONG == 1
-    co_await wf.saga("charge", weft::sql(db, &session_last), weft::sql(db, &undo), account, std::int64_t(5));
+    co_await wf.saga("charge", weft::sql(db)(&session_last), weft::sql(db)(&undo), account, std::int64_t(5));
 #elif WRONG == 2
-    co_await wf.saga("charge", weft::sql(db, &charge), weft::sql(db, &other_arguments), account, std::int64_t(5));
+    co_await wf.saga("charge", weft::sql(db)(&charge), weft::sql(db)(&other_arguments), account, std::int64_t(5));
 #elif WRONG == 3
-    co_await wf.step("charge", weft::sql(db, &changes_them), account, std::int64_t(5));
+    co_await wf.step("charge", weft::sql(db)(&changes_them), account, std::int64_t(5));
 #elif WRONG == 4
-    co_await wf.step("charge", weft::sql(db, &waits), account, std::int64_t(5));
+    co_await wf.step("charge", weft::sql(db)(&waits), account, std::int64_t(5));
 #elif WRONG == 5
-    co_await wf.step("charge", weft::sql(db, &shows), account, std::int64_t(5));
+    co_await wf.step("charge", weft::sql(db)(&shows), account, std::int64_t(5));
 #endif
 }

@@ -107,7 +107,7 @@ protected:
     bool               remote() const { return GetParam() == "elsewhere"; }
     weft::coordinator& to() { return elsewhere ? *elsewhere : static_cast<weft::coordinator&>(server.manager()); }
 
-    weft::status status(std::string const& gid) { return to().query(gid, weft::blocking).value().status; }
+    weft::status status(std::string const& gid) { return to().query(weft::gid(gid), weft::blocking).value().status; }
 
     template <class T>
     T run(asio::awaitable<T> a)
@@ -220,9 +220,9 @@ TEST_P(Builders, MakeAMessage)
 
     weft::msg dropped("g2");
     dropped.add(b.at("/three"), what).prepare(to(), weft::blocking);
-    to().abort("g2", "msg", "not needed", false, weft::blocking);
+    to().abort(weft::gid("g2"), "msg", "not needed", weft::blocking);
     EXPECT_EQ(status("g2"), weft::status::failed);
-    EXPECT_EQ(to().query("g2", weft::blocking)->reason, "not needed");
+    EXPECT_EQ(to().query(weft::gid("g2"), weft::blocking)->reason, "not needed");
 }
 
 TEST_P(Builders, ReachSubscribers)
@@ -335,7 +335,7 @@ TEST_P(Builders, LeadAnXaTransactionIfParticipantsCanReachTheCoordinator)
             rollback.op = "rollback";
             commit.url = rollback.url = q["phase2_url"];
             EXPECT_EQ(q["dtm"], server.address());
-            to().register_branch(q["gid"], "xa", {rollback, commit}, weft::blocking);
+            to().register_branch(weft::gid(q["gid"]), "xa", {rollback, commit}, weft::blocking);
         }
         return http_server::answer{};
     });
@@ -360,7 +360,7 @@ TEST_P(Builders, SayWhatIsWrong)
         EXPECT_EQ(e.which(), weft::misuse::code::wrong_status);
         EXPECT_THAT(e.what(), HasSubstr("succeed"));
     }
-    EXPECT_EQ(to().query("unknown", weft::blocking), std::nullopt);
+    EXPECT_EQ(to().query(weft::gid("unknown"), weft::blocking), std::nullopt);
     server.stop();
     if (remote())
         try
@@ -396,7 +396,7 @@ TEST(Coordinator, ThatSaysWhatIsKnownOfAWriteIsBelieved)
         });
         try
         {
-            to->submit(saga, false, weft::blocking);
+            to->submit(saga, weft::blocking);
         }
         catch (weft::store_error const& e)
         {
@@ -487,7 +487,7 @@ TEST_P(Messages, AreDroppedIfItSaysNo)
 {
     EXPECT_THROW(run(weft::do_and_submit(to(), m, orders, refuse)), weft::failure);
     EXPECT_EQ(status("g1"), weft::status::failed);
-    EXPECT_EQ(to().query("g1", weft::blocking)->reason, "no such article");
+    EXPECT_EQ(to().query(weft::gid("g1"), weft::blocking)->reason, "no such article");
     EXPECT_EQ(count(), 0);
     EXPECT_THAT(b.heard(), IsEmpty());
 }
@@ -550,7 +550,7 @@ TEST_P(Messages, NeedAnAddressForCheckingBack)
     without.add(b.at("/ship"), what);
     EXPECT_THROW(run(weft::do_and_submit(to(), without, orders, place)), weft::misuse);
     EXPECT_EQ(count(), 0);
-    EXPECT_EQ(to().query("g2", weft::blocking), std::nullopt);
+    EXPECT_EQ(to().query(weft::gid("g2"), weft::blocking), std::nullopt);
 }
 
 }  // namespace builders_test

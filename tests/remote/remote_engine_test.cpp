@@ -23,6 +23,7 @@
 namespace remote_engine_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 namespace asio = boost::asio;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -229,11 +230,11 @@ TEST_F(RemoteEngine, AnswersTheSameToWhoeverAsks)
 {
     process     p(at.address(), own_port, s, listening());
     order const o{"o1", 500};
-    EXPECT_EQ(p.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, weft::blocking), 500);
     EXPECT_EQ(status("g1"), "succeed");
-    EXPECT_EQ(p.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, weft::blocking), 500);
     process another(at.address(), own_port, s, listening());
-    EXPECT_EQ(another.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(another.engine(), "place").execute("g1"_gid, o, weft::blocking), 500);
     EXPECT_EQ(s.done("g1 01/action"), 1);
     EXPECT_EQ(s.done("g1 02/action"), 1);
     EXPECT_EQ(s.done().size(), 2u);
@@ -248,11 +249,11 @@ TEST_F(RemoteEngine, IsAnEngineLikeAnyOther)
     weft::remote_options options;
     options.listen = place_to_listen;                                // "10.0.0.7:8090"
     weft::remote_engine engine{io, coordinator, callback, options};  // "http://tm:36789/api/dtmsvr", "http://10.0.0.7:8090/weft"
-    engine.add("place", &place, std::ref(s));
+    auto const          placing = engine.add("place", &place, std::ref(s));
     //]
     std::thread thread([&] { io.run(); });
     order const wanted{"o1", 500};
-    EXPECT_EQ(engine.execute<int>("place", "g1", wanted, weft::blocking), 500);
+    EXPECT_EQ(placing.execute("g1"_gid, wanted, weft::blocking), 500);
     engine.stop(1s, weft::blocking);
     thread.join();  // nothing of it keeps the context running
 }
@@ -264,7 +265,7 @@ TEST_F(RemoteEngine, UndoesWhatWasDone)
     order const o{"o1", 500};
     try
     {
-        p.engine().execute<int>("place", "g1", o, weft::blocking);
+        weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, weft::blocking);
         FAIL();
     }
     catch (weft::failure const& e)
@@ -281,10 +282,10 @@ TEST_F(RemoteEngine, RefusesAnotherInputForTheSameGid)
 {
     process     p(at.address(), own_port, s, listening());
     order const o{"o1", 500}, other{"o1", 501};
-    p.engine().execute<int>("place", "g1", o, weft::blocking);
+    weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, weft::blocking);
     try
     {
-        p.engine().execute<int>("place", "g1", other, weft::blocking);
+        weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, other, weft::blocking);
         FAIL();
     }
     catch (weft::misuse const& e)
@@ -298,9 +299,9 @@ TEST_F(RemoteEngine, DoesNotRunTwiceWhatTakesLongerThanTheCallbackInterval)
     s.slow_ms = 3'500;
     process     p(at.address(), own_port, s, listening(1s));
     order const o{"o1", 500};
-    EXPECT_EQ(p.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, weft::blocking), 500);
     EXPECT_EQ(s.done("g1 02/action"), 1);
-    auto const row = p.engine().query("g1", weft::blocking);
+    auto const row = p.engine().query("g1"_gid, weft::blocking);
     ASSERT_TRUE(row);
     EXPECT_EQ(at.store().find("g1", true)->ops.size(), 3u);  // intent; outcome and intent; outcome and decision: nobody has claimed it
 }
@@ -312,7 +313,7 @@ TEST_F(RemoteEngine, GoesOnWhereAProcessWasKilledAsSoonAsAnotherStarts)
     auto const callback = shared_callback();
     {
         process first(at.address(), callback, s);
-        first.engine().submit("place", "g1", o, weft::blocking);
+        weft::handle<int(order)>(first.engine(), "place").submit("g1"_gid, o, weft::blocking);
         ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") == 1; }));
         first.die();
     }
@@ -330,11 +331,11 @@ TEST_F(RemoteEngine, GoesOnWhenItIsCalledBack)
     every_second.retry_interval = 1s;
     auto const callback = shared_callback();
     process    second(at.address(), callback, s, every_second);  // has found nothing when it started
-    second.engine().execute<std::string>("echo", "warm", std::string("x"), weft::blocking);
+    weft::handle<std::string(std::string)>(second.engine(), "echo").execute("warm"_gid, std::string("x"), weft::blocking);
     s.hangs = true;
     {
         process first(at.address(), callback, s, every_second);
-        first.engine().submit("place", "g1", o, weft::blocking);
+        weft::handle<int(order)>(first.engine(), "place").submit("g1"_gid, o, weft::blocking);
         ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") == 1; }));
         first.die();
     }
@@ -350,11 +351,11 @@ TEST_F(RemoteEngine, CarriesWhatIsTooLongForTheColumnsOfAStockServer)
 {
     process           p(at.address(), own_port, s, listening());
     std::string const text(200'000, 'x');
-    EXPECT_EQ(p.engine().execute<std::string>("echo", "long", text, weft::blocking), text + text);
+    EXPECT_EQ(weft::handle<std::string(std::string)>(p.engine(), "echo").execute("long"_gid, text, weft::blocking), text + text);
     std::string const reason(5'000, 'r');
     try
     {
-        p.engine().execute("refuse", "no", reason, weft::blocking);
+        weft::handle<void(std::string)>(p.engine(), "refuse").execute("no"_gid, reason, weft::blocking);
         FAIL();
     }
     catch (weft::failure const& e)
@@ -373,9 +374,9 @@ TEST_F(RemoteEngine, CarriesWhatIsTooLongForTheColumnsOfAStockServer)
     }
     // And whoever asks later gets all of it.
     process another(at.address(), own_port, s, listening());
-    EXPECT_EQ(another.engine().query("long", weft::blocking)->input, weft::detail::encode(text));
-    EXPECT_EQ(another.engine().execute<std::string>("echo", "long", text, weft::blocking), text + text);
-    EXPECT_EQ(another.engine().query("no", weft::blocking)->reason, reason);
+    EXPECT_EQ(another.engine().query("long"_gid, weft::blocking)->input, weft::detail::encode(text));
+    EXPECT_EQ(weft::handle<std::string(std::string)>(another.engine(), "echo").execute("long"_gid, text, weft::blocking), text + text);
+    EXPECT_EQ(another.engine().query("no"_gid, weft::blocking)->reason, reason);
 }
 
 TEST_F(RemoteEngine, HearsOfACancelThatAnotherProcessAskedFor)
@@ -383,17 +384,17 @@ TEST_F(RemoteEngine, HearsOfACancelThatAnotherProcessAskedFor)
     s.undecided = true;
     process     p(at.address(), own_port, s, listening(1s));
     order const o{"o1", 500};
-    p.engine().submit("place", "g1", o, weft::blocking);
+    weft::handle<int(order)>(p.engine(), "place").submit("g1"_gid, o, weft::blocking);
     ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") > 0; }));
     process another(at.address(), own_port, s, listening());
-    EXPECT_EQ(another.engine().cancel("g1", weft::blocking), weft::cancel_answer::accepted);
+    EXPECT_EQ(another.engine().cancel("g1"_gid, weft::blocking), weft::cancel_answer::accepted);
     EXPECT_TRUE(eventually([&] { return status("g1") == "failed"; }));
     EXPECT_EQ(s.done("g1 01/compensate"), 1);
     EXPECT_EQ(s.done("g1 02/compensate"), 1);  // nobody knows whether it had happened
-    EXPECT_EQ(another.engine().cancel("g1", weft::blocking), weft::cancel_answer::too_late);
+    EXPECT_EQ(another.engine().cancel("g1"_gid, weft::blocking), weft::cancel_answer::too_late);
     try
     {
-        another.engine().cancel("unknown", weft::blocking);
+        another.engine().cancel("unknown"_gid, weft::blocking);
         FAIL();
     }
     catch (weft::misuse const& e)
@@ -414,7 +415,7 @@ TEST_F(RemoteEngine, StaysPausedOverARestartUntilSomebodyResumesIt)
     s.undecided = true;
     {
         process first(at.address(), callback, s, pauses, count);
-        first.engine().submit("place", "g1", o, weft::blocking);
+        weft::handle<int(order)>(first.engine(), "place").submit("g1"_gid, o, weft::blocking);
         ASSERT_TRUE(eventually([&] { return paused == 1; }));
         first.die();
     }
@@ -423,14 +424,15 @@ TEST_F(RemoteEngine, StaysPausedOverARestartUntilSomebodyResumesIt)
     process second(at.address(), callback, s, pauses, count);
     lead_to(&second.engine());
     auto const calls = callbacks.requests();
-    at.manager().make_due("g1", weft::blocking);
+    at.manager().make_due(weft::gid("g1"), weft::blocking);
     ASSERT_TRUE(eventually([&] { return callbacks.requests() > calls; }));
     // Many times as long as it takes to look for what is called back.
     for (int i = 0; i < 20; ++i)
-        second.engine().execute<std::string>("echo", "after-" + std::to_string(i), std::string("x"), weft::blocking);
+        weft::handle<std::string(std::string)>(second.engine(), "echo")
+            .execute(weft::gid("after-" + std::to_string(i)), std::string("x"), weft::blocking);
     EXPECT_EQ(s.done("g1 02/action"), sent);
-    EXPECT_THAT(second.engine().query("g1", weft::blocking)->paused_reason, HasSubstr("charge"));
-    second.engine().resume("g1", weft::blocking);
+    EXPECT_THAT(second.engine().query("g1"_gid, weft::blocking)->paused_reason, HasSubstr("charge"));
+    second.engine().resume("g1"_gid, weft::blocking);
     EXPECT_TRUE(eventually([&] { return status("g1") == "succeed"; }));
     lead_to(nullptr);
 }
@@ -442,7 +444,7 @@ TEST_F(RemoteEngine, IsToldWhenItWasStoppedAtTheCoordinator)
     order const        o{"o1", 500};
     std::promise<void> ended;
     std::string        what;
-    p.engine().execute<int>("place", "g1", o, [&](std::exception_ptr e, int) {
+    weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, [&](std::exception_ptr e, int) {
         try
         {
             if (e)
@@ -455,7 +457,7 @@ TEST_F(RemoteEngine, IsToldWhenItWasStoppedAtTheCoordinator)
         ended.set_value();
     });
     ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") == 1; }));
-    at.manager().force_stop("g1", weft::blocking);
+    at.manager().force_stop(weft::gid("g1"), weft::blocking);
     ended.get_future().get();
     EXPECT_THAT(what, HasSubstr("stopped"));
     EXPECT_EQ(s.done("g1 01/compensate"), 0);  // that is what stopping by force means
@@ -477,7 +479,7 @@ TEST_F(RemoteEngine, WaitsForACoordinatorThatIsAway)
     process           p(at.address(), own_port, s, options);
     order const       o{"o1", 500};
     std::promise<int> ended;
-    p.engine().execute<int>("place", "g1", o, [&](std::exception_ptr e, int cents) {
+    weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, [&](std::exception_ptr e, int cents) {
         if (e)
             ended.set_exception(e);
         else
@@ -493,7 +495,7 @@ TEST_F(RemoteEngine, WaitsForACoordinatorThatIsAway)
     at.stop();
     try
     {
-        p.engine().execute<int>("place", "g2", o, weft::blocking);
+        weft::handle<int(order)>(p.engine(), "place").execute("g2"_gid, o, weft::blocking);
         FAIL();
     }
     catch (weft::store_error const& e)
@@ -502,7 +504,7 @@ TEST_F(RemoteEngine, WaitsForACoordinatorThatIsAway)
         EXPECT_TRUE(e.in_doubt());
     }
     at.start();
-    EXPECT_EQ(p.engine().execute<int>("place", "g2", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(p.engine(), "place").execute("g2"_gid, o, weft::blocking), 500);
 }
 
 TEST_F(RemoteEngine, ShowsATokenToACoordinatorThatAsksForOne)
@@ -514,12 +516,12 @@ TEST_F(RemoteEngine, ShowsATokenToACoordinatorThatAsksForOne)
     with_token.headers.emplace_back("Authorization", "Bearer secret");
     options.transport = weft::make_http_transport(with_token);
     process p(careful.address(), own_port, s, options);
-    EXPECT_EQ(p.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(p.engine(), "place").execute("g1"_gid, o, weft::blocking), 500);
 
     process stranger(careful.address(), own_port, s, listening());
     try
     {
-        stranger.engine().execute<int>("place", "g2", o, weft::blocking);
+        weft::handle<int(order)>(stranger.engine(), "place").execute("g2"_gid, o, weft::blocking);
         FAIL();
     }
     catch (weft::store_error const& e)
@@ -533,7 +535,7 @@ TEST_F(RemoteEngine, LosesNothingWhicheverMessageIsCut)
     cutting_proxy between(at.port());
     process       p("http://127.0.0.1:" + std::to_string(between.port()) + "/api/dtmsvr", own_port, s, listening());
     order const   o{"o1", 500};
-    p.engine().execute<int>("place", "undisturbed", o, weft::blocking);
+    weft::handle<int(order)>(p.engine(), "place").execute("undisturbed"_gid, o, weft::blocking);
     std::vector<std::string> wrong;
     int                      cases = 0;
     for (auto const how : {cutting_proxy::cut::before, cutting_proxy::cut::answer_lost})
@@ -541,7 +543,7 @@ TEST_F(RemoteEngine, LosesNothingWhicheverMessageIsCut)
         {
             auto const gid = "cut-" + std::to_string(cases);
             between.cut_at(n, how);
-            if (p.engine().execute<int>("place", gid, o, weft::blocking) != 500)
+            if (weft::handle<int(order)>(p.engine(), "place").execute(weft::gid(gid), o, weft::blocking) != 500)
                 wrong.push_back(gid);
             for (auto const* what : {" 01/action", " 02/action"})
                 if (s.done(gid + what) != 1)
@@ -564,7 +566,7 @@ TEST_F(RemoteEngine, LeavesAnotherClientsWorkflowAlone)
     t.options = R"({"retry_interval":1})";
     at.manager().prepare_workflow(t, weft::blocking);
     ASSERT_TRUE(eventually([&] { return callbacks.requests() > 0; }));
-    p.engine().execute<std::string>("echo", "after", std::string("x"), weft::blocking);
+    weft::handle<std::string(std::string)>(p.engine(), "echo").execute("after"_gid, std::string("x"), weft::blocking);
     EXPECT_EQ(status("go"), "prepared");
     EXPECT_THAT(at.store().find("go", true)->ops, IsEmpty());
     EXPECT_THAT(s.done(), IsEmpty());
@@ -654,8 +656,8 @@ TEST_F(RemoteEngine, ListsWhatTheCoordinatorHas)
     process     p(at.address(), own_port, s, listening());
     order const o{"o1", 500};
     for (auto const* gid : {"a", "b", "c"})
-        p.engine().execute<int>("place", gid, o, weft::blocking);
-    p.engine().execute<std::string>("echo", "d", std::string("x"), weft::blocking);
+        weft::handle<int(order)>(p.engine(), "place").execute(weft::gid(gid), o, weft::blocking);
+    weft::handle<std::string(std::string)>(p.engine(), "echo").execute("d"_gid, std::string("x"), weft::blocking);
     weft::list_filter f;
     f.workflow = "place";
     auto const rows = p.engine().list(f, weft::blocking);
@@ -685,18 +687,18 @@ TEST_F(Overwritten, AWorkflowThatHasEndedIsKnownByItsName)
         for (int i = 0; i < 2; ++i)  // also for a process that has not run it
         {
             process    p(at.address(), own_port, s, listening());
-            auto const executed = [&] { return p.engine().execute<int>("place", gid, o, weft::blocking); };
+            auto const executed = [&] { return weft::handle<int(order)>(p.engine(), "place").execute(weft::gid(gid), o, weft::blocking); };
             if (!refuses)
                 EXPECT_EQ(executed(), 500);
             else
                 EXPECT_THROW(executed(), weft::failure);
-            EXPECT_EQ(p.engine().cancel(gid, weft::blocking), weft::cancel_answer::too_late);
-            auto const row = p.engine().query(gid, weft::blocking);
+            EXPECT_EQ(p.engine().cancel(weft::gid(gid), weft::blocking), weft::cancel_answer::too_late);
+            auto const row = p.engine().query(weft::gid(gid), weft::blocking);
             ASSERT_TRUE(row);
             EXPECT_EQ(row->workflow, "place");
             EXPECT_EQ(row->status, refuses ? weft::status::failed : weft::status::succeed);
             order const other{"o1", 501};
-            EXPECT_THROW(p.engine().execute<int>("place", gid, other, weft::blocking), weft::misuse);
+            EXPECT_THROW(weft::handle<int(order)>(p.engine(), "place").execute(weft::gid(gid), other, weft::blocking), weft::misuse);
         }
         EXPECT_EQ(s.done(gid + " 02/action"), 1);
         auto const kept = at.row(gid);
@@ -711,14 +713,14 @@ TEST_F(Overwritten, WhoeverGoesOnWithItKeepsWhatItsCreatorSaid)
     s.hangs = true;
     {
         process first(at.address(), callback, s);
-        first.engine().submit("place", "g1", o, weft::blocking);
+        weft::handle<int(order)>(first.engine(), "place").submit("g1"_gid, o, weft::blocking);
         ASSERT_TRUE(eventually([&] { return s.done("g1 02/action") == 1; }));
         first.die();
     }
     auto const created = at.row("g1");
     s.hangs = false;
     process second(at.address(), callback, s);
-    EXPECT_EQ(second.engine().execute<int>("place", "g1", o, weft::blocking), 500);
+    EXPECT_EQ(weft::handle<int(order)>(second.engine(), "place").execute("g1"_gid, o, weft::blocking), 500);
     auto const ended = at.row("g1");
     EXPECT_EQ(ended.at("status"), "succeed");
     for (auto const* name : {"custom_data", "query_prepared", "protocol"})

@@ -15,6 +15,7 @@
 namespace absent_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -24,9 +25,9 @@ void forget(soci::session& sql, std::string const& what) { sql << "DELETE FROM l
 
 weft::workflow<int> needs_nobody(weft::context& wf) { co_return co_await wf.step("elsewhere", &elsewhere); }
 
-weft::workflow<void> notes(weft::context& wf, weft::database& db, weft::xa_resource& bank, std::string what)
+weft::workflow<void> notes(weft::context& wf, weft::database& db, weft::database& bank, std::string what)
 {
-    co_await wf.saga("note", weft::sql(db, &note), weft::sql(db, &forget), what);
+    co_await wf.saga("note", weft::sql(db)(&note), weft::sql(db)(&forget), what);
     auto const again = what + " again";
     co_await wf.xa("charge", bank, &note, again);
 }
@@ -46,7 +47,7 @@ TEST_P(Absent, ParticipantsKeepNobodyFromStarting)
     unsigned short const port = cutting_proxy(port_of(here.url())).port();  // nobody listens there any more
     auto const           url = at_port(port, here.url("?connections=3"));
     weft::database       db(url);
-    weft::xa_resource    bank(url);
+    weft::database       bank(url);
     std::mutex           mutex;
     std::string          said;
     weft::engine_options options;
@@ -58,14 +59,14 @@ TEST_P(Absent, ParticipantsKeepNobodyFromStarting)
         said = t.text;
     };
     weft::host host(*store, options);
-    host.engine().add("notes", &notes, std::ref(db), std::ref(bank));
-    host.engine().add("needs-nobody", &needs_nobody);
+    auto const the_notes = host.engine().add("notes", &notes, std::ref(db), std::ref(bank));
+    auto const the_needs_nobody = host.engine().add("needs-nobody", &needs_nobody);
     host.engine().add(bank);
     host.start();
 
     std::string const what = "one";
-    host.engine().submit("notes", "g1", what, weft::blocking);
-    EXPECT_EQ(host.engine().execute<int>("needs-nobody", "g2", weft::within(20s), weft::blocking), 7);
+    the_notes.submit("g1"_gid, what, weft::blocking);
+    EXPECT_EQ(the_needs_nobody.execute("g2"_gid, weft::within(20s), weft::blocking), 7);
     EXPECT_TRUE(eventually([&] {
         std::lock_guard lock(mutex);
         return !said.empty();
@@ -79,7 +80,7 @@ TEST_P(Absent, ParticipantsKeepNobodyFromStarting)
     EXPECT_THROW(db.run([](soci::session&) {}), std::runtime_error);
 
     cutting_proxy now(port_of(here.url()), port);
-    host.engine().execute("notes", "g1", what, weft::within(20s), weft::blocking);
+    the_notes.execute("g1"_gid, what, weft::within(20s), weft::blocking);
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), "2");
     db.connect();
     bank.connect();
@@ -89,14 +90,14 @@ TEST_P(Absent, ParticipantsKeepNobodyFromStarting)
 TEST_P(Absent, ItsTableIsMadeOnceByWhoeverComesFirst)
 {
     here.execute("CREATE TABLE ledger (what varchar(100))");
-    weft::database    db(here.url("?connections=8"));
-    weft::xa_resource bank(here.url("?connections=8"));
-    weft::host        host(*store);
-    host.engine().add("notes", &notes, std::ref(db), std::ref(bank));
+    weft::database db(here.url("?connections=8"));
+    weft::database bank(here.url("?xa_connections=8"));
+    weft::host     host(*store);
+    auto const     flow = host.engine().add("notes", &notes, std::ref(db), std::ref(bank));
     host.engine().add(bank);
     host.start();
     for (int i = 0; i < 50; ++i)
-        host.engine().submit("notes", "g" + std::to_string(i), std::to_string(i), weft::blocking);
+        flow.submit(weft::gid("g" + std::to_string(i)), std::to_string(i), weft::blocking);
     EXPECT_TRUE(eventually([&] { return here.value("SELECT count(*) FROM ledger") == "100"; }));
 }
 

@@ -1,4 +1,4 @@
-// weft::database and weft::sql(db, f) on PostgreSQL and MariaDB.
+// weft::database and weft::sql(db)(f) on PostgreSQL and MariaDB.
 #include "tests/integration/sent_operation.hpp"
 #include "tests/support/servers.hpp"
 
@@ -87,7 +87,7 @@ protected:
     template <class F, class... Args>
     answer_given done(F f, weft::branch where, Args const&... args)
     {
-        return send(weft::sql(db, f), std::move(where), args...).get();
+        return send(weft::sql(db)(f), std::move(where), args...).get();
     }
     std::string count(std::string const& what = "%")
     {
@@ -135,7 +135,7 @@ TEST_P(ServerDatabase, DoesThousandsFromSeveralThreadsExactlyOnce)
     for (auto& mine : answers)
         threads.emplace_back([&] {
             for (std::size_t i = 0; i < cents.size(); ++i)
-                mine.push_back(send(weft::sql(db, &charge), branch_of("g" + std::to_string(i)), cents[i]));
+                mine.push_back(send(weft::sql(db)(&charge), branch_of("g" + std::to_string(i)), cents[i]));
         });
     for (auto& t : threads)
         t.join();
@@ -199,10 +199,10 @@ TEST_P(ServerDatabase, StopsAStatementThatTakesTooLong)
 {
     std::int64_t const cents = 1;
     weft::database     impatient(database.url("?statement_timeout=1s&connections=1"));
-    auto const         a = send(weft::sql(impatient, &sleep_long), branch_of("g1"), cents).get();
+    auto const         a = send(weft::sql(impatient)(&sleep_long), branch_of("g1"), cents).get();
     EXPECT_EQ(a.outcome.what, outcome::kind::error);
     EXPECT_EQ(count(), "0");
-    EXPECT_EQ(send(weft::sql(impatient, &charge), branch_of("g2"), cents).get().outcome.what, outcome::kind::success);
+    EXPECT_EQ(send(weft::sql(impatient)(&charge), branch_of("g2"), cents).get().outcome.what, outcome::kind::success);
 }
 
 TEST_P(ServerDatabase, TellsTheVictimOfADeadlockAndLeavesNothingOfIt)
@@ -214,8 +214,8 @@ TEST_P(ServerDatabase, TellsTheVictimOfADeadlockAndLeavesNothingOfIt)
     std::string const a = "a", b = "b";
     std::latch        both(2);
     both_hold_one = &both;
-    auto       one = send(weft::sql(db, &update_both), branch_of("g1"), a, b);
-    auto       other = send(weft::sql(db, &update_both), branch_of("g2"), b, a);
+    auto       one = send(weft::sql(db)(&update_both), branch_of("g1"), a, b);
+    auto       other = send(weft::sql(db)(&update_both), branch_of("g2"), b, a);
     auto const answers = {one.get(), other.get()};
     int        succeeded = 0;
     for (auto const& answer : answers)

@@ -15,10 +15,10 @@ void note(soci::session& sql, std::string const& what) { sql << "INSERT INTO led
 
 weft::workflow<void> notes_twice(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.saga("first", weft::sql(db, &note), weft::sql(db, &note), what);
-    co_await wf.saga("second", weft::sql(db, &note), weft::sql(db, &note), what);
+    co_await wf.saga("first", weft::sql(db)(&note), weft::sql(db)(&note), what);
+    co_await wf.saga("second", weft::sql(db)(&note), weft::sql(db)(&note), what);
 }
-weft::workflow<void> notes_prepared(weft::context& wf, weft::xa_resource& db, std::string what)
+weft::workflow<void> notes_prepared(weft::context& wf, weft::database& db, std::string what)
 {
     co_await wf.xa("first", db, &note, what);
     co_await wf.xa("second", db, &note, what);
@@ -30,14 +30,16 @@ void run_many(weft::host& host, int n)
     for (int i = 0; i < n; ++i)
     {
         auto const gid = "g" + std::to_string(i);
-        host.engine().submit("notes", gid, gid, weft::blocking);
+        weft::handle<void(std::string)>(host.engine(), "notes").submit(weft::gid(gid), gid, weft::blocking);
     }
     auto const until = std::chrono::steady_clock::now() + 60s;
     for (int i = 0; i < n && !testing::Test::HasFailure(); ++i)
     {
         auto const gid = "g" + std::to_string(i);
         auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-        EXPECT_NO_THROW(host.engine().execute<void>("notes", gid, gid, weft::within(std::max(left, 1ms)), weft::blocking)) << gid;
+        EXPECT_NO_THROW(weft::handle<void(std::string)>(host.engine(), "notes")
+                            .execute(weft::gid(gid), gid, weft::within(std::max(left, 1ms)), weft::blocking))
+            << gid;
     }
 }
 
@@ -77,8 +79,8 @@ TEST_P(FewConnections, AreEnoughForADatabase)
 
 TEST_P(FewConnections, AreEnoughForAnXaResource)
 {
-    weft::xa_resource db(account.url("?connections=8"));
-    weft::host        host(*store);
+    weft::database db(account.url("?xa_connections=8"));
+    weft::host     host(*store);
     host.engine().add("notes", &notes_prepared, std::ref(db));
     host.engine().add(db);
     host.start();

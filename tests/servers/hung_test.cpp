@@ -6,6 +6,7 @@
 
 namespace hung_test {
 
+using namespace weft::literals;
 using testing::HasSubstr;
 
 constexpr auto soon = 60s;  // bounds a test that would hang
@@ -73,14 +74,14 @@ TEST_P(Hung, StoreKeepsNoEngineFromStoppingAndGoing)
 {
     auto const store = weft::open_store(url("?connect_timeout=1s"));
     auto       host = std::make_unique<weft::host>(*store);
-    host->engine().add("three-steps", &three_steps);
+    auto const flow = host->engine().add("three-steps", &three_steps);
     host->start();
-    EXPECT_EQ(host->engine().execute<int>("three-steps", "g1", weft::within(30s), weft::blocking), 9);
+    EXPECT_EQ(flow.execute("g1"_gid, weft::within(30s), weft::blocking), 9);
     proxy.swallow(true);
     auto const asked = std::async(std::launch::async, [&] {
         try
         {
-            host->engine().execute<int>("three-steps", "g2", weft::blocking);
+            flow.execute("g2"_gid, weft::blocking);
         }
         catch (weft::unfinished const& e)
         {

@@ -48,7 +48,9 @@ void until(F done)
 void hold(weft::host& host, waiting& all, int until_so_many)
 {
     for (int i = all.now; i < until_so_many; ++i)
-        host.engine().submit("waits", "g" + std::to_string(i), [](std::exception_ptr e) { EXPECT_FALSE(e); });
+        weft::handle<void()>(host.engine(), "waits").submit(weft::gid("g" + std::to_string(i)), [](std::exception_ptr e) {
+            EXPECT_FALSE(e);
+        });
     until([&] { return all.now == until_so_many; });
 }
 
@@ -109,7 +111,7 @@ void                 add_one(soci::session& sql) { sql << "UPDATE counter SET n 
 weft::workflow<void> counts(weft::context& wf, weft::database& db)
 {
     for (int i = 0; i < 3; ++i)
-        co_await wf.step("count", weft::sql(db, &add_one));
+        co_await wf.step("count", weft::sql(db)(&add_one));
 }
 
 // PostgreSQL counts what it reads of each index.
@@ -124,7 +126,7 @@ TEST(BusyEngine, LooksAtNothingThatItHoldsWhenItWrites)
     waiting        all;
     weft::host     host(*store);
     host.engine().add("waits", &waits, std::ref(all));
-    host.engine().add("counts", &counts, std::ref(db));
+    auto const flow = host.engine().add("counts", &counts, std::ref(db));
     host.start();
     hold(host, all, held);
     auto const number = [&](char const* what) { return std::stoll(here.value(what)); };
@@ -134,7 +136,7 @@ TEST(BusyEngine, LooksAtNothingThatItHoldsWhenItWrites)
     int        done = 0;
     while (updates() < updated + 4 * runs)  // sessions report once a second, as long as they have something to do
     {
-        host.engine().execute("counts", "c" + std::to_string(done), weft::blocking);
+        flow.execute(weft::gid("c" + std::to_string(done)), weft::blocking);
         ++done;
     }
     std::printf("%lld updates read %lld entries of what is unfinished\n", updates() - updated, reads() - read);

@@ -19,6 +19,7 @@
 
 namespace mixing_test {
 
+using namespace weft::literals;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 using weft::testing::environment;
@@ -51,22 +52,22 @@ void refuse_long_ones(weft::branch const& where, soci::session& sql, trip const&
 
 struct agency
 {
-    std::unique_ptr<weft::database>    flights;    // PostgreSQL
-    std::unique_ptr<weft::database>    hotels;     // MariaDB
-    std::unique_ptr<weft::xa_resource> purse;      // PostgreSQL
-    std::unique_ptr<weft::xa_resource> insurance;  // MariaDB
-    std::unique_ptr<weft::database>    diary;      // the store's own
+    std::unique_ptr<weft::database> flights;    // PostgreSQL
+    std::unique_ptr<weft::database> hotels;     // MariaDB
+    std::unique_ptr<weft::database> purse;      // PostgreSQL
+    std::unique_ptr<weft::database> insurance;  // MariaDB
+    std::unique_ptr<weft::database> diary;      // the store's own
 };
 
 weft::workflow<std::int64_t> book(weft::context& wf, agency& our, trip t)
 {
     using weft::sql;
-    co_await wf.step("open", sql(*our.diary, &keep), t);
-    auto const price = co_await wf.saga("flight", sql(*our.flights, &reserve), sql(*our.flights, &keep), t);
-    co_await wf.tcc("hotel", sql(*our.hotels, &reserve), sql(*our.hotels, &keep), sql(*our.hotels, &keep), t);
+    co_await wf.step("open", sql(*our.diary)(&keep), t);
+    auto const price = co_await wf.saga("flight", sql(*our.flights)(&reserve), sql(*our.flights)(&keep), t);
+    co_await wf.tcc("hotel", sql(*our.hotels)(&reserve), sql(*our.hotels)(&keep), sql(*our.hotels)(&keep), t);
     co_await wf.xa("pay", *our.purse, &reserve, t);
     co_await wf.xa("insure", *our.insurance, &keep, t);
-    co_await wf.step("close", sql(*our.diary, &refuse_long_ones), t);
+    co_await wf.step("close", sql(*our.diary)(&refuse_long_ones), t);
     co_return price;
 }
 
@@ -80,8 +81,8 @@ public:
             d->execute("CREATE TABLE ledger (what varchar(100))");
         our.flights = std::make_unique<weft::database>(pg_.url("?connections=1"));
         our.hotels = std::make_unique<weft::database>(maria_.url("?connections=1"));
-        our.purse = std::make_unique<weft::xa_resource>(bank_.url("?connections=1"));
-        our.insurance = std::make_unique<weft::xa_resource>(insurer_.url("?connections=1"));
+        our.purse = std::make_unique<weft::database>(bank_.url("?xa_connections=1"));
+        our.insurance = std::make_unique<weft::database>(insurer_.url("?xa_connections=1"));
         our.flights->connect();
         our.hotels->connect();
         our.purse->connect();
@@ -156,7 +157,7 @@ struct booking
     void act(environment& env, world&) const
     {
         trip const t{"ada", nights};
-        env.submit("book", "g1", t);
+        env.workflow<std::int64_t(trip)>("book").submit("g1"_gid, t);
     }
 };
 
@@ -185,7 +186,7 @@ TEST_P(Mixing, CommitsEverywhereOnce)
     auto const report = weft::testing::crash_everywhere(
         booking{&where, 3},
         [&](nothing&, environment& env) {
-            EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+            EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
             EXPECT_THAT(places::ledger(*where.our.diary), UnorderedElementsAre("open/action", "close/action"));
             EXPECT_THAT(places::ledger(*where.our.flights), UnorderedElementsAre("flight/action"));
             EXPECT_THAT(places::ledger(*where.our.hotels), UnorderedElementsAre("hotel/try", "hotel/confirm"));
@@ -203,7 +204,7 @@ TEST_P(Mixing, RollsBackEverywhere)
     auto const report = weft::testing::crash_everywhere(
         booking{&where, 8},
         [&](nothing&, environment& env) {
-            auto const row = env.query("g1");
+            auto const row = env.query("g1"_gid);
             EXPECT_EQ(row->status, weft::status::failed);
             EXPECT_EQ(row->reason, "no room for so long");
             EXPECT_THAT(places::ledger(*where.our.diary), UnorderedElementsAre("open/action")) << "a step has nothing to undo";

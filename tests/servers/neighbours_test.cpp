@@ -3,8 +3,9 @@
 
 namespace neighbours_test {
 
+using namespace weft::literals;
 void add_one(soci::session& sql, int account) { sql << "UPDATE accounts SET balance = balance + 1 WHERE id = :id", soci::use(account); }
-weft::workflow<void> pays(weft::context& wf, weft::database& db, int account) { co_await wf.step("pay", weft::sql(db, &add_one), account); }
+weft::workflow<void> pays(weft::context& wf, weft::database& db, int account) { co_await wf.step("pay", weft::sql(db)(&add_one), account); }
 
 class Neighbours : public ServerStore
 {
@@ -26,9 +27,9 @@ TEST_P(Neighbours, ARowThatIsHeldKeepsUpNobodyElse)
     options.beat = 200ms;
     options.expiry = 2s;
     weft::host host(*store, options);
-    host.engine().add("pays", &pays, std::ref(*own));
+    auto const flow = host.engine().add("pays", &pays, std::ref(*own));
     host.start();
-    host.engine().execute<void>("pays", "first", 1, weft::within(60s), weft::blocking);
+    flow.execute("first"_gid, 1, weft::within(60s), weft::blocking);
     auto const incarnation = value("SELECT k FROM kv WHERE cat = 'engine'");
 
     weft::detail::server_session holder(weft::detail::parse_server_url(here.url()), {}, weft::detail::server_session::purpose::participant);
@@ -38,11 +39,11 @@ TEST_P(Neighbours, ARowThatIsHeldKeepsUpNobodyElse)
     auto const       many = static_cast<int>(store->operations_at_once() * 3 / 4);
     std::atomic<int> stuck{0}, done{0};
     for (int i = 0; i < many; ++i)
-        host.engine().execute<void>("pays", "stuck-" + std::to_string(i), 0, [&](std::exception_ptr e) { stuck += !e; });
+        flow.execute(weft::gid("stuck-" + std::to_string(i)), 0, [&](std::exception_ptr e) { stuck += !e; });
     auto const beats = [&] { return std::stoll(value("SELECT max(version) FROM kv WHERE cat = 'engine'")); };
     auto const before = beats();
     for (int i = 0; i < 100; ++i)
-        host.engine().execute<void>("pays", "free-" + std::to_string(i), 1 + i % 19, [&](std::exception_ptr e) { done += !e; });
+        flow.execute(weft::gid("free-" + std::to_string(i)), 1 + i % 19, [&](std::exception_ptr e) { done += !e; });
     EXPECT_TRUE(eventually([&] { return done == 100; }));
     EXPECT_TRUE(eventually([&] { return beats() >= before + 12; })) << "longer than it takes to be dead";
     EXPECT_EQ(stuck, 0);

@@ -7,6 +7,7 @@
 
 namespace rejected_writes_test {
 
+using namespace weft::literals;
 using testing::AnyOf;
 using testing::HasSubstr;
 
@@ -98,7 +99,7 @@ TEST_P(RejectedWrites, StopTheirOwnTransactionsAndNoOthers)
     std::mutex                              mutex;
     std::map<std::string, std::string>      told;
     std::function<void(std::string const&)> execute_good = [&](std::string const& gid) {
-        host->engine().execute<int>("three-steps", gid, [&, gid](std::exception_ptr e, int n) {
+        weft::handle<int()>(host->engine(), "three-steps").execute(weft::gid(gid), [&, gid](std::exception_ptr e, int n) {
             if (e)
                 return execute_good(gid);
             EXPECT_EQ(n, 9);
@@ -106,7 +107,7 @@ TEST_P(RejectedWrites, StopTheirOwnTransactionsAndNoOthers)
         });
     };
     std::function<void(std::string const&)> submit_bad = [&](std::string const& gid) {
-        host->engine().submit("three-steps", gid, [&, gid](std::exception_ptr e) {
+        weft::handle<int()>(host->engine(), "three-steps").submit(weft::gid(gid), [&, gid](std::exception_ptr e) {
             std::string says;
             try
             {
@@ -159,7 +160,7 @@ TEST_P(RejectedWrites, StopTheirOwnTransactionsAndNoOthers)
             auto const gid = "bad " + code + ' ' + stage;
             EXPECT_TRUE(soon([&] {
                 if (!row(gid).paused_reason.empty())
-                    host->engine().resume(gid, weft::blocking);
+                    host->engine().resume(weft::gid(gid), weft::blocking);
                 return row(gid).status == weft::status::succeed;
             })) << gid
                 << ": " << row(gid).paused_reason;
@@ -173,19 +174,19 @@ TEST_P(RejectedWrites, UndoTheOperationWhoseEntryTheyAre)
     weft::database own(here.url());
     own.run([](soci::session& sql) { sql << "CREATE TABLE ledger (what varchar(100))"; });
     weft::host host(*store);
-    host.engine().add("three-steps-in", &three_steps_in, std::ref(own));
+    auto const flow = host.engine().add("three-steps-in", &three_steps_in, std::ref(own));
     host.start();
-    EXPECT_EQ(host.engine().execute<int>("three-steps-in", "first of all", weft::blocking), 9);
+    EXPECT_EQ(flow.execute("first of all"_gid, weft::blocking), 9);
     reject();
     auto const gid_of = [](std::string const& code) { return "bad " + code + " entry"; };
     auto       all = codes(GetParam());
     if (postgres())
         all.push_back("22012");  // division by zero
     for (auto const& code : all)
-        host.engine().submit("three-steps-in", gid_of(code), weft::blocking);
+        flow.submit(weft::gid(gid_of(code)), weft::blocking);
     std::atomic<int> good{0};
     for (int i = 0; i < 20; ++i)
-        host.engine().execute<int>("three-steps-in", "g" + std::to_string(i), [&](std::exception_ptr e, int n) { good += !e && n == 9; });
+        flow.execute(weft::gid("g" + std::to_string(i)), [&](std::exception_ptr e, int n) { good += !e && n == 9; });
     EXPECT_TRUE(soon([&] { return good == 20; })) << good << " of 20 others have ended";
     auto const row = [&](std::string const& gid) { return store->find(gid, false).value_or(weft::transaction()); };
     for (auto const& code : all)
@@ -200,7 +201,7 @@ TEST_P(RejectedWrites, UndoTheOperationWhoseEntryTheyAre)
     for (auto const& code : all)
         EXPECT_TRUE(soon([&] {
             if (!row(gid_of(code)).paused_reason.empty())
-                host.engine().resume(gid_of(code), weft::blocking);
+                host.engine().resume(weft::gid(gid_of(code)), weft::blocking);
             return row(gid_of(code)).status == weft::status::succeed;
         })) << code
             << ": " << row(gid_of(code)).paused_reason;
@@ -222,12 +223,12 @@ void look_elsewhere(soci::session& sql) { sql << "SET LOCAL search_path TO pg_ca
 
 weft::workflow<int> catches(weft::context& wf, weft::database& db)
 {
-    co_await wf.step("catches", weft::sql(db, &catch_the_last_error));
+    co_await wf.step("catches", weft::sql(db)(&catch_the_last_error));
     co_return 1;
 }
 weft::workflow<int> looks(weft::context& wf, weft::database& db)
 {
-    co_await wf.step("looks", weft::sql(db, &look_elsewhere));
+    co_await wf.step("looks", weft::sql(db)(&look_elsewhere));
     co_return 1;
 }
 
@@ -238,17 +239,18 @@ TEST(OnPostgres, AnOperationThatLeavesItsSessionInDisorderStopsItsTransactionAnd
     weft::database  own(here.url());
     own.run([](soci::session& sql) { sql << "CREATE TABLE ledger (what varchar(100))"; });
     weft::host host(*store);
-    host.engine().add("catches", &catches, std::ref(own));
-    host.engine().add("looks", &looks, std::ref(own));
-    host.engine().add("three-steps", &three_steps);
-    host.engine().add("three-steps-in", &three_steps_in, std::ref(own));
+    auto const catching = host.engine().add("catches", &catches, std::ref(own));
+    auto const looking = host.engine().add("looks", &looks, std::ref(own));
+    auto const elsewhere = host.engine().add("three-steps", &three_steps);
+    auto const inside = host.engine().add("three-steps-in", &three_steps_in, std::ref(own));
     host.start();
-    for (auto const* name : {"catches", "looks"})
-        host.engine().submit(name, std::string("bad ") + name, weft::blocking);
+    catching.submit("bad catches"_gid, weft::blocking);
+    looking.submit("bad looks"_gid, weft::blocking);
     std::atomic<int> good{0};
     for (int i = 0; i < 40; ++i)
-        host.engine().execute<int>(i % 2 ? "three-steps" : "three-steps-in", "g" + std::to_string(i),
-                                   [&](std::exception_ptr e, int n) { good += !e && n == 9; });
+        (i % 2 ? elsewhere : inside).execute(weft::gid("g" + std::to_string(i)), [&](std::exception_ptr e, int n) {
+            good += !e && n == 9;
+        });
     EXPECT_TRUE(soon([&] { return good == 40; })) << good << " of 40 have ended";
     auto const rests = [&](std::string const& gid) {
         auto const row = store->find(gid, false);
@@ -266,12 +268,12 @@ TEST(OnPostgres, AGidThatTheServerCannotReadStopsItsTransactionAtMost)
     here.execute("ALTER DATABASE " + here.name() + " SET standard_conforming_strings = off");
     auto const store = weft::open_store(here.url());
     weft::host host(*store);
-    host.engine().add("three-steps", &three_steps);
+    auto const flow = host.engine().add("three-steps", &three_steps);
     host.start();
     std::atomic<int>  good{0};
     std::atomic<bool> told{false};
     std::string       said;
-    host.engine().execute<int>("three-steps", "ends with \\", [&](std::exception_ptr e, int n) {
+    flow.execute("ends with \\"_gid, [&](std::exception_ptr e, int n) {
         try
         {
             if (e)
@@ -285,7 +287,7 @@ TEST(OnPostgres, AGidThatTheServerCannotReadStopsItsTransactionAtMost)
         told = true;
     });
     for (int i = 0; i < 20; ++i)
-        host.engine().execute<int>("three-steps", "g" + std::to_string(i), [&](std::exception_ptr e, int n) { good += !e && n == 9; });
+        flow.execute(weft::gid("g" + std::to_string(i)), [&](std::exception_ptr e, int n) { good += !e && n == 9; });
     EXPECT_TRUE(soon([&] { return good == 20; })) << good << " of 20 have ended";
     EXPECT_TRUE(soon([&] { return told.load(); }));
     EXPECT_THAT(said, AnyOf("9", HasSubstr("nothing was written"))) << "it runs, or its caller is told";

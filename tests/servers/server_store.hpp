@@ -39,7 +39,7 @@ inline weft::workflow<int> three_steps_in(weft::context& wf, weft::database& db)
 {
     int sum = 0;
     for (int i = 0; i < 3; ++i)
-        sum += co_await wf.step("three", weft::sql(db, &count_three));
+        sum += co_await wf.step("three", weft::sql(db)(&count_three));
     co_return sum;
 }
 
@@ -92,7 +92,7 @@ protected:
     }
     int execute(weft::host& host, std::string gid)
     {
-        return host.engine().execute<int>("three-steps", std::move(gid), weft::within(30s), weft::blocking);
+        return weft::handle<int()>(host.engine(), "three-steps").execute(weft::gid(std::move(gid)), weft::within(30s), weft::blocking);
     }
 
     // Four callers begin so many workflows each and see every one to its end, once, while `disturb(enough)` is at work; more, until it has

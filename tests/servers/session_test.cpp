@@ -118,7 +118,7 @@ TEST_P(Session, AVictimOfADeadlockThatGoesOnLeavesNothing)
 {
     weft::database db(here.url());
     expect_each_charged_once([&](std::string gid, std::string const& first, std::string const& then) {
-        return send(weft::sql(db, &charge_both), branch_of(std::move(gid)), first, then);
+        return send(weft::sql(db)(&charge_both), branch_of(std::move(gid)), first, then);
     });
 }
 
@@ -126,20 +126,20 @@ TEST_P(Session, AVictimOfADeadlockThatGoesOnAndHasAResultLeavesNothing)
 {
     weft::database db(here.url());
     expect_each_charged_once([&](std::string gid, std::string const& first, std::string const& then) {
-        return send(weft::sql(db, &charge_both_and_say), branch_of(std::move(gid)), first, then);
+        return send(weft::sql(db)(&charge_both_and_say), branch_of(std::move(gid)), first, then);
     });
 }
 
 TEST_P(Session, AVictimOfADeadlockInAnXaBranchPreparesNothing)
 {
-    weft::xa_resource bank(here.url());
+    weft::database bank(here.url());
     bank.attach("00000000000000000000000000000000");
     auto const act = [&](std::string gid, std::string const& first, std::string const& then, operation op = operation::action) {
         auto where = branch_of(std::move(gid), op);
         where.send = 1;
         if (op == operation::action)
-            return send(bank.action(&charge_both), where, first, then);
-        return send(bank.commit(), where, first, then);
+            return send(bank.xa_action(&charge_both), where, first, then);
+        return send(bank.xa_commit(), where, first, then);
     };
     std::string const a = "a", b = "b";
     std::latch        both(2);
@@ -174,14 +174,14 @@ TEST_P(Session, AnOperationThatEndsItsTransactionAndBeginsAnotherCommitsNothingM
     std::string const roll_back = "ROLLBACK", commit = "COMMIT";
     for (auto const& how : {roll_back, commit})
     {
-        auto const a = send(weft::sql(db, &end_and_go_on), branch_of(how), how).get();
+        auto const a = send(weft::sql(db)(&end_and_go_on), branch_of(how), how).get();
         EXPECT_EQ(a.outcome.what, outcome::kind::error) << how;
         EXPECT_THAT(a.outcome.text, HasSubstr("transaction was ended while it ran")) << how;
     }
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger WHERE what = 'after'"), "0") << "it would be done again with the next send";
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), "1") << "what it has committed by itself stays";
     std::string const what = "next";
-    EXPECT_EQ(send(weft::sql(db, &note), branch_of("g3"), what).get().outcome.what, outcome::kind::success);
+    EXPECT_EQ(send(weft::sql(db)(&note), branch_of("g3"), what).get().outcome.what, outcome::kind::success);
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger WHERE what = 'next'"), "1");
 }
 
@@ -199,12 +199,12 @@ TEST_P(Session, SetUpCodeMayChooseItsIsolation)
 
 TEST_P(Session, AnXaBranchThatEndsItsTransactionAndBeginsAnotherPreparesNothing)
 {
-    weft::xa_resource bank(here.url());
+    weft::database bank(here.url());
     bank.attach("00000000000000000000000000000000");
     auto where = branch_of("g1");
     where.send = 1;
     std::string const how = "ROLLBACK";
-    EXPECT_EQ(send(bank.action(&end_and_go_on), where, how).get().outcome.what, outcome::kind::error);
+    EXPECT_EQ(send(bank.xa_action(&end_and_go_on), where, how).get().outcome.what, outcome::kind::error);
     EXPECT_THAT(bank.prepared(), IsEmpty());
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), "0");
 }
@@ -310,7 +310,7 @@ TEST_P(Session, GidsAreTextsWhateverTheServerThinksOfBackslashes)
         EXPECT_EQ(store->apply(std::span(&create, 1), true).front().what, weft::written::done) << gid;
         EXPECT_TRUE(store->find(gid, true)) << gid;
         for (int i = 0; i < 2; ++i)
-            EXPECT_EQ(send(weft::sql(db, &note), branch_of(gid), gid).get().outcome.what, outcome::kind::success) << gid;
+            EXPECT_EQ(send(weft::sql(db)(&note), branch_of(gid), gid).get().outcome.what, outcome::kind::success) << gid;
     }
     EXPECT_EQ(store->claim("engine\\", names, 10, true).rows.size(), std::size(hostile_gids));
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), std::to_string(std::size(hostile_gids)));
@@ -450,12 +450,12 @@ TEST_P(SharedSession, AnOperationThatChangesHowLiteralsAreReadIsUndone)
 TEST_P(Session, AnOperationOfAParticipantMayGoElsewhere)
 {
     weft::database db(here.url("?connections=1"));
-    EXPECT_EQ(send(weft::sql(db, &go_elsewhere), branch_of("g1"), other).get().outcome.what, outcome::kind::success);
+    EXPECT_EQ(send(weft::sql(db)(&go_elsewhere), branch_of("g1"), other).get().outcome.what, outcome::kind::success);
     // MySQL says where it is; PostgreSQL before 18 does not, and only the barrier's own name is safe there.
     std::string const what = postgres() ? "public.ledger" : "ledger";
     for (int i = 0; i < 2; ++i)
     {
-        auto const a = send(weft::sql(db, &come_home), branch_of("g2"), what).get();
+        auto const a = send(weft::sql(db)(&come_home), branch_of("g2"), what).get();
         EXPECT_EQ(a.outcome.what, outcome::kind::success) << a.outcome.text;
     }
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), "1");

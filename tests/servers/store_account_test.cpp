@@ -11,6 +11,7 @@
 
 namespace store_account_test {
 
+using namespace weft::literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -106,10 +107,10 @@ int charge(soci::session& sql, std::string const& what)
     sql << "INSERT INTO ledger (what) VALUES (:w)", soci::use(what);
     return 1;
 }
-weft::workflow<int> charges(weft::context& wf, weft::database& db, weft::xa_resource& bank, std::string what)
+weft::workflow<int> charges(weft::context& wf, weft::database& db, weft::database& bank, std::string what)
 {
     auto const often = weft::retry_policy{.initial = 20ms, .factor = 1};
-    int const  first = co_await wf.saga(weft::named("saga").retry(often), weft::sql(db, &charge), weft::sql(db, &charge), what);
+    int const  first = co_await wf.saga(weft::named("saga").retry(often), weft::sql(db)(&charge), weft::sql(db)(&charge), what);
     int const  second = co_await wf.xa(weft::named("xa").retry(often), bank, &charge, what);
     co_return first + second;
 }
@@ -121,21 +122,21 @@ TEST_P(ServerAccount, DoesOperationsOnceTheServerTakesWritesAgain)
     here.execute("CREATE TABLE ledger (what varchar(100))");
     account.may("ALL", "ledger");
     weft::database       db(account.url("?connections=1"));
-    weft::xa_resource    bank(account.url("?connections=1"));
+    weft::database       bank(account.url("?xa_connections=1"));
     auto const           store = weft::make_memory_store();
     weft::engine_options options;
     options.counters = counts;
     weft::host host(*store, options);
-    host.engine().add("charges", &charges, std::ref(db), std::ref(bank));
+    auto const flow = host.engine().add("charges", &charges, std::ref(db), std::ref(bank));
     host.engine().add(bank);
     host.start();
     std::string const what = "tea";
     {
         read_only const now(here, account);
-        host.engine().submit("charges", "g1", what, weft::blocking);
+        flow.submit("g1"_gid, what, weft::blocking);
         EXPECT_TRUE(sees_more(event::unknown_outcomes, 2));
     }
-    EXPECT_EQ(host.engine().execute<int>("charges", "g1", what, weft::within(20s), weft::blocking), 2);
+    EXPECT_EQ(flow.execute("g1"_gid, what, weft::within(20s), weft::blocking), 2);
     EXPECT_EQ(here.value("SELECT count(*) FROM ledger"), "2");
 }
 
@@ -162,7 +163,9 @@ TEST_P(ServerAccount, IsToldThatItHasNoConnectionLeft)
     auto const full = tells(postgres() ? "too many connections" : "max_user_connections");
     EXPECT_THAT(refusal(account.url()), full);
     EXPECT_THAT(refusal_of([&] { weft::database(account.url()).connect(); }), full);
-    EXPECT_THAT(refusal_of([&] { weft::xa_resource(account.url()).connect(); }), full);
+    weft::database bank(account.url());
+    bank.attach("00000000000000000000000000000000");
+    EXPECT_THAT(refusal_of([&] { bank.connect(); }), full);
 }
 
 TEST_P(ServerAccount, LosesNothingWhenOthersTakeItsConnections)
@@ -261,13 +264,13 @@ TEST_P(ServerAccount, GoesOnWhenItsPrivilegeIsBackAndTheLogHoldsNoPayload)
     options.logger = std::make_shared<spdlog::logger>("weft", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
     options.counters = counts;
     weft::host host(*store, options);
-    host.engine().add("measures", &measures);
+    auto const flow = host.engine().add("measures", &measures);
     host.start();
     std::string const text = "a-payload-of-4711";
-    EXPECT_EQ(host.engine().execute<int>("measures", "g1", text, weft::within(30s), weft::blocking), 17);
+    EXPECT_EQ(flow.execute("g1"_gid, text, weft::within(30s), weft::blocking), 17);
     account.may_not("ALL", "trans_global");
     auto const  errors = counts->of(event::store_errors);
-    std::thread caller([&] { EXPECT_EQ(host.engine().execute<int>("measures", "g2", text, weft::within(30s), weft::blocking), 17); });
+    std::thread caller([&] { EXPECT_EQ(flow.execute("g2"_gid, text, weft::within(30s), weft::blocking), 17); });
     EXPECT_TRUE(eventually([&] { return counts->of(event::store_errors) > errors; }));
     account.may("ALL", "trans_global");
     caller.join();

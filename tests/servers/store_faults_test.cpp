@@ -5,6 +5,7 @@
 
 namespace store_faults_test {
 
+using namespace weft::literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -51,8 +52,8 @@ TEST(PostgresStore, KeepsItsTablesInTheSchemaThatItIsGiven)
     auto const store = weft::open_store(here.url("?schema=odd%20name"));
     EXPECT_EQ(here.value("SELECT table_schema FROM information_schema.tables WHERE table_name = 'trans_global'"), "odd name");
     weft::host host(*store);
-    host.engine().add("three-steps", &three_steps);
-    EXPECT_EQ(host.engine().execute<int>("three-steps", "g1", weft::within(30s), weft::blocking), 9);
+    auto const flow = host.engine().add("three-steps", &three_steps);
+    EXPECT_EQ(flow.execute("g1"_gid, weft::within(30s), weft::blocking), 9);
 }
 
 // Its idle sessions are closed by the server: nothing was under way, so nobody hears of it.
@@ -166,10 +167,10 @@ TEST_P(ServerStore, PausesWhatWasEditedIntoSomethingElseAndGoesOnWithTheOthers)
     auto const store = weft::open_store(here.url());
     {
         weft::host submits(*store);
-        submits.engine().declare("three-steps");
+        submits.engine().declare<int()>("three-steps");
         submits.start();
         for (auto const* gid : {"good", "bad"})
-            submits.engine().submit("three-steps", gid, weft::blocking);
+            weft::handle<int()>(submits.engine(), "three-steps").submit(weft::gid(gid), weft::blocking);
     }
     here.execute("UPDATE trans_global SET ext_data = '{\"journal\":[oops' WHERE gid = 'bad'");
     auto const host = start(*store);

@@ -15,6 +15,7 @@
 
 namespace submit_test {
 
+using namespace weft::literals;
 using testing::HasSubstr;
 
 weft::workflow<std::string> ship(weft::context&, std::string what) { co_return "shipped " + what; }
@@ -58,20 +59,21 @@ TEST_P(SubmitWithin, ExistsIfTheCallerCommits)
     std::string const what = "o'1";
     EXPECT_TRUE(shop.run([&](soci::session& sql) {
         sql << "INSERT INTO orders VALUES ('o1')";
-        return host.engine().submit(sql, "ship", "ship-'1'", what);
+        return weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "ship-'1'"_gid, what);
     }));
-    EXPECT_EQ(host.engine().execute<std::string>("ship", "ship-'1'", what, weft::within(std::chrono::seconds(10)), weft::blocking),
+    EXPECT_EQ(weft::handle<std::string(std::string)>(host.engine(), "ship")
+                  .execute("ship-'1'"_gid, what, weft::within(std::chrono::seconds(10)), weft::blocking),
               "shipped o'1");
 }
 
 TEST_P(SubmitWithin, StartsSoonAfterTheCommit)
 {
     std::string const what = "o1";
-    shop.run([&](soci::session& sql) { host.engine().submit(sql, "ship", "g1", what); });
+    shop.run([&](soci::session& sql) { weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, what); });
     auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     for (;;)
     {
-        auto const row = host.engine().query("g1", weft::blocking);
+        auto const row = host.engine().query("g1"_gid, weft::blocking);
         ASSERT_TRUE(row);
         if (row->status == weft::status::succeed)
             break;
@@ -84,11 +86,11 @@ TEST_P(SubmitWithin, DoesNotExistIfTheCallerRollsBack)
 {
     std::string const what = "o1";
     EXPECT_THROW(shop.run([&](soci::session& sql) {
-        EXPECT_TRUE(host.engine().submit(sql, "ship", "g1", what));
+        EXPECT_TRUE(weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, what));
         throw std::runtime_error("changed my mind");
     }),
                  std::runtime_error);
-    EXPECT_FALSE(host.engine().query("g1", weft::blocking));
+    EXPECT_FALSE(host.engine().query("g1"_gid, weft::blocking));
 }
 
 TEST_P(SubmitWithin, CreatesAPatternWithItsOperations)
@@ -135,14 +137,14 @@ TEST_P(SubmitWithin, SaysThatItExistsAlready)
 {
     std::string const what = "o1", other = "o2";
     shop.run([&](soci::session& sql) {
-        EXPECT_TRUE(host.engine().submit(sql, "ship", "g1", what));
-        EXPECT_FALSE(host.engine().submit(sql, "ship", "g1", what));
+        EXPECT_TRUE(weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, what));
+        EXPECT_FALSE(weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, what));
     });
     shop.run([&](soci::session& sql) {
-        EXPECT_FALSE(host.engine().submit(sql, "ship", "g1", what));
+        EXPECT_FALSE(weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, what));
         try
         {
-            host.engine().submit(sql, "ship", "g1", other);
+            weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, other);
             ADD_FAILURE() << "another input was taken";
         }
         catch (weft::misuse const& e)
@@ -172,14 +174,15 @@ TEST_P(SubmitWithin, IsRepeatedByManyWhileTheEngineIsAtWorkOnIt)
             threads.emplace_back([&] {
                 for (int k = 0; k < gids; ++k)
                     EXPECT_NO_THROW(created += shop.run([&](soci::session& sql) {
-                        return host.engine().submit(sql, "ship", "g" + std::to_string(k), what);
+                        return weft::handle<std::string(std::string)>(host.engine(), "ship")
+                            .submit_within(sql, weft::gid("g" + std::to_string(k)), what);
                     }));
             });
     }
     EXPECT_EQ(created, gids);
     for (int k = 0; k < gids; ++k)
-        EXPECT_EQ(host.engine().execute<std::string>("ship", "g" + std::to_string(k), what, weft::within(std::chrono::seconds(10)),
-                                                     weft::blocking),
+        EXPECT_EQ(weft::handle<std::string(std::string)>(host.engine(), "ship")
+                      .execute(weft::gid("g" + std::to_string(k)), what, weft::within(std::chrono::seconds(10)), weft::blocking),
                   "shipped o1");
 }
 
@@ -193,7 +196,7 @@ TEST_P(SubmitWithin, RefusesASessionThatLeadsElsewhere)
             std::string said;
             try
             {
-                host.engine().submit(sql, "ship", "g1", what);
+                weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, "g1"_gid, what);
             }
             catch (weft::misuse const& e)
             {
@@ -220,15 +223,17 @@ TEST_P(SubmitWithin, RefusesWhatSubmitRefuses)
 {
     std::string const what = "o1";
     shop.run([&](soci::session& sql) {
-        EXPECT_THROW(host.engine().submit(sql, "ship", "", what), weft::misuse);
-        EXPECT_THROW(host.engine().submit(sql, "ship", "g1"), weft::misuse);
-        EXPECT_THROW(host.engine().submit(sql, "sail", "g1", what), weft::misuse);
-        EXPECT_THROW(host.engine().submit(sql, "ship", std::string(129, 'x'), what), weft::misuse);
+        EXPECT_THROW(weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, ""_gid, what), weft::misuse);
+        EXPECT_THROW(weft::handle<std::string()>(host.engine(), "ship").submit_within(sql, "g1"_gid), weft::misuse);
+        EXPECT_THROW(weft::handle<std::string(std::string)>(host.engine(), "sail").submit_within(sql, "g1"_gid, what), weft::misuse);
+        EXPECT_THROW(
+            weft::handle<std::string(std::string)>(host.engine(), "ship").submit_within(sql, weft::gid(std::string(129, 'x')), what),
+            weft::misuse);
     });
     auto const memory = weft::make_memory_store();
     weft::host forgetful(*memory);
-    forgetful.engine().add("ship", &ship);
-    shop.run([&](soci::session& sql) { EXPECT_THROW(forgetful.engine().submit(sql, "ship", "g1", what), weft::misuse); });
+    auto const flow = forgetful.engine().add("ship", &ship);
+    shop.run([&](soci::session& sql) { EXPECT_THROW(flow.submit_within(sql, "g1"_gid, what), weft::misuse); });
 }
 
 }  // namespace submit_test

@@ -21,6 +21,7 @@
 namespace xa_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using weft::testing::environment;
@@ -61,27 +62,27 @@ void go_on_after_an_error(soci::session& sql, std::int64_t cents)
     { }
 }
 
-weft::workflow<std::int64_t> pays(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+weft::workflow<std::int64_t> pays(weft::context& wf, weft::database& bank, std::int64_t cents)
 {
     auto const paid = co_await wf.xa("charge", bank, &charge, cents);
     co_await wf.xa("note", bank, &note, cents);
     co_return paid;
 }
-weft::workflow<std::int64_t> pays_once(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+weft::workflow<std::int64_t> pays_once(weft::context& wf, weft::database& bank, std::int64_t cents)
 {
     co_return co_await wf.xa("charge", bank, &charge, cents);
 }
-weft::workflow<std::int64_t> pays_in_vain(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+weft::workflow<std::int64_t> pays_in_vain(weft::context& wf, weft::database& bank, std::int64_t cents)
 {
     co_await wf.xa("charge", bank, &charge, cents);
     co_return co_await wf.xa("refuse", bank, &refuse, cents);
 }
-weft::workflow<std::int64_t> pays_at_last(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+weft::workflow<std::int64_t> pays_at_last(weft::context& wf, weft::database& bank, std::int64_t cents)
 {
     auto const often = weft::retry_policy{.initial = 10ms, .factor = 1, .cap = 10ms, .attempts = 5};
     co_return co_await wf.xa(weft::named("charge").retry(often), bank, &break_once, cents);
 }
-weft::workflow<void> pays_wrongly(weft::context& wf, weft::xa_resource& bank, std::int64_t cents)
+weft::workflow<void> pays_wrongly(weft::context& wf, weft::database& bank, std::int64_t cents)
 {
     auto const once = weft::retry_policy{.attempts = 1, .then = weft::retry_policy::exhausted::roll_back};
     co_await wf.xa(weft::named("charge").retry(once), bank, &go_on_after_an_error, cents);
@@ -152,14 +153,15 @@ protected:
         return host;
     }
     template <class T = std::int64_t>
-    T execute(weft::host& host, std::string name, std::string gid)
+    T execute(weft::host& host, std::string name, weft::gid gid)
     {
         std::int64_t const cents = 100;
-        return host.engine().execute<T>(std::move(name), std::move(gid), cents, weft::within(20s), weft::blocking);
+        return weft::handle<T(std::int64_t)>(host.engine(), std::move(name))
+            .execute(std::move(gid), cents, weft::within(20s), weft::blocking);
     }
 
     bank                         here{GetParam()};
-    weft::xa_resource            resource{here.database.url()};
+    weft::database               resource{here.database.url()};
     std::unique_ptr<weft::store> store = weft::make_memory_store();
 };
 
@@ -168,7 +170,7 @@ INSTANTIATE_TEST_SUITE_P(, Xa, testing::Values("postgres", "mysql"), [](auto con
 TEST_P(Xa, CommitsWithTheWorkflow)
 {
     auto const host = start();
-    EXPECT_EQ(execute(*host, "pays", "g1"), 100);
+    EXPECT_EQ(execute(*host, "pays", "g1"_gid), 100);
     EXPECT_EQ(here.balance(), "900");
     EXPECT_EQ(here.entries(), "2");
     EXPECT_EQ(here.database.value("SELECT count(*) FROM ledger WHERE what = 'note/02'"), "1");
@@ -180,7 +182,7 @@ TEST_P(Xa, RollsBackWithTheWorkflow)
     auto const host = start();
     try
     {
-        execute(*host, "pays-in-vain", "g1");
+        execute(*host, "pays-in-vain", "g1"_gid);
         ADD_FAILURE() << "it committed";
     }
     catch (weft::failure const& no)
@@ -195,7 +197,7 @@ TEST_P(Xa, RollsBackWithTheWorkflow)
 TEST_P(Xa, IsSentAgainUnderAnotherNumber)
 {
     auto const host = start();
-    EXPECT_EQ(execute(*host, "pays-at-last", "g1"), 100);
+    EXPECT_EQ(execute(*host, "pays-at-last", "g1"_gid), 100);
     EXPECT_EQ(here.balance(), "900");
     EXPECT_EQ(here.entries(), "1");
     EXPECT_THAT(store->find("g1", true)->journal, HasSubstr("\"send\":2"));
@@ -207,7 +209,7 @@ TEST_P(Xa, TakesOddAndLongGids)
     auto const host = start();
     for (auto const& gid :
          {std::string("it's \"odd\" \\ 订单/01/1"), std::string(128, 'x'), std::string(127, 'x') + "y", std::string("#hash")})
-        EXPECT_EQ(execute(*host, "pays", gid), 100) << gid;
+        EXPECT_EQ(execute(*host, "pays", weft::gid(gid)), 100) << gid;
     EXPECT_EQ(here.balance(), "600");
     EXPECT_EQ(here.entries(), "8");
     expect_nothing_prepared();
@@ -218,12 +220,12 @@ TEST_P(Xa, PreparesNothingAfterAnErrorThatWasIgnoredWhereTheServerWouldNot)
     auto const host = start();
     if (postgres())
     {
-        EXPECT_THROW(execute<void>(*host, "pays-wrongly", "g1"), weft::failure);
+        EXPECT_THROW(execute<void>(*host, "pays-wrongly", "g1"_gid), weft::failure);
         EXPECT_EQ(here.balance(), "1000");
     }
     else
     {
-        execute<void>(*host, "pays-wrongly", "g1");
+        execute<void>(*host, "pays-wrongly", "g1"_gid);
         EXPECT_EQ(here.balance(), "900");
     }
     expect_nothing_prepared();
@@ -236,12 +238,12 @@ TEST_P(Xa, PausesAWorkflowWhoseEngineDoesNotKnowTheResource)
     host.start();
     try
     {
-        execute(host, "pays", "g1");
+        execute(host, "pays", "g1"_gid);
         ADD_FAILURE() << "it ran";
     }
     catch (weft::unfinished const& e)
     {
-        EXPECT_THAT(e.what(), HasSubstr("engine.add(resource)"));
+        EXPECT_THAT(e.what(), HasSubstr("engine.add(database)"));
     }
     EXPECT_EQ(here.balance(), "1000");
 }
@@ -257,9 +259,10 @@ TEST_P(Xa, WorksForOneStoreOnly)
 // Cut at every message of the protocol, before the server sees it and after it has answered: whatever comes of it, the workflow ends, once.
 TEST_P(Xa, SurvivesACutAtEveryMessage)
 {
-    cutting_proxy     proxy(port_of(here.database.url()));
-    auto const        url = through(proxy, here.database.url("?connections=1"));
-    weft::xa_resource cuttable(url);
+    cutting_proxy  proxy(port_of(here.database.url()));
+    auto const     url = through(proxy, here.database.url("?xa_connections=1"));
+    weft::database cuttable(url);
+    cuttable.attach(store->id());
     cuttable.connect();
     unsigned cases = 0;
     for (auto const* name : {"pays", "pays-in-vain"})
@@ -283,7 +286,7 @@ TEST_P(Xa, SurvivesACutAtEveryMessage)
                 bool const commits = std::string(name) == "pays";
                 try
                 {
-                    EXPECT_EQ(execute(host, name, gid), 100);
+                    EXPECT_EQ(execute(host, name, weft::gid(gid)), 100);
                     EXPECT_TRUE(commits);
                 }
                 catch (weft::failure const& no)
@@ -354,9 +357,9 @@ TEST_P(Xa, NeedsNoMoreThanTwoRoundTripsBesideTheStatements)
     auto const is_one_of = [](std::string const& text, list const& all) {
         return std::any_of(all.begin(), all.end(), [&](auto const& x) { return text.starts_with(x) || text.starts_with("(parse) " + x); });
     };
-    cutting_proxy     proxy(port_of(here.database.url()));
-    weft::xa_resource warm(through(proxy, here.database.url("?connections=1")));
-    weft::host        host(*store);
+    cutting_proxy  proxy(port_of(here.database.url()));
+    weft::database warm(through(proxy, here.database.url("?xa_connections=1")));
+    weft::host     host(*store);
     host.engine().add("pays-once", &pays_once, std::ref(warm));
     host.engine().add(warm);
     host.start();
@@ -367,7 +370,7 @@ TEST_P(Xa, NeedsNoMoreThanTwoRoundTripsBesideTheStatements)
     for (std::size_t i = 0; i < cold + branches; ++i)
     {
         proxy.cut_at(0, {});
-        ASSERT_EQ(execute(host, "pays-once", "g" + std::to_string(i)), 100);
+        ASSERT_EQ(execute(host, "pays-once", weft::gid("g" + std::to_string(i))), 100);
         if (i >= cold)
             for (auto const& m : proxy.heard())
                 if (auto text = asked(m, postgres()); text != "(quit)" && !is_one_of(text, opening))
@@ -400,7 +403,7 @@ struct xa_scenario
     using world = xa_world;
     std::string                  name;
     bank*                        here;
-    weft::xa_resource*           resource;
+    weft::database*              resource;
     std::shared_ptr<std::string> store_id = std::make_shared<std::string>();
 
     void arrange(environment& env, world&) const
@@ -414,7 +417,7 @@ struct xa_scenario
     {
         *store_id = env.store().id();
         std::int64_t const cents = 100;
-        env.submit(name, "g1", cents);
+        env.workflow<std::int64_t(std::int64_t)>(name).submit("g1"_gid, cents);
     }
 };
 
@@ -433,14 +436,14 @@ private:
     std::string id_;
 };
 
-void sweep_crashes(std::string const& name, bank& here, weft::xa_resource& resource, std::string const& id, bool commits)
+void sweep_crashes(std::string const& name, bank& here, weft::database& resource, std::string const& id, bool commits)
 {
     weft::testing::crash_options options;
     options.environment.open_store = [&](std::shared_ptr<weft::clock> c) { return std::make_unique<same_id>(std::move(c), id); };
     auto const report = weft::testing::crash_everywhere(
         xa_scenario{name, &here, &resource},
         [&](xa_world&, environment& env) {
-            EXPECT_EQ(env.query("g1")->status, commits ? weft::status::succeed : weft::status::failed);
+            EXPECT_EQ(env.query("g1"_gid)->status, commits ? weft::status::succeed : weft::status::failed);
             EXPECT_EQ(here.balance(), commits ? "900" : "1000");
             EXPECT_EQ(here.entries(), commits ? "2" : "0");
             EXPECT_THAT(here.prepared(id), IsEmpty());
@@ -501,8 +504,8 @@ TEST_P(XaSweep, RollsBackWhatIsLeftOfWorkflowsThatHaveEndedAndNothingElse)
     std::string const other(32, 'f'), long_gid(128, 'g');
     {
         auto const host = start();
-        execute(*host, "pays", "ended");
-        EXPECT_THROW(execute(*host, "pays-in-vain", long_gid), weft::failure);
+        execute(*host, "pays", "ended"_gid);
+        EXPECT_THROW(execute(*host, "pays-in-vain", weft::gid(long_gid)), weft::failure);
     }
     leave_prepared(store->id(), of("ended"), 7);         // a send that the journal does not count
     leave_prepared(store->id(), of(long_gid, "02"), 3);  // of one that was rolled back, its gid digested
@@ -525,16 +528,16 @@ TEST_P(XaSweep, RollsBackWhatIsLeftOfWorkflowsThatHaveEndedAndNothingElse)
 TEST_P(XaSweep, ACopyOfTheStoreFindsNothingOfTheDatabaseBesideItsOwn)
 {
     leave_prepared(store->id(), of("g1"), 1);
-    bank              beside(GetParam());
-    weft::xa_resource its(beside.database.url());
-    same_id           copy(nullptr, store->id());
+    bank           beside(GetParam());
+    weft::database its(beside.database.url());
+    same_id        copy(nullptr, store->id());
     {
         weft::host host(copy);
         host.engine().add("pays-once", &pays_once, std::ref(its));
         host.engine().add(its);
         host.start();
-        EXPECT_EQ(execute(host, "pays-once", "g1"), 100) << "the same branch, the same send";
-        EXPECT_EQ(execute(host, "pays-once", "g2"), 100);
+        EXPECT_EQ(execute(host, "pays-once", "g1"_gid), 100) << "the same branch, the same send";
+        EXPECT_EQ(execute(host, "pays-once", "g2"_gid), 100);
     }
     EXPECT_EQ(beside.balance(), "800");
     EXPECT_THAT(its.prepared(), IsEmpty());
@@ -574,7 +577,8 @@ std::string refusal(std::string const& url)
 {
     try
     {
-        weft::xa_resource r(url);
+        weft::database r(url);
+        r.attach("00000000000000000000000000000000");
         r.connect();
         return "none";
     }
@@ -584,11 +588,7 @@ std::string refusal(std::string const& url)
     }
 }
 
-TEST(XaResource, RefusesWhatHasNoPreparedTransactions)
-{
-    EXPECT_THAT(refusal("sqlite:///tmp/x.db"), HasSubstr("postgres://"));
-    EXPECT_THAT(refusal("postgres://x@127.0.0.1:1/x"), HasSubstr("127.0.0.1:1/x"));
-}
+TEST(XaResource, NamesAServerThatIsNotThere) { EXPECT_THAT(refusal("postgres://x@127.0.0.1:1/x"), HasSubstr("127.0.0.1:1/x")); }
 
 // PostgreSQL's own default is to prepare none.
 TEST(XaResource, NamesTheSettingOfAServerThatPreparesNothing)

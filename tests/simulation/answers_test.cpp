@@ -21,6 +21,7 @@ namespace answers_test {
 
 using namespace simulation;
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using ::testing::IsEmpty;
 using weft::testing::environment;
 
@@ -83,10 +84,10 @@ TEST(Told, WhatIsSubmittedInDoubtRunsAllTheSame)
     env.engine();
     env.settle();
     env.break_store(8s, environment::outage::answer_lost);
-    manager->submit(saga, false, tells("saga"));
+    manager->submit(saga, tells("saga"));
     env.advance(20s);
     EXPECT_EQ(in_doubt, (std::map<std::string, bool>{{"saga", true}}));
-    EXPECT_EQ(env.query("saga")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("saga"_gid)->status, weft::status::succeed);
 }
 
 // The write may have been applied when its answer was lost, and somebody else has cancelled what it made: the gid exists, with another status. Then
@@ -100,7 +101,7 @@ TEST(Told, WhatWasInDoubtOnceIsNotSaidToBeUnwritten)
     env.engine();
     env.settle();
     env.break_store(4s, environment::outage::answer_lost, 0u);
-    manager->submit(saga, false, [&](std::exception_ptr error, weft::transaction const&) {
+    manager->submit(saga, [&](std::exception_ptr error, weft::transaction const&) {
         try
         {
             std::rethrow_exception(error);
@@ -111,11 +112,11 @@ TEST(Told, WhatWasInDoubtOnceIsNotSaidToBeUnwritten)
         }
     });
     env.advance(1s);
-    env.peer(1).cancel("saga", [](std::exception_ptr, weft::cancel_answer) {});
+    env.peer(1).cancel("saga"_gid, [](std::exception_ptr, weft::cancel_answer) {});
     env.advance(1s);
     env.stop(10s);
     env.advance(10s);
-    EXPECT_EQ(env.query("saga")->status, weft::status::failed);
+    EXPECT_EQ(env.query("saga"_gid)->status, weft::status::failed);
     EXPECT_EQ(written, weft::known::in_doubt);
 }
 
@@ -129,7 +130,7 @@ TEST(Told, ADecisionThatWasNotWrittenIsToldToNobody)
         void start(weft::remote_operation const&, weft::operation_call to) override
         {
             if (!std::exchange(cancelled_, true))
-                env_.engine().cancel("saga", [](std::exception_ptr, weft::cancel_answer) {});
+                env_.engine().cancel("saga"_gid, [](std::exception_ptr, weft::cancel_answer) {});
             answer(later_, std::make_shared<weft::operation_call>(std::move(to)));
         }
 
@@ -154,16 +155,16 @@ TEST(Told, ADecisionThatWasNotWrittenIsToldToNobody)
         env.engine();
         env.settle();
         std::optional<weft::status> told;
-        manager->submit(saga, true, [&](std::exception_ptr, weft::transaction const& row) { told = row.status; });
+        manager->submit(saga, weft::returns::when_tried, [&](std::exception_ptr, weft::transaction const& row) { told = row.status; });
         env.settle();
-        auto const row = env.query("saga");
+        auto const row = env.query("saga"_gid);
         ASSERT_TRUE(told);
         if (is_final(*told))
         {
             EXPECT_EQ(*told, row->status) << later;
         }
         env.finish();
-        ++ends[env.query("saga")->status];
+        ++ends[env.query("saga"_gid)->status];
     }
     EXPECT_EQ(ends.size(), 2u) << "it is tried on both sides of the end";
 }
@@ -186,30 +187,33 @@ public:
     {
         bool const decided = how.what() == weft::wait::decided;
         auto const q = asks(process, decided ? verb::execute_until_decided : verb::execute, gid, weft::detail::encode(p));
-        of(process).execute<std::int64_t>("play", gid, p, how, [&told = told_, q](std::exception_ptr error, std::int64_t result) {
-            told.told(q, error, std::to_string(result));
-        });
+        weft::handle<std::int64_t(program)>(of(process), "play")
+            .execute(weft::gid(gid), p, how,
+                     [&told = told_, q](std::exception_ptr error, std::int64_t result) { told.told(q, error, std::to_string(result)); });
     }
     void submit(unsigned process, std::string const& gid, program const& p)
     {
         auto const q = asks(process, verb::submit, gid, weft::detail::encode(p));
-        of(process).submit("play", gid, p, [&told = told_, q](std::exception_ptr error) { told.told(q, error); });
+        weft::handle<std::int64_t(program)>(of(process), "play").submit(weft::gid(gid), p, [&told = told_, q](std::exception_ptr error) {
+            told.told(q, error);
+        });
     }
     void cancel(unsigned process, std::string const& gid)
     {
         auto const q = asks(process, verb::cancel, gid);
-        of(process).cancel(gid, [&told = told_, q](std::exception_ptr error, weft::cancel_answer a) { told.told(q, error, a); });
+        of(process).cancel(weft::gid(gid), [&told = told_, q](std::exception_ptr error, weft::cancel_answer a) { told.told(q, error, a); });
     }
     void resume(unsigned process, std::string const& gid)
     {
         auto const q = asks(process, verb::resume, gid);
-        of(process).resume(gid, [&told = told_, q](std::exception_ptr error) { told.told(q, error); });
+        of(process).resume(weft::gid(gid), [&told = told_, q](std::exception_ptr error) { told.told(q, error); });
     }
     void query(unsigned process, std::string const& gid)
     {
         auto const q = asks(process, verb::query, gid);
-        of(process).query(
-            gid, [&told = told_, q](std::exception_ptr error, std::optional<weft::transaction> const& row) { told.told(q, error, row); });
+        of(process).query(weft::gid(gid), [&told = told_, q](std::exception_ptr error, std::optional<weft::transaction> const& row) {
+            told.told(q, error, row);
+        });
     }
     void list(unsigned process)
     {
@@ -234,16 +238,17 @@ public:
         auto const q = asks(process, verb::prepare, t.gid, mark(t));
         managers_[&of(process)]->prepare(t, tells(q));
     }
-    void submit(unsigned process, weft::global_transaction t, bool wait)
+    static weft::returns when(bool tried) { return tried ? weft::returns::when_tried : weft::returns::when_durable; }
+    void                 submit(unsigned process, weft::global_transaction t, bool wait)
     {
         auto const q = asks(process, verb::submit_pattern, t.gid, mark(t));
-        managers_[&of(process)]->submit(t, wait, tells(q));
+        managers_[&of(process)]->submit(t, when(wait), tells(q));
     }
     void abort(unsigned process, weft::global_transaction const& t, bool wait)
     {
         auto const reason = "aborted, " + std::to_string(++marks_);
         auto const q = asks(process, verb::abort, t.gid, reason);
-        managers_[&of(process)]->abort(t.gid, t.trans_type, reason, wait, tells(q));
+        managers_[&of(process)]->abort(weft::gid(t.gid), t.trans_type, reason, when(wait), tells(q));
     }
     void add_branch(unsigned process, weft::global_transaction const& t)
     {
@@ -257,7 +262,7 @@ public:
             op.url = "http://service";
         }
         auto const q = asks(process, verb::register_branch, t.gid, id);
-        managers_[&of(process)]->register_branch(t.gid, t.trans_type, ops,
+        managers_[&of(process)]->register_branch(weft::gid(t.gid), t.trans_type, ops,
                                                  [&told = told_, q](std::exception_ptr error, std::monostate) { told.told(q, error); });
     }
 
@@ -501,14 +506,14 @@ void simulate(std::uint64_t seed, backend const& on, tally& sums)
         ASSERT_LT(rounds, 50) << left[0].gid << " is paused again and again: " << left[0].paused_reason;
         for (auto const& row : left)
             if (!row.paused_reason.empty())
-                env.resume(row.gid);
+                env.resume(weft::gid(row.gid));
     }
 
     EXPECT_THAT(told.audit(env.store()), IsEmpty());
     EXPECT_THAT(b.audit(env), IsEmpty());
     std::vector<weft::transaction> of_patterns;
     for (auto const& t : patterns)
-        if (auto row = env.query(t.gid))
+        if (auto row = env.query(weft::gid(t.gid)))
             of_patterns.push_back(std::move(*row));
     EXPECT_THAT(at.audit(of_patterns), IsEmpty());
     sums.transactions += env.list({.limit = 1'000}).size();

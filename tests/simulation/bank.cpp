@@ -247,7 +247,7 @@ std::vector<std::string> bank::audit(weft::testing::environment& env) const
     {
         if (listed.workflow.empty())
             continue;  // not this bank's
-        auto const row = *env.query(listed.gid);
+        auto const row = *env.query(weft::gid(listed.gid));
         auto const told_branches = read(row);
         auto&      branches = by_branch[row.gid];
         for (auto const& [id, b] : told_branches)

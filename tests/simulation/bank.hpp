@@ -174,12 +174,12 @@ public:
     };
 
     template <class F>
-    auto action(F f) const
+    auto xa_action(F f) const
     {
         return preparer<F>(*bank_, f);
     }
-    auto commit() const { return finisher<&bank::commit>(*bank_); }
-    auto rollback() const { return finisher<&bank::roll_back>(*bank_); }
+    auto xa_commit() const { return finisher<&bank::commit>(*bank_); }
+    auto xa_rollback() const { return finisher<&bank::roll_back>(*bank_); }
 
 private:
     bank* bank_;

@@ -11,6 +11,7 @@
 
 namespace crash_test {
 
+using namespace weft::literals;
 using simulation::bank;
 using ::testing::IsEmpty;
 using weft::testing::crash_mode;
@@ -38,7 +39,7 @@ protected:
     static void check(simulation::scenario const& s, bank& b, environment& env)
     {
         EXPECT_THAT(b.audit(env), IsEmpty());
-        auto const row = env.query("g1");
+        auto const row = env.query("g1"_gid);
         ASSERT_TRUE(row);
         EXPECT_TRUE(s.either || row->status == s.ends_as) << to_string(row->status) << ": " << row->reason;
         if (b.notes.contains("cancelled") && b.notes["cancelled"] && row->status != weft::status::failed)

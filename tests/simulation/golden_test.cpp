@@ -69,7 +69,7 @@ TEST_P(Golden, WritesAreWhatTheyWere)
     s.act(env, b);
     env.finish();
     for (auto const& row : env.list({.limit = 1'000}))
-        log->text += in_words(*env.query(row.gid));
+        log->text += in_words(*env.query(weft::gid(row.gid)));
     compare(s.name, log->text);
 }
 
@@ -98,7 +98,7 @@ void play_seed(std::uint64_t seed, std::shared_ptr<write_log::lines> const& log)
     environment env(options);
     prepare_to_play(env, b, d);
     for (std::uint64_t g = 1 + d.below(4); g > 0; --g)
-        env.submit("play", "g" + std::to_string(g), random_program(d));
+        env.workflow<std::int64_t(program)>("play").submit(weft::gid("g" + std::to_string(g)), random_program(d));
     env.finish();
 }
 

@@ -12,6 +12,7 @@ namespace lease_test {
 
 using namespace simulation;
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using ::testing::IsEmpty;
 using weft::testing::environment;
 
@@ -39,19 +40,19 @@ TEST(Lease, AFrozenEngineWritesNothingWhileItsSuccessorWaits)
     bank        b;
     environment env(options);
     b.watch(env.store());
-    env.add("two", &two, std::ref(b));
+    auto const flow = env.add("two", &two, std::ref(b));
     env.on("saga-1").runs().is_ongoing().times(1'000).runs();
     env.engine();
     env.settle();
     env.plant_crash(3, environment::crash_mode::frozen);  // 1: create, 2: intent, 3: outcome
-    env.submit("two", "g1");
+    flow.submit("g1"_gid);
     env.run_until([&] { return env.crashes() == 1; });  // and over
     env.settle();
     EXPECT_EQ(counted->of(weft::counters::event::fenced), 1u);
-    EXPECT_EQ(env.query("g1")->position, 1) << "nothing but the intent: the frozen engine was fenced";
+    EXPECT_EQ(env.query("g1"_gid)->position, 1) << "nothing but the intent: the frozen engine was fenced";
     env.finish();
     EXPECT_THAT(b.audit(env), IsEmpty());
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 // While a process stands still, time goes on for the others; it does not go back when the process wakes up within an `advance` that was shorter.
@@ -60,11 +61,11 @@ TEST(Lease, TimeDoesNotGoBackForAnEngineThatStoodStill)
     bank        b;
     environment env;
     b.watch(env.store());
-    env.add("two", &two, std::ref(b));
+    auto const flow = env.add("two", &two, std::ref(b));
     env.engine();
     env.settle();
     env.plant_crash(2, environment::crash_mode::frozen);
-    env.submit("two", "g1");
+    flow.submit("g1"_gid);
     auto const before = env.clock().since_boot();
     env.advance(1ms);
     EXPECT_EQ(env.crashes(), 1u);
@@ -77,12 +78,12 @@ TEST(Lease, AnEngineThatStoodStillSendsNothingBeforeItHasBeaten)
     bank        b;
     environment env;
     b.watch(env.store());
-    env.add("two", &two, std::ref(b));
+    auto const flow = env.add("two", &two, std::ref(b));
     env.engine();
     env.settle();
     env.plant_crash(2, environment::crash_mode::frozen);  // the intent of saga-1
-    env.submit("two", "g1");
-    env.submit("two", "g2");
+    flow.submit("g1"_gid);
+    flow.submit("g2"_gid);
     env.finish();
     EXPECT_THAT(b.audit(env), IsEmpty());
 }
@@ -95,16 +96,16 @@ TEST(Lease, AnEngineThatIsTakenForDeadStartsAnew)
     bank        b;
     environment env(options);
     b.watch(env.store());
-    env.add("two", &two, std::ref(b));
+    auto const flow = env.add("two", &two, std::ref(b));
     env.on("saga-2").answers_after(3s).runs();
-    env.submit("two", "g1");
+    flow.submit("g1"_gid);
     env.settle();
-    auto const before = env.query("g1")->owner;
+    auto const before = env.query("g1"_gid)->owner;
     ASSERT_NE(before, "");
     EXPECT_EQ(bury_all(env.store()), 1u);  // as another engine does that has not seen a beat for too long
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    EXPECT_NE(env.query("g1")->owner, before);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
+    EXPECT_NE(env.query("g1"_gid)->owner, before);
     EXPECT_THAT(b.audit(env), IsEmpty());
     EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "saga-2/action"), 2) << "sent again by the new incarnation";
 }
@@ -117,13 +118,13 @@ TEST(Lease, AnEngineThatIsTakenForDeadStopsWhatItHasSent)
     bank        b;
     environment env(options);
     b.watch(env.store());
-    env.add("two", &two, std::ref(b));
+    auto const flow = env.add("two", &two, std::ref(b));
     env.on("saga-2").never_answers().runs();
-    env.submit("two", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     EXPECT_EQ(bury_all(env.store()), 1u);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_THAT(b.audit(env), IsEmpty());
     EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "saga-2/action"), 2) << "sent again by the new incarnation";
 }
@@ -145,12 +146,12 @@ TEST(Lease, AClaimInDoubtTakesUpNothingThatRunsAlready)
     environment env(options);
     b.watch(env.store());
     env.add("two", &two, std::ref(b));
-    env.add("reserving", &reserving, std::ref(b));
+    auto const flow = env.add("reserving", &reserving, std::ref(b));
     env.on("tcc-1").answers_after(10s);  // no time-out can stop it
     env.on("tcc-1", weft::operation::cancel).never_answers().runs();
-    env.submit("reserving", "g1");
+    flow.submit("g1"_gid);
     env.advance(500ms);
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     env.advance(700ms);  // the try was given up, and the cancel has been sent
     env.plant_crash(1, environment::crash_mode::answer_lost);
     weft::create_write g2;
@@ -160,13 +161,13 @@ TEST(Lease, AClaimInDoubtTakesUpNothingThatRunsAlready)
     env.store().apply(writes, false);  // is claimed, and the answer lost
     env.advance(2s);
     EXPECT_EQ(env.crashes(), 1u);
-    EXPECT_EQ(env.query("g1")->owner, "") << "parked until it is due again";
+    EXPECT_EQ(env.query("g1"_gid)->owner, "") << "parked until it is due again";
     env.advance(10s);
     EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "tcc-1/cancel"), 1) << "it was not due yet";
     env.finish();
     EXPECT_THAT(b.audit(env), IsEmpty());
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
-    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
+    EXPECT_EQ(env.query("g2"_gid)->status, weft::status::succeed);
 }
 
 weft::workflow<std::int64_t> taking(weft::context& wf, bank& b)
@@ -189,11 +190,11 @@ void hang_through_outages(std::chrono::milliseconds hangs, std::function<void(en
             bank        b;
             environment env(options);
             b.watch(env.store());
-            env.add("taking", &taking, std::ref(b));
+            auto const flow = env.add("taking", &taking, std::ref(b));
             env.engine();
             env.advance(from);
             env.on("step-1").answers_after(hangs).runs();
-            env.submit("taking", "g1");
+            flow.submit("g1"_gid);
             env.advance(2s);
             before_the_outage(env);
             env.break_store(outage, environment::outage::answer_lost);
@@ -201,7 +202,7 @@ void hang_through_outages(std::chrono::milliseconds hangs, std::function<void(en
             env.advance(15s);
             env.finish();
             EXPECT_THAT(b.audit(env), IsEmpty());
-            EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+            EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
             if (::testing::Test::HasFailure())
                 return;
         }
@@ -223,7 +224,9 @@ TEST(Lease, WhatIsBeingGivenBackIsNotAttemptedMeanwhile)
 // looks as if it had come from that. What hangs here is left to others all the same.
 TEST(Lease, WhatAClaimInDoubtHasLeasedIsNotTakenForNew)
 {
-    auto const is_asked_for_again = [](environment& env) { env.engine().submit("taking", "g1", [](std::exception_ptr) {}); };
+    auto const is_asked_for_again = [](environment& env) {
+        weft::handle<std::int64_t()>(env.engine(), "taking").submit("g1"_gid, [](std::exception_ptr) {});
+    };
     hang_through_outages(
         30s, [](environment&) {}, is_asked_for_again);
 }
@@ -234,16 +237,16 @@ TEST(Lease, ATransactionForAnEngineThatIsTakenForDeadIsMadeByItsNextIncarnation)
     bank        b;
     environment env;
     b.watch(env.store());
-    env.add("two", &two, std::ref(b));
+    auto const flow = env.add("two", &two, std::ref(b));
     env.engine();
     env.settle();
     bury_all(env.store());
-    env.submit("two", "g1");
+    flow.submit("g1"_gid);
     env.settle();  // no time passes
-    EXPECT_TRUE(env.query("g1"));
+    EXPECT_TRUE(env.query("g1"_gid));
     env.finish();
     EXPECT_THAT(b.audit(env), IsEmpty());
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 }  // namespace lease_test

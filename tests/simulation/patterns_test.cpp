@@ -90,13 +90,12 @@ client::step prepares(weft::global_transaction t)
 }
 client::step submits(weft::global_transaction t)
 {
-    return
-        [t](weft::transaction_manager& m, auto then) { m.submit(t, false, [then](std::exception_ptr e, weft::transaction) { then(e); }); };
+    return [t](weft::transaction_manager& m, auto then) { m.submit(t, [then](std::exception_ptr e, weft::transaction) { then(e); }); };
 }
 client::step aborts(std::string type)
 {
     return [type](weft::transaction_manager& m, auto then) {
-        m.abort("g1", type, "no", false, [then](std::exception_ptr e, weft::transaction) { then(e); });
+        m.abort(weft::gid("g1"), type, "no", [then](std::exception_ptr e, weft::transaction) { then(e); });
     };
 }
 client::step registers(std::string type, std::string id, std::string undo, std::string confirm)
@@ -110,7 +109,7 @@ client::step registers(std::string type, std::string id, std::string undo, std::
     ops[0].op = std::move(undo);
     ops[1].op = std::move(confirm);
     return [type, ops](weft::transaction_manager& m, auto then) {
-        m.register_branch("g1", type, ops, [then](std::exception_ptr e, std::monostate) { then(e); });
+        m.register_branch(weft::gid("g1"), type, ops, [then](std::exception_ptr e, std::monostate) { then(e); });
     };
 }
 

@@ -36,7 +36,7 @@ void simulate(std::uint64_t seed, backend const& on, tally& t)
     for (std::uint64_t g = 1; g <= transactions; ++g)
     {
         auto const p = random_program(d);
-        env.submit("play", "g" + std::to_string(g), p);
+        env.workflow<std::int64_t(program)>("play").submit(weft::gid("g" + std::to_string(g)), p);
         if (d.chance(30))
             env.advance(std::chrono::milliseconds(d.below(5'000)));
     }
@@ -45,8 +45,8 @@ void simulate(std::uint64_t seed, backend const& on, tally& t)
     {
         auto const gid = "g" + std::to_string(1 + d.below(transactions));
         env.advance(std::chrono::milliseconds(d.below(4'000)));
-        env.run_until([&] { return env.query(gid).has_value(); });
-        cancelled[gid] = env.cancel(gid);
+        env.run_until([&] { return env.query(weft::gid(gid)).has_value(); });
+        cancelled[gid] = env.cancel(weft::gid(gid));
         t.cancelled += cancelled[gid] == weft::cancel_answer::accepted;
     }
     for (int rounds = 0;; ++rounds)
@@ -57,7 +57,7 @@ void simulate(std::uint64_t seed, backend const& on, tally& t)
             break;
         ASSERT_LT(rounds, 50) << paused[0].gid << " is paused again and again: " << paused[0].paused_reason;
         for (auto const& row : paused)
-            env.resume(row.gid);
+            env.resume(weft::gid(row.gid));
     }
 
     EXPECT_THAT(b.audit(env), IsEmpty());

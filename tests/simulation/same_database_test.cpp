@@ -20,6 +20,7 @@
 
 namespace same_database_test {
 
+using namespace weft::literals;
 using ::testing::ElementsAre;
 using weft::testing::crash_mode;
 using weft::testing::environment;
@@ -73,7 +74,7 @@ int number(soci::session& sql, std::string what)
 }
 weft::workflow<int> gets_a_number(weft::context& wf, weft::database& db, std::string what)
 {
-    co_return co_await wf.step("number", weft::sql(db, &number), what);
+    co_return co_await wf.step("number", weft::sql(db)(&number), what);
 }
 
 // Takes its time, on the virtual clock.
@@ -85,7 +86,7 @@ void                          dawdle(soci::session& sql, std::string what)
 }
 weft::workflow<void> dawdles(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.step("dawdle", weft::sql(db, &dawdle), what);
+    co_await wf.step("dawdle", weft::sql(db)(&dawdle), what);
 }
 
 void nothing() { }
@@ -94,7 +95,7 @@ void nothing() { }
 using wrong_operation = void (*)(soci::session&, std::string);
 weft::workflow<int> goes_wrong(weft::context& wf, weft::database& db, wrong_operation const& wrong, std::string what)
 {
-    co_await wf.step("wrong", weft::sql(db, wrong), what);
+    co_await wf.step("wrong", weft::sql(db)(wrong), what);
     co_return 1;
 }
 int                 says_no() { throw weft::failure("no"); }
@@ -106,34 +107,34 @@ weft::workflow<int> goes_wrong_after_a_no(weft::context& wf, weft::database& db,
     }
     catch (weft::failure const&)
     { }
-    co_await wf.step("wrong", weft::sql(db, &commit_everything), what);
+    co_await wf.step("wrong", weft::sql(db)(&commit_everything), what);
     co_return 1;
 }
 weft::workflow<int> goes_right(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.step("right", weft::sql(db, &enter), what);
+    co_await wf.step("right", weft::sql(db)(&enter), what);
     co_return 1;
 }
 
 weft::workflow<int> commits(weft::context& wf, weft::database& db, std::string)
 {
-    co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
-    co_await wf.step("second", weft::sql(db, &enter), std::string("second"));
-    co_await wf.tcc("third", weft::sql(db, &enter), weft::sql(db, &enter), weft::sql(db, &take_back), std::string("third"));
+    co_await wf.saga("first", weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("first"));
+    co_await wf.step("second", weft::sql(db)(&enter), std::string("second"));
+    co_await wf.tcc("third", weft::sql(db)(&enter), weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("third"));
     co_return 3;
 }
 
 weft::workflow<int> rolls_back(weft::context& wf, weft::database& db, std::string)
 {
-    co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
-    co_await wf.tcc("second", weft::sql(db, &enter), weft::sql(db, &enter), weft::sql(db, &take_back), std::string("second"));
-    co_return co_await wf.step("third", weft::sql(db, &refuse), std::string("third"));
+    co_await wf.saga("first", weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("first"));
+    co_await wf.tcc("second", weft::sql(db)(&enter), weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("second"));
+    co_return co_await wf.step("third", weft::sql(db)(&refuse), std::string("third"));
 }
 
 weft::workflow<void> tells(weft::context& wf, weft::database& db, bool well)
 {
-    co_await wf.on_finish("notice", weft::sql(db, &enter), std::string("notice"));
-    co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
+    co_await wf.on_finish("notice", weft::sql(db)(&enter), std::string("notice"));
+    co_await wf.saga("first", weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("first"));
     if (!well)
         throw weft::failure("no");
 }
@@ -141,7 +142,7 @@ weft::workflow<void> tells(weft::context& wf, weft::database& db, bool well)
 void                 undo(std::string) { }
 weft::workflow<void> fails_half_way(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.saga(weft::named("half").undo_failed(), weft::sql(db, &refuse), &undo, what);
+    co_await wf.saga(weft::named("half").undo_failed(), weft::sql(db)(&refuse), &undo, what);
 }
 
 struct shop
@@ -183,9 +184,9 @@ struct in_one_database
     void act(environment& env, shop&) const
     {
         if (workflow == "tells")
-            env.submit(workflow, "g1", false);
+            env.workflow<void(bool)>(workflow).submit("g1"_gid, false);
         else
-            env.submit(workflow, "g1", std::string("input"));
+            env.workflow<int(std::string)>(workflow).submit("g1"_gid, std::string("input"));
     }
 };
 
@@ -208,9 +209,9 @@ TEST(SameDatabase, NeedsOneWriteForAStep)
     env.engine();
     env.settle();
     auto const before = env.writes();
-    EXPECT_EQ(env.execute<int>("commits", "g1", std::string("input")).value(), 3);
+    EXPECT_EQ(env.workflow<int(std::string)>("commits").execute("g1"_gid, std::string("input")).value(), 3);
     EXPECT_EQ(env.writes() - before, 6u) << "create; three operations; the decision; the confirmation with the end";
-    auto const row = env.query("g1").value();
+    auto const row = env.query("g1"_gid).value();
     EXPECT_THAT(row.journal, ::testing::Not(::testing::HasSubstr("prepared")))
         << "an operation that commits with its own entry needs no intent";
 }
@@ -223,8 +224,8 @@ TEST(SameDatabase, TellsHowItEndedWhicheverWayItWent)
     environment env(options);
     shop        s;
     in_one_database{"tells"}.arrange(env, s);
-    EXPECT_TRUE(env.execute("tells", "g1", true).has_value());
-    EXPECT_FALSE(env.execute("tells", "g2", false).has_value());
+    EXPECT_TRUE(env.workflow<void(bool)>("tells").execute("g1"_gid, true).has_value());
+    EXPECT_FALSE(env.workflow<void(bool)>("tells").execute("g2"_gid, false).has_value());
     EXPECT_THAT(s.ledger(), ElementsAre("first", "notice", "first", "not first", "notice"));
 }
 
@@ -241,8 +242,8 @@ TEST(SameDatabase, UndoesABranchThatFailedIfItIsToldTo)
     environment env(options);
     shop        s;
     s.open(env);
-    env.add("fails-half-way", &fails_half_way, std::ref(*s.db));
-    EXPECT_FALSE(env.execute("fails-half-way", "g1", std::string("what")).has_value());
+    auto const flow = env.add("fails-half-way", &fails_half_way, std::ref(*s.db));
+    EXPECT_FALSE(flow.execute("g1"_gid, std::string("what")).has_value());
     EXPECT_EQ(env.calls().back(), "half/compensate");
 }
 
@@ -257,15 +258,15 @@ TEST_P(SameDatabaseEnded, ByAnOperationPausesItAndTheOthersDoNotNotice)
     shop            s;
     wrong_operation wrong = GetParam().second;
     s.open(env);
-    env.add("goes-wrong", &goes_wrong, std::ref(*s.db), std::cref(wrong));
-    env.add("goes-right", &goes_right, std::ref(*s.db));
-    env.submit("goes-right", "g1", std::string("g1"));
-    env.submit("goes-wrong", "g2", std::string("g2"));
-    env.submit("goes-right", "g3", std::string("g3"));
+    auto const the_goes_wrong = env.add("goes-wrong", &goes_wrong, std::ref(*s.db), std::cref(wrong));
+    auto const the_goes_right = env.add("goes-right", &goes_right, std::ref(*s.db));
+    the_goes_right.submit("g1"_gid, std::string("g1"));
+    the_goes_wrong.submit("g2"_gid, std::string("g2"));
+    the_goes_right.submit("g3"_gid, std::string("g3"));
     env.settle();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    EXPECT_EQ(env.query("g3")->status, weft::status::succeed);
-    auto const bad = env.query("g2").value();
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g3"_gid)->status, weft::status::succeed);
+    auto const bad = env.query("g2"_gid).value();
     EXPECT_EQ(bad.status, weft::status::prepared);
     EXPECT_THAT(bad.paused_reason, ::testing::HasSubstr("ended while it ran"));
     EXPECT_THAT(s.ledger(), ::testing::UnorderedElementsAre("g1", "g3"));
@@ -277,7 +278,7 @@ weft::workflow<std::string> hears_no_in_latin_1(weft::context& wf, weft::databas
     std::string reason;
     try
     {
-        co_await wf.step("no", weft::sql(db, &says_no_in_latin_1));
+        co_await wf.step("no", weft::sql(db)(&says_no_in_latin_1));
     }
     catch (weft::failure const& no)
     {
@@ -294,21 +295,21 @@ TEST(SameDatabase, MakesAReasonReadable)
     environment env(options);
     shop        s;
     s.open(env);
-    env.add("hears-no", &hears_no_in_latin_1, std::ref(*s.db));
-    EXPECT_EQ(env.execute<std::string>("hears-no", "g1").value(), "caf?");
+    auto const hears_no = env.add("hears-no", &hears_no_in_latin_1, std::ref(*s.db));
+    EXPECT_EQ(hears_no.execute("g1"_gid).value(), "caf?");
 }
 
 void                 add_child(soci::session& sql) { sql << "INSERT INTO child VALUES (77)"; }
 weft::workflow<void> adds_child(weft::context& wf, weft::database& db)
 {
     auto const once = weft::retry_policy{.attempts = 1, .then = weft::retry_policy::exhausted::roll_back};
-    co_await wf.step(weft::named("child").retry(once), weft::sql(db, &add_child));
+    co_await wf.step(weft::named("child").retry(once), weft::sql(db)(&add_child));
 }
 
 weft::workflow<void> reserves_twice(weft::context& wf, weft::database& db, std::string)
 {
     co_await wf.tcc("elsewhere", &nothing, &nothing, &nothing);
-    co_await wf.tcc("here", weft::sql(db, &enter), weft::sql(db, &enter), weft::sql(db, &take_back), std::string("here"));
+    co_await wf.tcc("here", weft::sql(db)(&enter), weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("here"));
 }
 
 // The last confirmation commits together with the final status, unless another one was refused.
@@ -319,19 +320,19 @@ TEST(SameDatabase, ForgetsNoConfirmationThatWasRefusedBeforeTheLastOne)
     environment env(options);
     shop        our;
     our.open(env);
-    env.add("reserves twice", &reserves_twice, std::ref(*our.db));
+    auto const flow = env.add("reserves twice", &reserves_twice, std::ref(*our.db));
     env.on("elsewhere", weft::operation::confirm).fails("card expired").runs();
-    env.submit("reserves twice", "g1", std::string());
+    flow.submit("g1"_gid, std::string());
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
-    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("was refused: card expired"));
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::submitted);
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, ::testing::HasSubstr("was refused: card expired"));
 }
 
 int                  asked = 0;
 void                 is_down(soci::session&, std::string) { ++asked, throw std::runtime_error("down"); }
 weft::workflow<void> asks(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.step("ask", weft::sql(db, &is_down), what);
+    co_await wf.step("ask", weft::sql(db)(&is_down), what);
 }
 
 TEST(SameDatabase, AsksAgainAsOftenAsThePolicySays)
@@ -343,11 +344,11 @@ TEST(SameDatabase, AsksAgainAsOftenAsThePolicySays)
     shop        our;
     our.open(env);
     asked = 0;
-    env.add("asks", &asks, std::ref(*our.db));
-    env.submit("asks", "g1", std::string("what"));
+    auto const flow = env.add("asks", &asks, std::ref(*our.db));
+    flow.submit("g1"_gid, std::string("what"));
     env.advance(std::chrono::minutes(1));
     EXPECT_EQ(asked, 3);
-    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("sent 3 times"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, ::testing::HasSubstr("sent 3 times"));
 }
 
 std::map<std::string, int> tries;
@@ -359,8 +360,8 @@ void                       is_down_twice(soci::session& sql, std::string what)
 }
 weft::workflow<void> asks_two(weft::context& wf, weft::database& db)
 {
-    co_await wf.step("first", weft::sql(db, &is_down_twice), std::string("first"));
-    co_await wf.step("second", weft::sql(db, &is_down_twice), std::string("second"));
+    co_await wf.step("first", weft::sql(db)(&is_down_twice), std::string("first"));
+    co_await wf.step("second", weft::sql(db)(&is_down_twice), std::string("second"));
 }
 
 TEST(SameDatabase, BeginsToCountAnewWithEachOperation)
@@ -372,10 +373,10 @@ TEST(SameDatabase, BeginsToCountAnewWithEachOperation)
     shop        our;
     our.open(env);
     tries.clear();
-    env.add("asks two", &asks_two, std::ref(*our.db));
-    env.submit("asks two", "g1");
+    auto const flow = env.add("asks two", &asks_two, std::ref(*our.db));
+    flow.submit("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << env.query("g1")->paused_reason;
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed) << env.query("g1"_gid)->paused_reason;
     EXPECT_THAT(our.ledger(), ElementsAre("first", "second"));
 }
 
@@ -390,8 +391,8 @@ TEST(SameDatabase, EnforcesForeignKeysWhereThatWasAskedFor)
         sql << "CREATE TABLE parent (id INTEGER PRIMARY KEY)";
         sql << "CREATE TABLE child (parent INTEGER REFERENCES parent(id))";
     });
-    env.add("adds-child", &adds_child, std::ref(db));
-    auto const result = env.execute<void>("adds-child", "g1");
+    auto const flow = env.add("adds-child", &adds_child, std::ref(db));
+    auto const result = flow.execute("g1"_gid);
     ASSERT_FALSE(result);
     EXPECT_THAT(result.error().reason(), ::testing::HasSubstr("FOREIGN KEY"));
 }
@@ -403,10 +404,10 @@ TEST(SameDatabase, KeepsWhatWasRecordedBeforeAnOperationThatPausesIt)
     environment env(options);
     shop        s;
     s.open(env);
-    env.add("goes-wrong", &goes_wrong_after_a_no, std::ref(*s.db));
-    env.submit("goes-wrong", "g1", std::string("g1"));
+    auto const goes_wrong = env.add("goes-wrong", &goes_wrong_after_a_no, std::ref(*s.db));
+    goes_wrong.submit("g1"_gid, std::string("g1"));
     env.settle();
-    auto const row = env.query("g1").value();
+    auto const row = env.query("g1"_gid).value();
     EXPECT_THAT(row.paused_reason, ::testing::HasSubstr("ended while it ran"));
     EXPECT_THAT(row.journal, ::testing::HasSubstr("\"asked\"")) << "its outcome was known before";
 }
@@ -421,7 +422,7 @@ void               linger(soci::session& sql, std::string what)
 }
 weft::workflow<void> lingers(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.step("linger", weft::sql(db, &linger), what);
+    co_await wf.step("linger", weft::sql(db)(&linger), what);
 }
 
 TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
@@ -432,9 +433,9 @@ TEST(SameDatabase, LetsAnOperationEndThoughItsEngineHasStopped)
     db.run([](soci::session& sql) { sql << "CREATE TABLE ledger (id INTEGER PRIMARY KEY, what TEXT)"; });
     {
         weft::host host(*store);
-        host.engine().add("lingers", &lingers, std::ref(db));
+        auto const flow = host.engine().add("lingers", &lingers, std::ref(db));
         host.start();
-        host.engine().submit("lingers", "g1", std::string("g1"), weft::blocking);
+        flow.submit("g1"_gid, std::string("g1"), weft::blocking);
         ASSERT_EQ(begun.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
         auto stopped = host.engine().stop(std::chrono::milliseconds(0), boost::asio::use_future);
         for (auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -466,14 +467,14 @@ TEST(SameDatabase, RecordsWhatAnOperationSaidWhenItWasDoneAgainWithoutTheOneThat
     shop            s;
     wrong_operation wrong = &commit_everything;
     s.open(env);
-    env.add("goes-wrong", &goes_wrong, std::ref(*s.db), std::cref(wrong));
-    env.add("gets-a-number", &gets_a_number, std::ref(*s.db));
+    auto const the_goes_wrong = env.add("goes-wrong", &goes_wrong, std::ref(*s.db), std::cref(wrong));
+    auto const the_gets_a_number = env.add("gets-a-number", &gets_a_number, std::ref(*s.db));
     numbers = 0;
-    env.submit("gets-a-number", "g1", std::string("g1"));
-    env.submit("goes-wrong", "g2", std::string("g2"));
+    the_gets_a_number.submit("g1"_gid, std::string("g1"));
+    the_goes_wrong.submit("g2"_gid, std::string("g2"));
     env.settle();
     ASSERT_EQ(numbers, 2) << "it ran in a batch that was undone, and again";
-    auto const row = env.query("g1").value();
+    auto const row = env.query("g1"_gid).value();
     EXPECT_EQ(row.status, weft::status::succeed);
     EXPECT_EQ(row.result, "2");
     EXPECT_THAT(s.ledger(), ElementsAre("g1"));
@@ -489,8 +490,8 @@ TEST(SameDatabase, WarnsOfAnOperationThatKeepsAllOthersWaiting)
     shop        s;
     s.open(env);
     slow_clock = &env.clock();
-    env.add("dawdles", &dawdles, std::ref(*s.db));
-    env.execute<void>("dawdles", "g1", std::string("g1"));
+    auto const flow = env.add("dawdles", &dawdles, std::ref(*s.db));
+    flow.execute("g1"_gid, std::string("g1"));
     EXPECT_THAT(log.str(), ::testing::HasSubstr("gid=g1 branch=01: \"dawdle\" took 150 ms in the store's own transaction"));
 }
 

@@ -12,6 +12,7 @@
 
 namespace same_server_test {
 
+using namespace weft::literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -34,20 +35,20 @@ void commit_everything(soci::session& sql, std::string what)
 
 weft::workflow<int> commits(weft::context& wf, weft::database& db, std::string)
 {
-    co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
-    co_await wf.step("second", weft::sql(db, &enter), std::string("second"));
-    co_await wf.tcc("third", weft::sql(db, &enter), weft::sql(db, &enter), weft::sql(db, &take_back), std::string("third"));
+    co_await wf.saga("first", weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("first"));
+    co_await wf.step("second", weft::sql(db)(&enter), std::string("second"));
+    co_await wf.tcc("third", weft::sql(db)(&enter), weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("third"));
     co_return 3;
 }
 weft::workflow<int> rolls_back(weft::context& wf, weft::database& db, std::string)
 {
-    co_await wf.saga("first", weft::sql(db, &enter), weft::sql(db, &take_back), std::string("first"));
-    co_await wf.tcc("second", weft::sql(db, &enter), weft::sql(db, &enter), weft::sql(db, &take_back), std::string("second"));
-    co_return co_await wf.step("third", weft::sql(db, &refuse), std::string("third"));
+    co_await wf.saga("first", weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("first"));
+    co_await wf.tcc("second", weft::sql(db)(&enter), weft::sql(db)(&enter), weft::sql(db)(&take_back), std::string("second"));
+    co_return co_await wf.step("third", weft::sql(db)(&refuse), std::string("third"));
 }
 weft::workflow<int> goes_wrong(weft::context& wf, weft::database& db, std::string what)
 {
-    co_await wf.step("wrong", weft::sql(db, &commit_everything), what);
+    co_await wf.step("wrong", weft::sql(db)(&commit_everything), what);
     co_return 1;
 }
 
@@ -88,7 +89,7 @@ struct on_one_server
         env.add("rolls-back", &rolls_back, std::ref(*s.db));
         env.add("goes-wrong", &goes_wrong, std::ref(*s.db));
     }
-    void act(environment& env, shop&) const { env.submit(workflow, "g1", std::string("input")); }
+    void act(environment& env, shop&) const { env.workflow<int(std::string)>(workflow).submit("g1"_gid, std::string("input")); }
 };
 
 class SameServer : public ::testing::TestWithParam<std::string>
@@ -112,9 +113,9 @@ TEST_P(SameServer, NeedsOneWriteForAStep)
     env.engine();
     env.settle();
     auto const before = env.writes();
-    EXPECT_EQ(env.execute<int>("commits", "g1", std::string("input")).value(), 3);
+    EXPECT_EQ(env.workflow<int(std::string)>("commits").execute("g1"_gid, std::string("input")).value(), 3);
     EXPECT_EQ(env.writes() - before, 6u) << "create; three operations; the decision; the confirmation with the end";
-    EXPECT_THAT(env.query("g1")->journal, Not(HasSubstr("prepared"))) << "an operation that commits with its own entry needs no intent";
+    EXPECT_THAT(env.query("g1"_gid)->journal, Not(HasSubstr("prepared"))) << "an operation that commits with its own entry needs no intent";
     EXPECT_THAT(s.ledger(), ::testing::UnorderedElementsAre("first", "second", "third", "third"));
 }
 
@@ -123,9 +124,9 @@ TEST_P(SameServer, IsNotAssumedOfAnotherUserOrWhereItWasSwitchedOff)
     environment env(options());
     shop        s;
     s.open(GetParam(), "?connections=1&same_database=off");
-    env.add("commits", &commits, std::ref(*s.db));
-    EXPECT_EQ(env.execute<int>("commits", "g1", std::string("input")).value(), 3);
-    EXPECT_THAT(env.query("g1")->journal, HasSubstr("prepared")) << "an intent";
+    auto const flow = env.add("commits", &commits, std::ref(*s.db));
+    EXPECT_EQ(flow.execute("g1"_gid, std::string("input")).value(), 3);
+    EXPECT_THAT(env.query("g1"_gid)->journal, HasSubstr("prepared")) << "an intent";
 }
 
 TEST_P(SameServer, DoesEverythingOnceWhereverItCrashes)
@@ -156,9 +157,9 @@ TEST_P(SameServer, PausesWhenAnOperationEndedTheTransaction)
     environment env(options());
     shop        s;
     on_one_server{GetParam(), "goes-wrong"}.arrange(env, s);
-    env.submit("goes-wrong", "g1", std::string("g1"));
+    env.workflow<int(std::string)>("goes-wrong").submit("g1"_gid, std::string("g1"));
     env.settle();
-    auto const row = env.query("g1").value();
+    auto const row = env.query("g1"_gid).value();
     EXPECT_EQ(row.status, weft::status::prepared);
     EXPECT_THAT(row.paused_reason, HasSubstr("ended while it ran"));
     EXPECT_THAT(s.ledger(), ElementsAre("g1")) << "the operation's own commit";

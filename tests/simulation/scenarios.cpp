@@ -11,6 +11,7 @@ namespace simulation {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using weft::testing::environment;
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -184,16 +185,18 @@ auto with(
     };
 }
 
+auto it(environment& env) { return env.workflow<std::int64_t(plan)>("it"); }
+
 auto submit(plan p)
 {
-    return [p](environment& env, bank&) { env.submit("it", "g1", p); };
+    return [p](environment& env, bank&) { it(env).submit("g1"_gid, p); };
 }
 
 // Cancels as soon as `reached()`, and notes the answer.
 void cancel(environment& env, bank& b, std::function<bool()> reached)
 {
-    env.run_until([&] { return env.query("g1").has_value() && reached(); });
-    b.notes["cancelled"] = env.cancel("g1") == weft::cancel_answer::accepted;
+    env.run_until([&] { return env.query("g1"_gid).has_value() && reached(); });
+    b.notes["cancelled"] = env.cancel("g1"_gid) == weft::cancel_answer::accepted;
 }
 
 void resume_until_ended(environment& env)
@@ -201,10 +204,10 @@ void resume_until_ended(environment& env)
     for (;;)
     {
         env.finish();
-        auto const row = env.query("g1");
+        auto const row = env.query("g1"_gid);
         if (is_final(row->status))
             return;
-        env.resume("g1");
+        env.resume("g1"_gid);
     }
 }
 
@@ -250,7 +253,7 @@ std::vector<scenario> make()
          .arrange = with(&mixed, [](environment& e) { e.on("saga-1").is_ongoing(); }),
          .act =
              [=](environment& env, bank& b) {
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g1"_gid, commits);
                  cancel(env, b, [] { return true; });
              },
          .ends_as = refused},
@@ -258,7 +261,7 @@ std::vector<scenario> make()
          .arrange = with(&mixed, [](environment& e) { e.on("xa-3").is_ongoing(); }),
          .act =
              [=](environment& env, bank& b) {
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g1"_gid, commits);
                  cancel(env, b, [&] { return env.calls().size() >= 4; });
              },
          .ends_as = refused},
@@ -266,7 +269,7 @@ std::vector<scenario> make()
          .arrange = with(&waits, [](environment& e) { e.on("tcc-2").answers_after(20s); }),
          .act =
              [=](environment& env, bank& b) {
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g1"_gid, commits);
                  cancel(env, b, [&] { return env.calls().size() >= 2; });
              },
          .ends_as = refused,
@@ -275,7 +278,7 @@ std::vector<scenario> make()
          .arrange = with(&waits),
          .act =
              [=](environment& env, bank& b) {
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g1"_gid, commits);
                  cancel(env, b, [&] { return env.calls().size() >= 2; });
              },
          .either = true},
@@ -287,14 +290,14 @@ std::vector<scenario> make()
          .arrange = with(&careful, [](environment& e) { e.on("tcc-2").throws("down").loses_the_answer().throws("down").runs(); }),
          .act =
              [=](environment& env, bank&) {
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g1"_gid, commits);
                  resume_until_ended(env);
              }},
         {.name = "refused_undo_resumed",
          .arrange = with(&sagas, [](environment& e) { e.on("saga-2", weft::operation::compensate).fails("not now").runs(); }),
          .act =
              [=](environment& env, bank&) {
-                 env.submit("it", "g1", says_no);
+                 it(env).submit("g1"_gid, says_no);
                  resume_until_ended(env);
              },
          .ends_as = refused},
@@ -302,7 +305,7 @@ std::vector<scenario> make()
          .arrange = with(&mixed, [](environment& e) { e.on("tcc-2", weft::operation::confirm).fails("not now").runs(); }),
          .act =
              [=](environment& env, bank&) {
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g1"_gid, commits);
                  resume_until_ended(env);
              }},
         {.name = "unreliable_participants",
@@ -337,7 +340,7 @@ std::vector<scenario> make()
         {.name = "parts_rolled_back", .arrange = with(&of_parts), .act = submit(says_no), .ends_as = refused},
         {.name = "executed",
          .arrange = with(&mixed),
-         .act = [=](environment& env, bank&) { env.execute<std::int64_t>("it", "g1", commits).value(); }},
+         .act = [=](environment& env, bank&) { it(env).execute("g1"_gid, commits).value(); }},
         {.name = "replayed_after_every_write",
          .arrange = with(&mixed),
          .act = submit(commits),
@@ -346,9 +349,9 @@ std::vector<scenario> make()
          .arrange = with(&mixed),
          .act =
              [=](environment& env, bank&) {
-                 env.submit("it", "g2", says_no);
-                 env.submit("it", "g3", commits);
-                 env.submit("it", "g1", commits);
+                 it(env).submit("g2"_gid, says_no);
+                 it(env).submit("g3"_gid, commits);
+                 it(env).submit("g1"_gid, commits);
              }},
     };
     return all;

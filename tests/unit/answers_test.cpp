@@ -8,6 +8,7 @@
 
 namespace answers_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using weft::known;
@@ -117,36 +118,42 @@ std::vector<asked_for> const& calls()
     auto const has_status = [](auto... s) { return [=](weft::transaction const& t) { return ((t.status == s) || ...); }; };
     using enum weft::status;
     static std::vector<asked_for> const all{
-        {"execute", nothing_before, [](world& w, answer& a) { w.env.engine().execute<int>("works", "g", a.slot()); }, is_there},
+        {"execute", nothing_before, [](world& w, answer& a) { weft::handle<int()>(w.env.engine(), "works").execute("g"_gid, a.slot()); },
+         is_there},
         {"execute within 500 ms", nothing_before,
-         [](world& w, answer& a) { w.env.engine().execute<int>("works", "g", weft::within(500ms), a.slot()); }, is_there},
-        {"submit", nothing_before, [](world& w, answer& a) { w.env.engine().submit("works", "g", a.slot()); }, is_there},
+         [](world& w, answer& a) { weft::handle<int()>(w.env.engine(), "works").execute("g"_gid, weft::within(500ms), a.slot()); },
+         is_there},
+        {"submit", nothing_before, [](world& w, answer& a) { weft::handle<int()>(w.env.engine(), "works").submit("g"_gid, a.slot()); },
+         is_there},
         {"cancel",
          [](world& w) {
-             w.env.submit("hangs", "g");
+             w.env.workflow<int()>("hangs").submit("g"_gid);
              w.env.settle();
          },
-         [](world& w, answer& a) { w.env.engine().cancel("g", a.slot()); }, [](weft::transaction const& t) { return t.cancel_requested; }},
+         [](world& w, answer& a) { w.env.engine().cancel("g"_gid, a.slot()); },
+         [](weft::transaction const& t) { return t.cancel_requested; }},
         {"resume",
          [](world& w) {
-             w.env.submit("pauses-first", "g");
+             w.env.workflow<int()>("pauses-first").submit("g"_gid);
              w.env.advance(1s);
              ASSERT_NE(w.row("g").paused_reason, "");
          },
-         [](world& w, answer& a) { w.env.engine().resume("g", a.slot()); },
+         [](world& w, answer& a) { w.env.engine().resume("g"_gid, a.slot()); },
          [](weft::transaction const& t) { return t.paused_reason.empty(); }},
         {"prepare", nothing_before,
          [](world& w, answer& a) { w.manager_of_now().prepare(of_type("tcc", "g", R"({"timeout_to_fail":100000})"), a.slot()); }, is_there},
-        {"submit of a saga", nothing_before, [](world& w, answer& a) { w.manager_of_now().submit(saga("g"), false, a.slot()); }, is_there},
+        {"submit of a saga", nothing_before, [](world& w, answer& a) { w.manager_of_now().submit(saga("g"), a.slot()); }, is_there},
         {"submit of what is prepared", [](world& w) { w.prepare(of_type("tcc", "g", R"({"timeout_to_fail":100000})")); },
-         [](world& w, answer& a) { w.manager_of_now().submit(of_type("tcc", "g"), false, a.slot()); }, has_status(submitted, succeed)},
+         [](world& w, answer& a) { w.manager_of_now().submit(of_type("tcc", "g"), a.slot()); }, has_status(submitted, succeed)},
         {"register", [](world& w) { w.prepare(of_type("tcc", "g", R"({"timeout_to_fail":100000})")); },
-         [](world& w, answer& a) { w.manager_of_now().register_branch("g", "tcc", registered("01", "cancel", "confirm", "a"), a.slot()); },
+         [](world& w, answer& a) {
+             w.manager_of_now().register_branch(weft::gid("g"), "tcc", registered("01", "cancel", "confirm", "a"), a.slot());
+         },
          [](weft::transaction const& t) { return !t.ops.empty(); }},
         {"abort", [](world& w) { w.prepare(of_type("tcc", "g", R"({"timeout_to_fail":100000})")); },
-         [](world& w, answer& a) { w.manager_of_now().abort("g", "tcc", "why not", false, a.slot()); }, has_status(aborting, failed)},
+         [](world& w, answer& a) { w.manager_of_now().abort(weft::gid("g"), "tcc", "why not", a.slot()); }, has_status(aborting, failed)},
         {"force stop", [](world& w) { w.prepare(of_type("tcc", "g", R"({"timeout_to_fail":100000})")); },
-         [](world& w, answer& a) { w.manager_of_now().force_stop("g", a.slot()); }, has_status(failed)},
+         [](world& w, answer& a) { w.manager_of_now().force_stop(weft::gid("g"), a.slot()); }, has_status(failed)},
     };
     return all;
 }
@@ -262,11 +269,11 @@ TEST_F(Caller, ThatSubmitsAnewUnderAnotherGidHasOneTransaction)
 {
     control->down = true;
     answer first, second;
-    manager().submit(saga("first"), false, first.slot());
+    manager().submit(saga("first"), first.slot());
     env.advance(10s);
     ASSERT_TRUE(first.there);
     ASSERT_EQ(first.written, known::not_written);
-    manager().submit(saga("second"), false, second.slot());
+    manager().submit(saga("second"), second.slot());
     control->down = false;
     env.advance(1min);
     EXPECT_TRUE(second.well);
@@ -279,12 +286,12 @@ TEST_F(Caller, ThatAsksAgainAboutWhatIsInDoubtIsNotToldThatNothingWasWritten)
 {
     control->deaf = true;
     answer first, again;
-    env.engine().submit("works", "g", first.slot());
+    weft::handle<int()>(env.engine(), "works").submit("g"_gid, first.slot());
     env.advance(10s);
     ASSERT_EQ(first.written, known::in_doubt);
     control->deaf = false;
     control->down = true;
-    env.engine().submit("works", "g", again.slot());
+    weft::handle<int()>(env.engine(), "works").submit("g"_gid, again.slot());
     env.advance(10s);
     ASSERT_TRUE(again.there);
     EXPECT_EQ(again.written, known::in_doubt);
@@ -295,8 +302,8 @@ TEST_F(Caller, WhoseDeadlinePassesWhileAnotherAsksForTheSameIsNotToldThatNothing
 {
     control->down = true;
     answer first, again;
-    env.engine().submit("works", "g", first.slot());
-    env.engine().execute<int>("works", "g", weft::within(500ms), again.slot());
+    weft::handle<int()>(env.engine(), "works").submit("g"_gid, first.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g"_gid, weft::within(500ms), again.slot());
     env.advance(1s);
     ASSERT_FALSE(first.there);
     ASSERT_TRUE(again.there);
@@ -309,11 +316,11 @@ TEST_F(Caller, WhoseDeadlinePassesWhileAnotherAsksForTheSameIsNotToldThatNothing
 
 TEST_F(Caller, WhoseDeadlinePassesWhileTheSameRunsHereIsNotToldThatNothingWasWritten)
 {
-    env.engine().submit("hangs", "g", [](std::exception_ptr) {});
+    weft::handle<int()>(env.engine(), "hangs").submit("g"_gid, [](std::exception_ptr) {});
     env.settle();
     control->down = true;
     answer a;
-    env.engine().execute<int>("hangs", "g", weft::within(500ms), a.slot());
+    weft::handle<int()>(env.engine(), "hangs").execute("g"_gid, weft::within(500ms), a.slot());
     env.advance(1s);
     ASSERT_TRUE(a.there);
     EXPECT_EQ(a.written, known::in_doubt);
@@ -322,12 +329,12 @@ TEST_F(Caller, WhoseDeadlinePassesWhileTheSameRunsHereIsNotToldThatNothingWasWri
 
 TEST_F(Caller, WhoIsLeftByAStopWhileTheSameRunsHereIsNotToldThatNothingWasWritten)
 {
-    env.engine().submit("hangs", "g", [](std::exception_ptr) {});
+    weft::handle<int()>(env.engine(), "hangs").submit("g"_gid, [](std::exception_ptr) {});
     env.settle();
     control->down = true;
     answer again, other;
-    env.engine().submit("hangs", "g", again.slot());
-    env.engine().submit("works", "another", other.slot());
+    weft::handle<int()>(env.engine(), "hangs").submit("g"_gid, again.slot());
+    weft::handle<int()>(env.engine(), "works").submit("another"_gid, other.slot());
     env.settle();
     env.stop(1s);
     EXPECT_EQ(again.written, known::in_doubt) << again.what;
@@ -340,10 +347,10 @@ TEST_F(Caller, WhoComesToAFullQueueThatHoldsTheSameIsNotToldThatNothingWasWritte
     world small({.queue_limit = 1});
     small.control->down = true;
     answer first, again, other;
-    small.env.engine().submit("works", "g", first.slot());
+    weft::handle<int()>(small.env.engine(), "works").submit("g"_gid, first.slot());
     small.env.settle();
-    small.env.engine().submit("works", "g", again.slot());
-    small.env.engine().submit("works", "another", other.slot());
+    weft::handle<int()>(small.env.engine(), "works").submit("g"_gid, again.slot());
+    weft::handle<int()>(small.env.engine(), "works").submit("another"_gid, other.slot());
     small.env.settle();
     EXPECT_EQ(again.written, known::in_doubt) << again.what;
     EXPECT_EQ(other.written, known::not_written) << other.what;
@@ -353,11 +360,11 @@ TEST_F(Caller, WhoComesWhileTheStoreIsDownIsToldToo)
 {
     control->down = true;
     answer first, second, third;
-    env.engine().execute<int>("works", "g1", first.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g1"_gid, first.slot());
     env.advance(10s);
     EXPECT_TRUE(first.there);
-    env.engine().execute<int>("works", "g2", second.slot());
-    env.engine().execute<int>("works", "g3", third.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g2"_gid, second.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g3"_gid, third.slot());
     env.advance(10s);
     EXPECT_TRUE(second.there);
     EXPECT_TRUE(third.there);
@@ -367,13 +374,13 @@ TEST_F(Caller, HasTheSamePatienceWithEveryOutage)
 {
     answer first, second;
     control->down = true;
-    env.engine().execute<int>("works", "g1", first.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g1"_gid, first.slot());
     env.advance(1s);
     control->down = false;
     env.advance(60s);
     EXPECT_TRUE(first.there && first.well);
     control->down = true;
-    env.engine().execute<int>("works", "g2", second.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g2"_gid, second.slot());
     env.advance(1s);
     EXPECT_FALSE(second.there) << "told of trouble after a second";
     control->down = false;
@@ -386,13 +393,13 @@ TEST_F(Caller, HasTheSamePatienceAfterAnOutageThatOthersGaveUp)
 {
     answer first, second;
     control->down = true;
-    env.engine().execute<int>("works", "g1", first.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g1"_gid, first.slot());
     env.advance(10s);
     ASSERT_EQ(first.written, known::not_written);
     control->down = false;
     env.advance(60s);
     control->down = true;
-    env.engine().execute<int>("works", "g2", second.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g2"_gid, second.slot());
     env.advance(1s);
     EXPECT_FALSE(second.there) << "told of trouble after a second";
     control->down = false;
@@ -403,13 +410,13 @@ TEST_F(Caller, HasTheSamePatienceAfterAnOutageThatOthersGaveUp)
 // What a transaction under way has to write is nobody's to take back; callers who come behind it are told all the same.
 TEST_F(Caller, WhoComesBehindATransactionThatWaitsForTheStoreIsToldToo)
 {
-    env.submit("takes-a-while", "under way");
+    env.workflow<int()>("takes-a-while").submit("under way"_gid);
     env.settle();
     control->down = true;
     env.advance(12s);
     answer first, second;
-    env.engine().execute<int>("works", "g1", first.slot());
-    env.engine().execute<int>("works", "g2", second.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g1"_gid, first.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g2"_gid, second.slot());
     env.advance(6s);
     EXPECT_TRUE(first.there && second.there);
     EXPECT_EQ(first.written, known::not_written);
@@ -424,10 +431,10 @@ TEST_F(Caller, OfAnEngineThatHasStoppedIsToldThatNothingWasWritten)
 {
     env.stop(1s);
     answer submitted, executed, saga_submitted, cancelled;
-    env.engine().submit("works", "g1", submitted.slot());
-    env.engine().execute<int>("works", "g2", executed.slot());
-    manager().submit(saga("g3"), false, saga_submitted.slot());
-    env.engine().cancel("g4", cancelled.slot());
+    weft::handle<int()>(env.engine(), "works").submit("g1"_gid, submitted.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g2"_gid, executed.slot());
+    manager().submit(saga("g3"), saga_submitted.slot());
+    env.engine().cancel("g4"_gid, cancelled.slot());
     env.settle();
     for (auto const* a : {&submitted, &executed, &saga_submitted, &cancelled})
     {
@@ -442,7 +449,7 @@ TEST_F(Caller, WhoseDeadlinePassesBeforeAnythingIsWrittenIsToldSo)
     env.crash();
     control->down = true;
     answer a;
-    env.engine().execute<int>("works", "g", weft::within(500ms), a.slot());
+    weft::handle<int()>(env.engine(), "works").execute("g"_gid, weft::within(500ms), a.slot());
     env.advance(600ms);
     ASSERT_TRUE(a.there);
     EXPECT_EQ(a.written, known::not_written);
@@ -455,7 +462,7 @@ TEST_F(Caller, WhoseDeadlinePassesBeforeAnythingIsWrittenIsToldSo)
 TEST_F(Caller, WhoseDeadlinePassesWhileItRunsIsToldThatItGoesOn)
 {
     answer a;
-    env.engine().execute<int>("hangs", "g", weft::within(500ms), a.slot());
+    weft::handle<int()>(env.engine(), "hangs").execute("g"_gid, weft::within(500ms), a.slot());
     env.advance(600ms);
     ASSERT_TRUE(a.there);
     EXPECT_EQ(a.written, known::applied);
@@ -473,7 +480,7 @@ TEST_F(Caller, IsToldThatItsDecisionIsAppliedThoughTheReadAfterItFailed)
         throw weft::store_error("for a moment");
     };
     answer a;
-    manager().submit(of_type("tcc", "g1"), false, a.slot());
+    manager().submit(of_type("tcc", "g1"), a.slot());
     env.advance(60s);
     ASSERT_TRUE(a.there);
     EXPECT_FALSE(a.well);
@@ -499,7 +506,7 @@ TEST(Queue, IsBoundedWhileTheStoreIsDownAndEveryAnswerIsTrue)
     auto const          ask = [&](std::size_t i) {
         all[i].waits = true;
         most = std::max(most, ++waiting);
-        w.env.engine().submit("works", "g" + std::to_string(i), [&, i](std::exception_ptr error) {
+        weft::handle<int()>(w.env.engine(), "works").submit(weft::gid("g" + std::to_string(i)), [&, i](std::exception_ptr error) {
             all[i].waits = false;
             --waiting;
             all[i].well = !error;
@@ -551,8 +558,8 @@ TEST(Queue, RefusesBytesTooButNeverTheOnlyOne)
     answer large, next;
     auto   big = saga("large");
     big.steps[0].payload = std::string(50'000, 'x');
-    w.manager().submit(big, false, large.slot());
-    w.manager().submit(saga("next"), false, next.slot());
+    w.manager().submit(big, large.slot());
+    w.manager().submit(saga("next"), next.slot());
     w.env.settle();
     EXPECT_FALSE(large.there);
     ASSERT_TRUE(next.there);
@@ -572,7 +579,7 @@ TEST(Queue, NeverRefusesWhatATransactionUnderWayHasToWrite)
     for (int i = 0; i < 50; ++i)
     {
         answer a;
-        w.env.engine().submit("takes-a-while", "g" + std::to_string(i), a.slot());
+        weft::handle<int()>(w.env.engine(), "takes-a-while").submit(weft::gid("g" + std::to_string(i)), a.slot());
         w.env.settle();
         ASSERT_TRUE(a.well) << i;
     }
@@ -591,9 +598,9 @@ TEST(Queue, CountsAgainstWhatMayBeInFlight)
     for (std::size_t i = 0; i < all.size(); ++i)
     {
         if (i % 2 == 0)
-            w.env.engine().submit("hangs", "g" + std::to_string(i), all[i].slot());
+            weft::handle<int()>(w.env.engine(), "hangs").submit(weft::gid("g" + std::to_string(i)), all[i].slot());
         else
-            w.manager().submit(saga("g" + std::to_string(i)), false, all[i].slot());
+            w.manager().submit(saga("g" + std::to_string(i)), all[i].slot());
     }
     w.env.advance(1s);
     std::size_t leased = 0;
@@ -634,18 +641,20 @@ TEST_F(Caller, IsRefusedWhatHasANulInIt)
         return there && misused;
     };
     auto const gid = "a\0b"s;
-    EXPECT_TRUE(refused([&](auto to) { env.engine().execute<int>("works", gid, to); }));
-    EXPECT_TRUE(refused([&](auto to) { env.engine().submit("works", gid, to); }));
-    EXPECT_TRUE(refused([&](auto to) { env.engine().cancel(gid, to); }));
-    EXPECT_TRUE(refused([&](auto to) { env.engine().resume(gid, to); }));
-    EXPECT_TRUE(refused([&](auto to) { manager().submit(saga(gid), false, to); }));
-    EXPECT_TRUE(refused([&](auto to) { manager().register_branch("g", "tcc", registered("0\0001"s, "cancel", "confirm", "a"), to); }));
-    EXPECT_TRUE(refused([&](auto to) { manager().register_branch("g", "tcc", registered("01", "cancel", "confirm", "a\0"s), to); }));
-    EXPECT_TRUE(refused([&](auto to) { manager().finish_workflow("g", weft::status::succeed, "", "a\0"s, to); }));
+    EXPECT_TRUE(refused([&](auto to) { weft::handle<int()>(env.engine(), "works").execute(weft::gid(gid), to); }));
+    EXPECT_TRUE(refused([&](auto to) { weft::handle<int()>(env.engine(), "works").submit(weft::gid(gid), to); }));
+    EXPECT_TRUE(refused([&](auto to) { env.engine().cancel(weft::gid(gid), to); }));
+    EXPECT_TRUE(refused([&](auto to) { env.engine().resume(weft::gid(gid), to); }));
+    EXPECT_TRUE(refused([&](auto to) { manager().submit(saga(gid), to); }));
+    EXPECT_TRUE(
+        refused([&](auto to) { manager().register_branch(weft::gid("g"), "tcc", registered("0\0001"s, "cancel", "confirm", "a"), to); }));
+    EXPECT_TRUE(
+        refused([&](auto to) { manager().register_branch(weft::gid("g"), "tcc", registered("01", "cancel", "confirm", "a\0"s), to); }));
+    EXPECT_TRUE(refused([&](auto to) { manager().finish_workflow(weft::gid("g"), weft::status::succeed, "", "a\0"s, to); }));
     auto odd = saga("g");
     odd.custom_data = "\0"s;
-    EXPECT_TRUE(refused([&](auto to) { manager().submit(odd, false, to); }));
-    EXPECT_THROW(env.engine().declare("a\0b"s), weft::misuse);
+    EXPECT_TRUE(refused([&](auto to) { manager().submit(odd, to); }));
+    EXPECT_THROW(env.engine().declare<void()>("a\0b"s), weft::misuse);
 }
 
 }  // namespace answers_test

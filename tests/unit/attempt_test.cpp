@@ -10,6 +10,7 @@ namespace attempt_test {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
+using namespace weft::literals;
 
 struct order
 {
@@ -45,42 +46,42 @@ weft::workflow<void> refused_at_the_end(weft::context& wf, order o)
 TEST(Attempt, ReturnsTheResultOfTheBody)
 {
     weft::testing::environment env;
-    env.add("two-steps", &two_steps);
-    EXPECT_EQ(env.execute<int>("two-steps", "g1", 5).value(), 20);
+    auto const                 flow = env.add("two-steps", &two_steps);
+    EXPECT_EQ(flow.execute("g1"_gid, 5).value(), 20);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
 }
 
 TEST(Attempt, ConfirmsTccWhenTheBodyReturns)
 {
     weft::testing::environment env;
-    env.add("three-kinds", &three_kinds);
-    order const wanted{"o1", 2};
-    EXPECT_TRUE(env.execute("three-kinds", "g1", wanted).has_value());
+    auto const                 flow = env.add("three-kinds", &three_kinds);
+    order const                wanted{"o1", 2};
+    EXPECT_TRUE(flow.execute("g1"_gid, wanted).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("create-order/action", "deduct-stock/try", "notify/action", "deduct-stock/confirm"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST(Attempt, UndoesInReverseOrderWhenTheBusinessSaysNo)
 {
     weft::testing::environment env;
-    env.add("refused", &refused_at_the_end);
-    order const wanted{"o1", 2};
-    auto const  result = env.execute("refused", "g1", wanted);
+    auto const                 refused = env.add("refused", &refused_at_the_end);
+    order const                wanted{"o1", 2};
+    auto const                 result = refused.execute("g1"_gid, wanted);
     ASSERT_FALSE(result.has_value());
     EXPECT_EQ(result.error().reason(), "out of stock");
     EXPECT_THAT(env.calls(),
                 ElementsAre("create-order/action", "deduct-stock/try", "notify/action", "deduct-stock/cancel", "create-order/compensate"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 TEST(Attempt, WritesOnceForAnOutcomeAndTheNextIntent)
 {
     weft::testing::environment env;
-    env.add("two-steps", &two_steps);
+    auto const                 flow = env.add("two-steps", &two_steps);
     env.engine();
     env.settle();
     auto const before = env.writes();
-    env.execute<int>("two-steps", "g1", 5).value();
+    flow.execute("g1"_gid, 5).value();
     EXPECT_EQ(env.writes() - before, 3u) << "create; outcome 1; outcome 2 with the decision and the end";
 }
 

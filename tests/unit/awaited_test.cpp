@@ -13,6 +13,7 @@
 
 namespace awaited_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -30,7 +31,7 @@ boost::asio::awaitable<std::size_t> hands_over(weft::engine& engine, weft::trans
     auto const               before = co_await engine.list(everything);
     weft::global_transaction saga{
         .gid = "a-saga", .trans_type = "saga", .steps = {}, .query_prepared = {}, .protocol = {}, .options = {}, .custom_data = {}};
-    co_await manager.submit(saga, false);
+    co_await manager.submit(saga);
     weft::global_transaction tcc = saga;
     tcc.gid = "a-tcc";
     tcc.trans_type = "tcc";
@@ -94,15 +95,16 @@ TEST(Token, ThatIsAnLvalueIsCopied)
         void                 operator()(std::exception_ptr) const { ++*answers; }
     };
     handler token{.answers = &answers};
-    env.engine().query("g1", token);
+    env.engine().query("g1"_gid, token);
     EXPECT_TRUE(token.kept);
-    env.engine().execute_text("nobody-knows-it", "g1", "", token);
+    env.engine().execute_text("nobody-knows-it", "g1"_gid, "", token);
     EXPECT_TRUE(token.kept);
-    env.engine().execute("nobody-knows-it", "g1", token);
+    weft::handle<void()> const unknown(env.engine(), "nobody-knows-it");
+    unknown.execute("g1"_gid, token);
     EXPECT_TRUE(token.kept);
-    env.engine().execute("nobody-knows-it", "g1", weft::within(1s), token);
+    unknown.execute("g1"_gid, weft::within(1s), token);
     EXPECT_TRUE(token.kept);
-    env.engine().submit("nobody-knows-it", "g1", 5, token);
+    weft::handle<void(int)>(env.engine(), "nobody-knows-it").submit("g1"_gid, 5, token);
     EXPECT_TRUE(token.kept);
     env.engine().alive(token);
     EXPECT_TRUE(token.kept);
@@ -155,15 +157,15 @@ weft::workflow<int> uses_what_it_was_given(weft::context& wf, service& s)
 TEST(Service, ThatLivesInTheBodyPausesBeforeAnythingIsSent)
 {
     environment env;
-    env.add("uses-its-own", &uses_its_own);
-    env.add("catches-everything", &catches_everything);
-    env.add("gives-its-own-to-a-part", &gives_its_own_to_a_part);
-    env.submit("uses-its-own", "g1");
-    env.submit("catches-everything", "g2");
-    env.submit("gives-its-own-to-a-part", "g3");
+    auto const  the_uses_its_own = env.add("uses-its-own", &uses_its_own);
+    auto const  the_catches_everything = env.add("catches-everything", &catches_everything);
+    auto const  the_gives_its_own_to_a_part = env.add("gives-its-own-to-a-part", &gives_its_own_to_a_part);
+    the_uses_its_own.submit("g1"_gid);
+    the_catches_everything.submit("g2"_gid);
+    the_gives_its_own_to_a_part.submit("g3"_gid);
     env.finish();
     for (auto const* gid : {"g1", "g2", "g3"})
-        EXPECT_THAT(env.query(gid)->paused_reason, HasSubstr("its service is a variable of the body")) << gid;
+        EXPECT_THAT(env.query(weft::gid(gid))->paused_reason, HasSubstr("its service is a variable of the body")) << gid;
     EXPECT_THAT(env.calls(), IsEmpty());
 }
 
@@ -171,8 +173,8 @@ TEST(Service, ThatOutlivesTheBodyIsUsedByItsParts)
 {
     service     outside;
     environment env;
-    env.add("uses", &uses_what_it_was_given, std::ref(outside));
-    EXPECT_EQ(env.execute<int>("uses", "g1").value(), 9);
+    auto const  uses = env.add("uses", &uses_what_it_was_given, std::ref(outside));
+    EXPECT_EQ(uses.execute("g1"_gid).value(), 9);
 }
 
 weft::workflow<int> awaits_a_branch_twice(weft::context& wf)
@@ -193,13 +195,13 @@ TEST(Awaited, ThatAwaitsSomethingTwicePauses)
 {
     service     outside;
     environment env;
-    env.add("branch", &awaits_a_branch_twice);
-    env.add("part", &awaits_a_part_twice, std::ref(outside));
-    env.submit("branch", "g1");
-    env.submit("part", "g2");
+    auto const  branch = env.add("branch", &awaits_a_branch_twice);
+    auto const  part = env.add("part", &awaits_a_part_twice, std::ref(outside));
+    branch.submit("g1"_gid);
+    part.submit("g2"_gid);
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("was awaited a second time"));
-    EXPECT_THAT(env.query("g2")->paused_reason, HasSubstr("was awaited a second time"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, HasSubstr("was awaited a second time"));
+    EXPECT_THAT(env.query("g2"_gid)->paused_reason, HasSubstr("was awaited a second time"));
 }
 
 // What each of these makes is never awaited: it would not happen, and nobody would hear of it.
@@ -248,10 +250,10 @@ protected:
     {
         code.version = version;
         auto const gid = "g" + std::to_string(version);
-        env.submit("forgets", gid);
+        env.workflow<int()>("forgets").submit(weft::gid(gid));
         env.finish();
-        EXPECT_EQ(env.query(gid)->status, weft::status::prepared) << "it must not commit";
-        return env.query(gid)->paused_reason;
+        EXPECT_EQ(env.query(weft::gid(gid))->status, weft::status::prepared) << "it must not commit";
+        return env.query(weft::gid(gid))->paused_reason;
     }
 
     service     outside;
@@ -281,13 +283,13 @@ TEST_F(Forgotten, IsSaidAgainOnReplayAndMendedByNewCode)
 {
     auto const reason = pause_of(2);
     env.crash();
-    env.resume("g2");
+    env.resume("g2"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g2")->paused_reason, reason);
+    EXPECT_EQ(env.query("g2"_gid)->paused_reason, reason);
     EXPECT_THAT(calls_of(env, "use"), ::testing::SizeIs(1));
     code.version = 0;
-    env.resume("g2");
-    EXPECT_EQ(env.execute<int>("forgets", "g2").value(), 0);
+    env.resume("g2"_gid);
+    EXPECT_EQ(env.workflow<int()>("forgets").execute("g2"_gid).value(), 0);
 }
 
 weft::workflow<int> is_passed(weft::context& wf, service& s, forgetful& f)
@@ -311,21 +313,21 @@ TEST(Part, ThatAnExceptionOrTheEndOfAnAttemptPassesIsNotForgotten)
     service     outside;
     forgetful   code;
     environment env;
-    env.add("is-passed", &is_passed, std::ref(outside), std::ref(code));
-    EXPECT_EQ(env.execute<int>("is-passed", "g1").value(), 7);
+    auto const  flow = env.add("is-passed", &is_passed, std::ref(outside), std::ref(code));
+    EXPECT_EQ(flow.execute("g1"_gid).value(), 7);
     code.version = 2;
-    EXPECT_EQ(env.execute<int>("is-passed", "g2").value(), 7);
+    EXPECT_EQ(flow.execute("g2"_gid).value(), 7);
     env.on("no").hangs().is_ongoing().times(2).throws("down").times(9).fails("no");
-    env.submit("is-passed", "g3");
+    flow.submit("g3"_gid);
     env.settle();
     env.crash();
     env.finish();
-    EXPECT_EQ(env.query("g3")->status, weft::status::succeed) << env.query("g3")->paused_reason;
+    EXPECT_EQ(env.query("g3"_gid)->status, weft::status::succeed) << env.query("g3"_gid)->paused_reason;
     env.on("no").hangs();
-    env.submit("is-passed", "g4");
+    flow.submit("g4"_gid);
     env.settle();
     env.stop(0ms);
-    EXPECT_THAT(env.query("g4")->paused_reason, IsEmpty());
+    EXPECT_THAT(env.query("g4"_gid)->paused_reason, IsEmpty());
 }
 
 }  // namespace awaited_test

@@ -8,6 +8,7 @@
 
 namespace bad_values_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -69,16 +70,16 @@ protected:
     template <class Body>
     std::string pause_of(Body body, int n)
     {
-        env.add("it", body);
-        env.submit("fine", "g0", 1);
-        env.submit("it", "g1", n);
-        env.submit("fine", "g2", 2);
+        auto const it = env.add("it", body);
+        env.workflow<int(int)>("fine").submit("g0"_gid, 1);
+        it.submit("g1"_gid, n);
+        env.workflow<int(int)>("fine").submit("g2"_gid, 2);
         env.finish();
-        EXPECT_EQ(env.query("g0")->status, weft::status::succeed);
-        EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
-        EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
-        EXPECT_EQ(env.query("g1")->position, 0) << "nothing was recorded";
-        return env.query("g1")->paused_reason;
+        EXPECT_EQ(env.query("g0"_gid)->status, weft::status::succeed);
+        EXPECT_EQ(env.query("g2"_gid)->status, weft::status::succeed);
+        EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared);
+        EXPECT_EQ(env.query("g1"_gid)->position, 0) << "nothing was recorded";
+        return env.query("g1"_gid)->paused_reason;
     }
     environment env;
 };
@@ -120,26 +121,27 @@ TEST_F(BadValue, ANameThatIsTooLongPauses)
 
 TEST_F(BadValue, AnInputThatIsTooLargeIsRefused)
 {
-    EXPECT_THROW((void)env.execute<int>("fine", "g1", std::string(2000, 'x')), weft::misuse);
+    EXPECT_THROW((void)env.workflow<int(std::string)>("fine").execute("g1"_gid, std::string(2000, 'x')), weft::misuse);
     EXPECT_THAT(env.list(), IsEmpty());
 }
 
 TEST_F(BadValue, AnInputThatIsNoTextIsRefusedWhereItIsGiven)
 {
-    EXPECT_THROW(env.engine().submit("fine", "g1", std::string("caf\xe9"), [](std::exception_ptr) {}), weft::misuse);
+    EXPECT_THROW(weft::handle<int(std::string)>(env.engine(), "fine").submit("g1"_gid, std::string("caf\xe9"), [](std::exception_ptr) {}),
+                 weft::misuse);
     EXPECT_THAT(env.list(), IsEmpty());
 }
 
 TEST_F(BadValue, AConversionThatThrowsSomethingElseIsRefusedToo)
 {
     env.add("odd", &takes_odd);
-    EXPECT_THROW((void)env.execute<int>("odd", "g1", 5), weft::misuse);
+    EXPECT_THROW((void)env.workflow<int(int)>("odd").execute("g1"_gid, 5), weft::misuse);
     EXPECT_THAT(env.list(), IsEmpty());
 }
 
 TEST_F(BadValue, AWrongSubmissionIsThrownByFinish)
 {
-    env.submit("nobody-knows-it", "g1");
+    env.workflow<void()>("nobody-knows-it").submit("g1"_gid);
     EXPECT_THROW(env.finish(), weft::misuse);
 }
 

@@ -14,6 +14,7 @@
 namespace blockage_test {
 
 using namespace std::chrono_literals;
+using namespace weft::literals;
 using ::testing::HasSubstr;
 
 // What blocks, until the test lets it go.
@@ -79,7 +80,7 @@ TEST(Blockage, CostsTwoEnginesAndNotTheFleet)
         h.start();
     }
     opened_at_the_end const end{l};
-    fleet[0]->engine().submit("blocks", "g1", weft::blocking);
+    weft::handle<int()>(fleet[0]->engine(), "blocks").submit("g1"_gid, weft::blocking);
     auto const until = std::chrono::steady_clock::now() + 20s;
     while (store->find("g1", false)->paused_reason.empty() && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(5ms);
@@ -98,7 +99,7 @@ TEST(Blockage, CostsTwoEnginesAndNotTheFleet)
     ASSERT_EQ(alive.size(), 2u);
     int ends = 0;
     for (auto* const e : alive)
-        ends += e->execute<int>("harmless", "h" + std::to_string(ends), weft::blocking);
+        ends += weft::handle<int()>(*e, "harmless").execute(weft::gid("h" + std::to_string(ends)), weft::blocking);
     EXPECT_EQ(ends, 14);
     while (notes(*store) > 0 && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(5ms);
@@ -106,8 +107,8 @@ TEST(Blockage, CostsTwoEnginesAndNotTheFleet)
 
     // Mended, it goes on.
     l.open = true;
-    alive[0]->resume("g1", weft::blocking);
-    EXPECT_EQ(alive[0]->execute<int>("blocks", "g1", weft::blocking), 7);
+    alive[0]->resume("g1"_gid, weft::blocking);
+    EXPECT_EQ(weft::handle<int()>(*alive[0], "blocks").execute("g1"_gid, weft::blocking), 7);
 }
 
 // One process only, which somebody restarts whenever it hangs.
@@ -120,11 +121,11 @@ TEST(Blockage, IsRememberedByWhoeverIsRestarted)
     auto const                               until = std::chrono::steady_clock::now() + 20s;
     for (int life = 1; life <= 3; ++life)
     {
-        auto& h = *lives.emplace_back(std::make_unique<weft::host>(*store, quick()));
-        h.engine().add("blocks", &blocks_in_its_body, std::ref(l));
+        auto&      h = *lives.emplace_back(std::make_unique<weft::host>(*store, quick()));
+        auto const blocks = h.engine().add("blocks", &blocks_in_its_body, std::ref(l));
         h.start();
         if (life == 1)
-            h.engine().submit("blocks", "g1", weft::blocking);
+            blocks.submit("g1"_gid, weft::blocking);
         while (l.inside < life && store->find("g1", false)->paused_reason.empty() && std::chrono::steady_clock::now() < until)
             std::this_thread::sleep_for(5ms);
         while (life <= 2 && notes(*store) == 0 && std::chrono::steady_clock::now() < until)
@@ -139,9 +140,9 @@ TEST(Blockage, IsForgottenWhenTheCodeReturnsInTime)
     auto const                store = weft::make_memory_store();
     std::chrono::milliseconds by = 200ms;
     weft::host                h(*store, quick());
-    h.engine().add("slow", &is_slow, std::cref(by));
+    auto const                slow = h.engine().add("slow", &is_slow, std::cref(by));
     h.start();
-    h.engine().submit("slow", "g1", weft::blocking);
+    slow.submit("g1"_gid, weft::blocking);
     auto const until = std::chrono::steady_clock::now() + 10s;
     bool       noted = false;
     while (!is_final(store->find("g1", false)->status) && std::chrono::steady_clock::now() < until)

@@ -6,6 +6,7 @@
 
 namespace body_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::Ge;
@@ -43,9 +44,9 @@ protected:
 
 TEST_F(Body, ThatThrowsIsTriedAgainAndThenPaused)
 {
-    env.submit("throws", "g1");
+    env.workflow<int()>("throws").submit("g1"_gid);
     env.finish();
-    auto const row = *env.query("g1");
+    auto const row = *env.query("g1"_gid);
     EXPECT_EQ(row.status, weft::status::prepared) << "a bug is no decision";
     EXPECT_EQ(row.paused_reason, "attempted 10 times without getting any further: the body threw: a bug");
     EXPECT_THAT(env.calls(), ElementsAre("before/action")) << "what was done before is not forgotten by it";
@@ -54,35 +55,35 @@ TEST_F(Body, ThatThrowsIsTriedAgainAndThenPaused)
 TEST_F(Body, ThatThrowsSomethingElseIsTreatedAlike)
 {
     d.version = 2;
-    env.submit("throws", "g1");
+    env.workflow<int()>("throws").submit("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->paused_reason,
+    EXPECT_EQ(env.query("g1"_gid)->paused_reason,
               "attempted 10 times without getting any further: the body threw: threw something that is no std::exception");
 }
 
 TEST_F(Body, ThatIsMendedMeanwhileGoesOn)
 {
-    env.submit("throws", "g1");
+    env.workflow<int()>("throws").submit("g1"_gid);
     env.advance(500ms);
-    EXPECT_EQ(env.query("g1")->last_error, "the body threw: a bug");
+    EXPECT_EQ(env.query("g1"_gid)->last_error, "the body threw: a bug");
     d.version = 3;
-    EXPECT_EQ(env.execute<int>("throws", "g1").value(), 1);
+    EXPECT_EQ(env.workflow<int()>("throws").execute("g1"_gid).value(), 1);
     EXPECT_THAT(env.calls(), ElementsAre("before/action"));
 }
 
 TEST_F(Body, ThatWasPausedForItsBugGoesOnAfterAResume)
 {
-    env.submit("throws", "g1");
+    env.workflow<int()>("throws").submit("g1"_gid);
     env.finish();
     d.version = 3;
-    env.resume("g1");
-    EXPECT_EQ(env.execute<int>("throws", "g1").value(), 1);
+    env.resume("g1"_gid);
+    EXPECT_EQ(env.workflow<int()>("throws").execute("g1"_gid).value(), 1);
 }
 
 TEST_F(Body, ThatTakesItsProcessWithItEachTimeIsPausedInTheEnd)
 {
     env.on("wait").hangs();
-    env.submit("waits", "g1");
+    env.workflow<int()>("waits").submit("g1"_gid);
     for (std::size_t n = 1; n <= 10; ++n)
     {
         env.run_until([&] { return env.calls().size() == n; });
@@ -90,7 +91,7 @@ TEST_F(Body, ThatTakesItsProcessWithItEachTimeIsPausedInTheEnd)
     }
     env.finish();
     EXPECT_THAT(env.calls(), SizeIs(10));
-    EXPECT_EQ(env.query("g1")->paused_reason,
+    EXPECT_EQ(env.query("g1"_gid)->paused_reason,
               "attempted 10 times without getting any further: each time the process ended, or nothing came back");
 }
 
@@ -103,23 +104,23 @@ weft::workflow<int> gets_on(weft::context& wf)
 
 TEST_F(Body, ThatGetsOnALittleEachTimeIsNotPaused)
 {
-    env.add("gets-on", &gets_on);
+    auto const flow = env.add("gets-on", &gets_on);
     for (std::uint64_t at = 4; at < 49; at += 3)
         env.plant_crash(at, environment::crash_mode::after);
-    env.submit("gets-on", "g1");
+    flow.submit("g1"_gid);
     env.finish();
     EXPECT_THAT(env.crashes(), Ge(14u));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << env.query("g1")->paused_reason;
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed) << env.query("g1"_gid)->paused_reason;
 }
 
 weft::workflow<std::string> unreadable_result(weft::context&) { co_return "caf\xe9"; }
 
 TEST_F(Body, WhoseResultIsNoTextPauses)
 {
-    env.add("unreadable", &unreadable_result);
-    env.submit("unreadable", "g1");
+    auto const unreadable = env.add("unreadable", &unreadable_result);
+    unreadable.submit("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->paused_reason,
+    EXPECT_EQ(env.query("g1"_gid)->paused_reason,
               "the body used weft wrongly: a string that is not UTF-8 cannot be recorded (use weft::bytes for binary data)");
 }
 

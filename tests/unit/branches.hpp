@@ -111,9 +111,9 @@ public:
             std::rethrow_exception(error);
         return value;
     }
-    weft::transaction submit(weft::global_transaction t, bool wait = false)
+    weft::transaction submit(weft::global_transaction t, weft::returns when = weft::returns::when_durable)
     {
-        return ask<weft::transaction>([&](auto token) { manager().submit(std::move(t), wait, std::move(token)); });
+        return ask<weft::transaction>([&](auto token) { manager().submit(std::move(t), when, std::move(token)); });
     }
     weft::transaction prepare(weft::global_transaction t)
     {
@@ -122,17 +122,18 @@ public:
     weft::transaction abort(std::string gid, std::string type, std::string reason = "")
     {
         return ask<weft::transaction>(
-            [&](auto token) { manager().abort(std::move(gid), std::move(type), std::move(reason), false, std::move(token)); });
+            [&](auto token) { manager().abort(weft::gid(std::move(gid)), std::move(type), std::move(reason), std::move(token)); });
     }
     weft::transaction force_stop(std::string gid)
     {
-        return ask<weft::transaction>([&](auto token) { manager().force_stop(std::move(gid), std::move(token)); });
+        return ask<weft::transaction>([&](auto token) { manager().force_stop(weft::gid(std::move(gid)), std::move(token)); });
     }
     void register_branch(std::string gid, std::vector<weft::branch_op> ops)
     {
         auto const&       word = ops.front().op;
         std::string const type = word == "cancel" ? "tcc" : word == "rollback" ? "xa" : "workflow";
-        ask<std::monostate>([&](auto token) { manager().register_branch(std::move(gid), type, std::move(ops), std::move(token)); });
+        ask<std::monostate>(
+            [&](auto token) { manager().register_branch(weft::gid(std::move(gid)), type, std::move(ops), std::move(token)); });
     }
 
     weft::transaction row(std::string const& gid)

@@ -7,6 +7,7 @@
 
 namespace callbacks_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using weft::testing::environment;
@@ -29,9 +30,9 @@ TEST(Callbacks, SayNothingOfTroubleThatIsOver)
     std::optional<weft::transaction> finished;
     options.engine.on_finished = [&](weft::transaction const& t) { finished = t; };
     environment e(options);
-    e.add("one-step", &one_step);
+    auto const  flow = e.add("one-step", &one_step);
     e.on("work").throws("down").times(3).succeeds(7);
-    e.submit("one-step", "g1");
+    flow.submit("g1"_gid);
     e.advance(30s);
     ASSERT_TRUE(finished);
     EXPECT_EQ(finished->status, weft::status::succeed);
@@ -50,12 +51,12 @@ TEST(Counters, CountWhatHappens)
     options.engine.on_finished = [&](weft::transaction const& t) { finished.push_back(t.gid + ' ' + std::string(to_string(t.status))); };
     options.engine.on_paused = [&](weft::transaction const& t) { paused.push_back(t.gid + ' ' + t.paused_reason); };
     environment env(options);
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     env.on("work").runs().throws("down").runs().throws("down");
     env.on("reserve").runs().fails("no");
-    env.execute<int>("works", "g1", 5).value();
-    (void)env.execute<int>("works", "g2", 5);
-    env.submit("works", "g3", 5);
+    flow.execute("g1"_gid, 5).value();
+    (void)flow.execute("g2"_gid, 5);
+    flow.submit("g3"_gid, 5);
     env.finish();
     EXPECT_EQ(counted->of(event::created), 3u);
     EXPECT_EQ(counted->of(event::committed), 1u);

@@ -7,6 +7,7 @@
 
 namespace cancel_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using weft::testing::environment;
 using weft::testing::environment_options;
@@ -27,7 +28,7 @@ TEST(Cancel, IsNotLostToAPauseThatIsBeingWritten)
     auto       options = wrapped_store::options(control);
     options.engine.retry = {.initial = 10ms, .attempts = 1};
     environment e(options);
-    e.add("works", &works);
+    auto const  flow = e.add("works", &works);
     e.on("reserve").throws("down");
     bool filed = false;
     control->seen = [&](weft::write const& w) {
@@ -37,10 +38,10 @@ TEST(Cancel, IsNotLostToAPauseThatIsBeingWritten)
         weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
         EXPECT_EQ(e.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
     };
-    e.submit("works", "g1", 5);
+    flow.submit("g1"_gid, 5);
     e.advance(5s);
     EXPECT_TRUE(filed);
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed);
 }
 
 std::string huge() { return std::string(1'000, 'x'); }
@@ -57,13 +58,13 @@ TEST(Cancel, IsNotLostToAResultThatCannotBeRecorded)
     environment_options options;
     options.engine.payload_limit = 100;
     environment e(options);
-    e.add("says-too-much", &says_too_much);
+    auto const  flow = e.add("says-too-much", &says_too_much);
     e.on("huge").answers_after(1s);
-    e.submit("says-too-much", "g1");
+    flow.submit("g1"_gid);
     e.advance(500ms);
-    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(e.cancel("g1"_gid), weft::cancel_answer::accepted);
     e.advance(10s);
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->paused_reason;
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed) << e.query("g1"_gid)->paused_reason;
     EXPECT_THAT(calls_of(e, "first"), ::testing::SizeIs(2));
 }
 
@@ -80,18 +81,18 @@ TEST(Cancel, IsNotLostToAPauseThatIsOnItsWay)
     auto       options = wrapped_store::options(control);
     options.engine.payload_limit = 100;
     environment e(options);
-    e.add("returns-too-much", &returns_too_much);
+    auto const  flow = e.add("returns-too-much", &returns_too_much);
     e.on("work").answers_after(1s);
-    e.submit("returns-too-much", "g1");
+    flow.submit("g1"_gid);
     e.advance(500ms);
     control->down = true;
     std::optional<weft::cancel_answer> answered;
-    e.engine().cancel("g1", [&](std::exception_ptr, weft::cancel_answer a) { answered = a; });
+    e.engine().cancel("g1"_gid, [&](std::exception_ptr, weft::cancel_answer a) { answered = a; });
     e.advance(1s);
     control->down = false;
     e.advance(10s);
     EXPECT_EQ(answered, weft::cancel_answer::accepted);
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->paused_reason;
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed) << e.query("g1"_gid)->paused_reason;
 }
 
 // … or just before the decision to commit: the same write then decides the other way, and with nothing to undo that is the end.
@@ -99,8 +100,8 @@ TEST(Cancel, ThatMeetsTheDecisionOfAWorkflowWithNothingToUndoEndsIt)
 {
     auto const  control = std::make_shared<wrapped_store::control>();
     environment e(wrapped_store::options(control));
-    e.add("one step", &one_step);
-    bool filed = false;
+    auto const  flow = e.add("one step", &one_step);
+    bool        filed = false;
     control->seen = [&](weft::write const& w) {
         auto const* extension = std::get_if<weft::extend_write>(&w);
         if (!extension || extension->decide != weft::extend_write::decision::commit || std::exchange(filed, true))
@@ -108,11 +109,11 @@ TEST(Cancel, ThatMeetsTheDecisionOfAWorkflowWithNothingToUndoEndsIt)
         weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
         EXPECT_EQ(e.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
     };
-    auto const result = e.execute<int>("one step", "g1");
+    auto const result = flow.execute("g1"_gid);
     EXPECT_TRUE(filed);
     ASSERT_TRUE(result.has_error());
     EXPECT_EQ(result.error().reason(), "cancelled");
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed);
 }
 
 weft::workflow<void> fails_at_the_end(weft::context& wf)
@@ -130,15 +131,15 @@ TEST(Cancel, ThatIsHeardOfAfterTheDecisionDoesNotStopAnUndo)
     options.engine.retry = {.initial = 900ms, .cap = 900ms};
     options.engine.beat = 100ms;
     environment e(options);
-    e.add("fails", &fails_at_the_end);
+    auto const  fails = e.add("fails", &fails_at_the_end);
     e.on("first", weft::operation::compensate).throws("down").times(3).runs();
-    e.submit("fails", "g1");
+    fails.submit("g1"_gid);
     e.advance(500ms);
-    ASSERT_EQ(e.query("g1")->status, weft::status::aborting);
+    ASSERT_EQ(e.query("g1"_gid)->status, weft::status::aborting);
     control->asked_to_cancel = {"g1"};
     ++control->news;
     e.advance(10s);
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << e.query("g1")->last_error;
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed) << e.query("g1"_gid)->last_error;
     EXPECT_THAT(calls_of(e, "first"), ::testing::SizeIs(5));
 }
 

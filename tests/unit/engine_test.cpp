@@ -15,6 +15,7 @@
 
 namespace engine_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -56,7 +57,7 @@ protected:
 TEST_F(Execute, AnswersFromARowThatIsFinalOnDisk)
 {
     bool final_when_answered = false, answered = false;
-    env.engine().execute<int>("works", "g1", 5, [&](std::exception_ptr, int) {
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, [&](std::exception_ptr, int) {
         answered = true;
         auto const row = env.store().find("g1", false);
         final_when_answered = row && is_final(row->status);
@@ -69,9 +70,9 @@ TEST_F(Execute, JoinsATransactionThatRuns)
 {
     env.on("work").answers_after(10s);
     answer<int> one, two;
-    env.engine().execute<int>("works", "g1", 5, one.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, one.slot());
     env.settle();
-    env.engine().execute<int>("works", "g1", 5, two.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, two.slot());
     env.run_until([&] { return one.there && two.there; });
     EXPECT_EQ(one.value, 5);
     EXPECT_EQ(two.value, 5);
@@ -80,18 +81,18 @@ TEST_F(Execute, JoinsATransactionThatRuns)
 
 TEST_F(Execute, JoinsATransactionThatHasEnded)
 {
-    env.execute<int>("works", "g1", 5).value();
+    env.workflow<int(int)>("works").execute("g1"_gid, 5).value();
     env.forget_calls();
-    EXPECT_EQ(env.execute<int>("works", "g1", 5).value(), 5);
+    EXPECT_EQ(env.workflow<int(int)>("works").execute("g1"_gid, 5).value(), 5);
     EXPECT_THAT(env.calls(), IsEmpty());
 }
 
 TEST_F(Execute, RefusesAnotherInputForTheSameGid)
 {
-    env.execute<int>("works", "g1", 5).value();
+    env.workflow<int(int)>("works").execute("g1"_gid, 5).value();
     try
     {
-        (void)env.execute<int>("works", "g1", 6);
+        (void)env.workflow<int(int)>("works").execute("g1"_gid, 6);
         FAIL();
     }
     catch (weft::misuse const& e)
@@ -104,10 +105,10 @@ TEST_F(Execute, RefusesAnotherInputForTheSameGid)
 
 TEST_F(Execute, RefusesAnotherWorkflowForTheSameGid)
 {
-    env.execute<int>("works", "g1", 5).value();
+    env.workflow<int(int)>("works").execute("g1"_gid, 5).value();
     answer<std::monostate> a;
     bool                   refused = false;
-    env.engine().execute("simple", "g1", [&](std::exception_ptr e) {
+    weft::handle<void()>(env.engine(), "simple").execute("g1"_gid, [&](std::exception_ptr e) {
         a.error = e;
         refused = true;
     });
@@ -119,14 +120,14 @@ TEST_F(Execute, RefusesAnotherWorkflowForTheSameGid)
 TEST(ExecuteOnATroubledStore, RefusesAnotherInputAlsoWhenTheAnswerOfTheStoreIsLost)
 {
     environment env;
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     env.on("work").answers_after(1s);
     env.engine();
     env.settle();
     env.plant_crash(1, environment::crash_mode::answer_lost);
     answer<int> one, two;
-    env.engine().execute<int>("works", "g1", 5, one.slot());
-    env.engine().execute<int>("works", "g1", 6, two.slot());
+    flow.of(env.engine()).execute("g1"_gid, 5, one.slot());
+    flow.of(env.engine()).execute("g1"_gid, 6, two.slot());
     env.run_until([&] { return one.there && two.there; });
     EXPECT_EQ(one.value, 5);
     EXPECT_TRUE(two.is<weft::misuse>(is_misuse(weft::misuse::code::other_input))) << two.what() << two.value;
@@ -136,7 +137,7 @@ TEST_F(Execute, RefusesGidsThatAreNone)
 {
     auto const refused = [&](std::string const& gid) {
         answer<int> a;
-        env.engine().execute<int>("works", gid, 5, a.slot());
+        weft::handle<int(int)>(env.engine(), "works").execute(weft::gid(gid), 5, a.slot());
         env.run_until([&] { return a.there; });
         EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::bad_gid)));
         return a.what();
@@ -145,14 +146,14 @@ TEST_F(Execute, RefusesGidsThatAreNone)
     EXPECT_EQ(refused(std::string(129, 'x')), "a gid has at most 128 bytes, this one has 129");
     EXPECT_EQ(refused("caf\xe9"), "a gid has to be UTF-8, without NUL");
     EXPECT_THAT(env.list(), IsEmpty());
-    EXPECT_EQ(env.execute<int>("works", std::string(128, 'x'), 5).value(), 5);
-    EXPECT_EQ(env.execute<int>("works", "größe, 大小, 📦", 5).value(), 5);
+    EXPECT_EQ(env.workflow<int(int)>("works").execute(weft::gid(std::string(128, 'x')), 5).value(), 5);
+    EXPECT_EQ(env.workflow<int(int)>("works").execute("größe, 大小, 📦"_gid, 5).value(), 5);
 }
 
 TEST_F(Execute, RefusesWorkflowsThatItDoesNotKnow)
 {
     answer<int> a;
-    env.engine().execute<int>("plays", "g1", 5, a.slot());
+    weft::handle<int(int)>(env.engine(), "plays").execute("g1"_gid, 5, a.slot());
     env.run_until([&] { return a.there; });
     EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::unknown_workflow)));
     EXPECT_EQ(a.what(), "no workflow \"plays\" is registered with this engine");
@@ -164,7 +165,7 @@ TEST_F(Execute, RefusesAnInputWhereThereIsNoneAndNoneWhereThereIsOne)
     for (auto const& [name, input] : {std::pair("works", ""), {"simple", "5"}, {"works", "\"five\""}, {"works", "{"}})
     {
         answer<std::string> a;
-        env.engine().execute_text(name, "g1", input, a.slot());
+        env.engine().execute_text(name, "g1"_gid, input, a.slot());
         env.run_until([&] { return a.there; });
         EXPECT_TRUE(a.is<weft::misuse>(is_misuse(weft::misuse::code::bad_value))) << name << ' ' << input << ' ' << a.what();
     }
@@ -175,27 +176,27 @@ TEST_F(Execute, StopsWaitingAtItsDeadline)
 {
     env.on("work").answers_after(10s);
     answer<int> a;
-    env.engine().execute<int>("works", "g1", 5, weft::within(2s), a.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, weft::within(2s), a.slot());
     auto const from = env.clock().since_boot();
     env.run_until([&] { return a.there; });
     EXPECT_EQ(env.clock().since_boot() - from, 2s);
     EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::deadline_passed)));
-    EXPECT_EQ(env.execute<int>("works", "g1", 5).value(), 5) << "the transaction went on";
+    EXPECT_EQ(env.workflow<int(int)>("works").execute("g1"_gid, 5).value(), 5) << "the transaction went on";
 }
 
 TEST_F(Execute, CanWaitForTheDecisionOnly)
 {
     env.on("reserve", weft::operation::confirm).answers_after(20s);
     answer<int> decided, finished;
-    env.engine().execute<int>("works", "g1", 5, weft::until(weft::wait::decided), decided.slot());
-    env.engine().execute<int>("works", "g1", 5, finished.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, weft::until(weft::wait::decided), decided.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, finished.slot());
     env.run_until([&] { return decided.there; });
     EXPECT_EQ(decided.value, 5);
-    EXPECT_EQ(env.query("g1")->status, weft::status::submitted) << "and that is durable";
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::submitted) << "and that is durable";
     EXPECT_FALSE(finished.there);
 
     answer<int> late;
-    env.engine().execute<int>("works", "g1", 5, weft::until(weft::wait::decided), late.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, weft::until(weft::wait::decided), late.slot());
     env.settle();
     EXPECT_TRUE(late.there) << "whoever asks after the decision need not wait for the end either";
     env.run_until([&] { return finished.there; });
@@ -206,21 +207,21 @@ TEST_F(Execute, CancellingTheWaitDoesNotCancelTheTransaction)
     env.on("work").answers_after(10s);
     boost::asio::cancellation_signal signal;
     answer<int>                      a;
-    env.engine().execute<int>("works", "g1", 5, boost::asio::bind_cancellation_slot(signal.slot(), a.slot()));
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, boost::asio::bind_cancellation_slot(signal.slot(), a.slot()));
     env.advance(1s);
     signal.emit(boost::asio::cancellation_type::terminal);
     env.settle();
     ASSERT_TRUE(a.there);
     EXPECT_TRUE(a.is<boost::system::system_error>([](auto const& e) { return e.code() == boost::asio::error::operation_aborted; }));
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(Execute, CanBeCancelledBeforeItIsUnderWay)
 {
     boost::asio::cancellation_signal signal;
     answer<int>                      a;
-    env.engine().execute<int>("works", "g1", 5, boost::asio::bind_cancellation_slot(signal.slot(), a.slot()));
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, boost::asio::bind_cancellation_slot(signal.slot(), a.slot()));
     signal.emit(boost::asio::cancellation_type::terminal);
     env.settle();
     EXPECT_TRUE(a.is<boost::system::system_error>([](auto const&) { return true; }));
@@ -229,13 +230,14 @@ TEST_F(Execute, CanBeCancelledBeforeItIsUnderWay)
 TEST_F(Execute, TakesAnyCompletionToken)
 {
     auto&       e = env.engine();
-    auto        future = e.execute<int>("works", "g1", 1, boost::asio::use_future);
-    auto        operation = e.execute<int>("works", "g2", 2, boost::asio::deferred);
+    auto        future = weft::handle<int(int)>(e, "works").execute("g1"_gid, 1, boost::asio::use_future);
+    auto        operation = weft::handle<int(int)>(e, "works").execute("g2"_gid, 2, boost::asio::deferred);
     answer<int> deferred, awaited, tuple;
     std::move(operation)(deferred.slot());
-    boost::asio::co_spawn(env.get_executor(), e.execute<int>("works", "g3", 3), awaited.slot());
-    e.execute<int>("works", "g4", 4,
-                   boost::asio::experimental::as_tuple([&](std::tuple<std::exception_ptr, int> t) { tuple.value = std::get<1>(t); }));
+    boost::asio::co_spawn(env.get_executor(), weft::handle<int(int)>(e, "works").execute("g3"_gid, 3), awaited.slot());
+    weft::handle<int(int)>(e, "works").execute("g4"_gid, 4, boost::asio::experimental::as_tuple([&](std::tuple<std::exception_ptr, int> t) {
+                                                   tuple.value = std::get<1>(t);
+                                               }));
     env.settle();
     EXPECT_EQ(future.get(), 1);
     EXPECT_EQ(deferred.value, 2);
@@ -246,10 +248,10 @@ TEST_F(Execute, TakesAnyCompletionToken)
 TEST_F(Execute, SaysWhatDoesNotConvertInAResult)
 {
     answer<std::string> a;
-    env.engine().execute<std::string>("works", "g1", 5, a.slot());
+    weft::handle<std::string(int)>(env.engine(), "works").execute("g1"_gid, 5, a.slot());
     env.run_until([&] { return a.there; });
     EXPECT_TRUE(a.is<weft::unreadable_result>([](weft::unreadable_result const& e) { return e.gid() == "g1"; }));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << "the caller is wrong, not the transaction";
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed) << "the caller is wrong, not the transaction";
 }
 
 TEST_F(Execute, LeavesNothingOfAnEngineThatIsDestroyedWhileAnOperationRuns)
@@ -260,9 +262,9 @@ TEST_F(Execute, LeavesNothingOfAnEngineThatIsDestroyedWhileAnOperationRuns)
         environment_options options;
         options.engine.counters = counted;
         environment e(options);
-        e.add("works", &works);
+        auto const  flow = e.add("works", &works);
         e.on("work").hangs();
-        e.submit("works", "g1", 5);
+        flow.submit("g1"_gid, 5);
         e.settle();
         EXPECT_GT(counted.use_count(), 2);
     }
@@ -276,21 +278,23 @@ TEST_F(Execute, SubmitAnswersOnceTheTransactionIsDurable)
 {
     env.on("work").answers_after(10s);
     bool there = false;
-    env.engine().submit("works", "g1", 5, [&](std::exception_ptr e) { there = !e && env.store().find("g1", false).has_value(); });
+    weft::handle<int(int)>(env.engine(), "works").submit("g1"_gid, 5, [&](std::exception_ptr e) {
+        there = !e && env.store().find("g1", false).has_value();
+    });
     env.settle();
     EXPECT_TRUE(there);
-    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared);
 }
 
 TEST_F(Execute, QueryTellsTheJournalAndListDoesNot)
 {
-    env.execute<int>("works", "g1", 5).value();
+    env.workflow<int(int)>("works").execute("g1"_gid, 5).value();
     answer<std::optional<weft::transaction>> q;
     answer<std::vector<weft::transaction>>   l;
-    env.engine().query("g1", q.slot());
+    env.engine().query("g1"_gid, q.slot());
     env.engine().list({}, l.slot());
     answer<std::optional<weft::transaction>> unknown;
-    env.engine().query("g2", unknown.slot());
+    env.engine().query("g2"_gid, unknown.slot());
     env.settle();
     EXPECT_THAT(q.value->journal, HasSubstr("\"name\":\"work\""));
     ASSERT_EQ(l.value.size(), 1u);
@@ -301,13 +305,13 @@ TEST_F(Execute, QueryTellsTheJournalAndListDoesNot)
 
 TEST_F(Execute, ListFiltersByStatusPauseAndWorker)
 {
-    env.execute<int>("works", "done", 5).value();
+    env.workflow<int(int)>("works").execute("done"_gid, 5).value();
     env.on("reserve").fails("no");
-    (void)env.execute<int>("works", "refused", 5);
+    (void)env.workflow<int(int)>("works").execute("refused"_gid, 5);
     env.on("work").hangs();
-    env.engine().declare("elsewhere");
+    env.engine().declare<void()>("elsewhere");
     answer<std::monostate> a;
-    env.engine().submit_text("elsewhere", "homeless", "", [](std::exception_ptr, std::string) {});
+    env.engine().submit_text("elsewhere", "homeless"_gid, "", [](std::exception_ptr, std::string) {});
     env.settle();
     auto const gids = [&](weft::list_filter f) {
         std::vector<std::string> found;
@@ -331,23 +335,23 @@ TEST_F(Execute, CancelRollsBackAndSaysSo)
 {
     env.on("reserve").is_ongoing();
     answer<int> a;
-    env.engine().execute<int>("works", "g1", 5, a.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, a.slot());
     env.advance(1s);
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     env.run_until([&] { return a.there; });
     EXPECT_TRUE(a.is<weft::failure>([](auto const& f) { return f.reason() == "cancelled"; }));
     EXPECT_EQ(env.calls().back(), "reserve/cancel");
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::too_late);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::too_late);
 }
 
 TEST_F(Execute, CancelIsTooLateOnceItIsDecided)
 {
     env.on("reserve", weft::operation::confirm).answers_after(10s);
-    env.submit("works", "g1", 5);
+    env.workflow<int(int)>("works").submit("g1"_gid, 5);
     env.settle();
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::too_late);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::too_late);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(Execute, CancelReachesATransactionThatWaitsForItsNextAttempt)
@@ -355,13 +359,13 @@ TEST_F(Execute, CancelReachesATransactionThatWaitsForItsNextAttempt)
     environment_options slow;
     slow.engine.retry = {.initial = 60s};
     environment e(slow);
-    e.add("works", &works);
+    auto const  flow = e.add("works", &works);
     e.on("work").throws("down");
-    e.submit("works", "g1", 5);
+    flow.submit("g1"_gid, 5);
     e.settle();
-    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(e.cancel("g1"_gid), weft::cancel_answer::accepted);
     e.settle();
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed) << "at once";
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed) << "at once";
 }
 
 TEST_F(Execute, CancelReachesAPausedTransaction)
@@ -369,20 +373,20 @@ TEST_F(Execute, CancelReachesAPausedTransaction)
     environment_options impatient;
     impatient.engine.retry = {.initial = 10ms, .attempts = 1};
     environment e(impatient);
-    e.add("works", &works);
+    auto const  flow = e.add("works", &works);
     e.on("reserve").throws("down");
-    e.submit("works", "g1", 5);
+    flow.submit("g1"_gid, 5);
     e.finish();
-    ASSERT_NE(e.query("g1")->paused_reason, "");
-    EXPECT_EQ(e.cancel("g1"), weft::cancel_answer::accepted);
+    ASSERT_NE(e.query("g1"_gid)->paused_reason, "");
+    EXPECT_EQ(e.cancel("g1"_gid), weft::cancel_answer::accepted);
     e.finish();
-    EXPECT_EQ(e.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(e.query("g1"_gid)->status, weft::status::failed);
 }
 
 TEST_F(Execute, CancelOfAnUnknownGidIsMisuse)
 {
-    EXPECT_THROW(env.cancel("nobody"), weft::misuse);
-    EXPECT_THROW(env.resume("nobody"), weft::misuse);
+    EXPECT_THROW(env.cancel("nobody"_gid), weft::misuse);
+    EXPECT_THROW(env.resume("nobody"_gid), weft::misuse);
 }
 
 weft::workflow<void> catches_everything(weft::context& wf)
@@ -398,13 +402,13 @@ weft::workflow<void> catches_everything(weft::context& wf)
 
 TEST_F(Execute, CancelCannotBeCaughtInTheBody)
 {
-    env.add("catches", &catches_everything);
+    auto const catches = env.add("catches", &catches_everything);
     env.on("work").is_ongoing();
-    env.submit("catches", "g1");
+    catches.submit("g1"_gid);
     env.advance(1s);
-    env.cancel("g1");
+    env.cancel("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
     EXPECT_THAT(calls_of(env, "more"), IsEmpty());
 }
 
@@ -415,31 +419,31 @@ TEST_F(Execute, StopLetsTheOperationInFlightFinishAndBeRecorded)
 {
     env.on("work").answers_after(3s);
     answer<int> a;
-    env.engine().execute<int>("works", "g1", 5, a.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, a.slot());
     env.advance(1s);
     env.stop(10s);
     EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::stopped)));
-    auto const row = *env.query("g1");
+    auto const row = *env.query("g1"_gid);
     EXPECT_EQ(row.owner, "");
     EXPECT_EQ(row.position, 1) << "work is recorded, reserve is not begun";
     env.crash();
     env.forget_calls();
-    EXPECT_EQ(env.execute<int>("works", "g1", 5).value(), 5);
+    EXPECT_EQ(env.workflow<int(int)>("works").execute("g1"_gid, 5).value(), 5);
     EXPECT_THAT(env.calls(), ElementsAre("reserve/try", "reserve/confirm"));
 }
 
 TEST_F(Execute, StopAbandonsWhatHasNotReturnedByItsDeadline)
 {
     env.on("work").hangs().runs();
-    env.submit("works", "g1", 5);
+    env.workflow<int(int)>("works").submit("g1"_gid, 5);
     env.settle();
     auto const from = env.clock().since_boot();
     env.stop(2s);
     EXPECT_EQ(env.clock().since_boot() - from, 2s + 100ms) << "which it is given to heed the cancellation";
-    EXPECT_EQ(env.query("g1")->owner, "") << "the lease is given back all the same";
+    EXPECT_EQ(env.query("g1"_gid)->owner, "") << "the lease is given back all the same";
     env.crash();
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(Execute, StopRefusesWhatIsNew)
@@ -447,7 +451,7 @@ TEST_F(Execute, StopRefusesWhatIsNew)
     env.engine();
     env.stop(1s);
     answer<int> a;
-    env.engine().execute<int>("works", "g1", 5, a.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, a.slot());
     env.settle();
     EXPECT_TRUE(a.is<weft::unfinished>(is_unfinished(weft::unfinished::why::stopped)));
 }
@@ -457,8 +461,8 @@ TEST_F(Execute, StopRefusesRequestsThatComeLater)
     env.engine();
     env.stop(1s);
     std::exception_ptr cancelled, resumed;
-    env.engine().cancel("g1", [&](std::exception_ptr error, weft::cancel_answer) { cancelled = error; });
-    env.engine().resume("g1", [&](std::exception_ptr error) { resumed = error; });
+    env.engine().cancel("g1"_gid, [&](std::exception_ptr error, weft::cancel_answer) { cancelled = error; });
+    env.engine().resume("g1"_gid, [&](std::exception_ptr error) { resumed = error; });
     env.settle();
     ASSERT_TRUE(cancelled && resumed);
     for (auto const& error : {cancelled, resumed})
@@ -483,9 +487,9 @@ TEST(Stop, TellsThoseWhoWaitForAStoreThatIsDown)
     control->down = true;
     answer<int> executed;
     bool        submitted = false, cancelled = false;
-    e.engine().execute<int>("works", "g1", 5, executed.slot());
-    e.engine().submit("works", "g2", 5, [&](std::exception_ptr error) { submitted = error != nullptr; });
-    e.engine().cancel("g3", [&](std::exception_ptr error, weft::cancel_answer) { cancelled = error != nullptr; });
+    weft::handle<int(int)>(e.engine(), "works").execute("g1"_gid, 5, executed.slot());
+    weft::handle<int(int)>(e.engine(), "works").submit("g2"_gid, 5, [&](std::exception_ptr error) { submitted = error != nullptr; });
+    e.engine().cancel("g3"_gid, [&](std::exception_ptr error, weft::cancel_answer) { cancelled = error != nullptr; });
     e.advance(100ms);
     e.stop(2s);
     EXPECT_TRUE(executed.there);
@@ -507,18 +511,18 @@ TEST(Stop, TakesNothingUpAgain)
         control->down = parked > 1'000;  // or this test would never end
     };
     environment env(options);
-    env.add("one step", &one_step);
-    env.add("simple", &simple);
+    auto const  the_one_step = env.add("one step", &one_step);
+    auto const  the_simple = env.add("simple", &simple);
     env.on("work").answers_after(5s).throws("down");
-    env.submit("one step", "g1");
-    env.submit("simple", "g2");
+    the_one_step.submit("g1"_gid);
+    the_simple.submit("g2"_gid);
     env.advance(100ms);
     auto const before = counted->of(weft::counters::event::claimed);
     env.stop(10s);
     EXPECT_EQ(counted->of(weft::counters::event::claimed), before);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    EXPECT_EQ(env.query("g2")->status, weft::status::prepared);
-    EXPECT_EQ(env.query("g2")->owner, "");
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2"_gid)->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g2"_gid)->owner, "");
 }
 
 TEST(Alive, IsAnEngineWhoseHeartbeatsReachTheStore)
@@ -549,12 +553,12 @@ TEST(Alive, IsAnEngineWhoseHeartbeatsReachTheStore)
 TEST(Purge, RemovesWhatEndedLongAgo)
 {
     environment env;
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     for (int i = 0; i < 5; ++i)
-        env.submit("works", "old-" + std::to_string(i), 5);
+        flow.submit(weft::gid("old-" + std::to_string(i)), 5);
     env.finish();
     env.advance(2h);
-    env.submit("works", "young", 5);
+    flow.submit("young"_gid, 5);
     env.finish();
     std::vector<std::size_t> removed;
     auto const               heard = [&](std::exception_ptr e, std::size_t n) {
@@ -567,8 +571,8 @@ TEST(Purge, RemovesWhatEndedLongAgo)
         env.settle();
     }
     EXPECT_THAT(removed, ElementsAre(3u, 2u, 0u));
-    EXPECT_FALSE(env.query("old-0"));
-    EXPECT_TRUE(env.query("young"));
+    EXPECT_FALSE(env.query("old-0"_gid));
+    EXPECT_TRUE(env.query("young"_gid));
 
     std::exception_ptr wrong;
     env.engine().purge(1h, 0, [&](std::exception_ptr e, std::size_t) { wrong = e; });
@@ -585,13 +589,13 @@ TEST(Purge, RemovesWhatEndedLongAgo)
 TEST(Engines, RunWhatAnotherOneDeclaresWithinASecond)
 {
     environment env;
-    env.engine().declare("works");
+    env.engine().declare<int(int)>("works");
     another_engine worker(env);
     worker.engine.add("works", &works);
     worker.run();
     env.settle();
     answer<int> a;
-    env.engine().execute<int>("works", "g1", 5, a.slot());
+    weft::handle<int(int)>(env.engine(), "works").execute("g1"_gid, 5, a.slot());
     auto const from = env.clock().since_boot();
     env.run_until([&] { return a.there; });
     EXPECT_EQ(a.value, 5);
@@ -600,16 +604,16 @@ TEST(Engines, RunWhatAnotherOneDeclaresWithinASecond)
 
 TEST(Engines, AnswerForWhatAnotherOneRuns)
 {
-    environment env;
-    env.add("works", &works);
+    environment    env;
+    auto const     flow = env.add("works", &works);
     another_engine other(env);
-    other.engine.add("works", &works);
+    auto const     flow_2 = other.engine.add("works", &works);
     other.run();
     env.on("work").answers_after(5s);
     answer<int> there, here;
-    env.engine().execute<int>("works", "g1", 5, there.slot());
+    flow.of(env.engine()).execute("g1"_gid, 5, there.slot());
     env.advance(1s);
-    other.engine.execute<int>("works", "g1", 5, here.slot());
+    flow_2.execute("g1"_gid, 5, here.slot());
     env.run_until([&] { return there.there && here.there; });
     EXPECT_EQ(here.value, 5);
 }
@@ -617,12 +621,12 @@ TEST(Engines, AnswerForWhatAnotherOneRuns)
 TEST(Engines, AnswerForMoreTransactionsOfOthersThanFitIntoOneLook)
 {
     environment env;
-    env.engine().declare("works");
+    env.engine().declare<int(int)>("works");
     another_engine worker(env);
     worker.engine.add("works", &works);
     std::vector<answer<int>> answers(1200);
     for (std::size_t i = 0; i < answers.size(); ++i)
-        env.engine().execute<int>("works", "g" + std::to_string(i), 5, answers[i].slot());
+        weft::handle<int(int)>(env.engine(), "works").execute(weft::gid("g" + std::to_string(i)), 5, answers[i].slot());
     env.settle();
     // One after the other from the end of the list: whoever looks at some of them only may never see the one that has ended.
     worker.run();
@@ -632,19 +636,19 @@ TEST(Engines, AnswerForMoreTransactionsOfOthersThanFitIntoOneLook)
 
 TEST(Engines, CancelForEachOther)
 {
-    environment env;
-    env.add("works", &works);
+    environment    env;
+    auto const     flow = env.add("works", &works);
     another_engine other(env);
     other.engine.add("works", &works);
     other.run();
     env.on("reserve").is_ongoing();
-    env.submit("works", "g1", 5);
+    flow.submit("g1"_gid, 5);
     env.advance(1s);
     answer<weft::cancel_answer> a;
-    other.engine.cancel("g1", a.slot());
+    other.engine.cancel("g1"_gid, a.slot());
     env.advance(2s);
     EXPECT_EQ(a.value, weft::cancel_answer::accepted);
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -679,10 +683,10 @@ protected:
 
 TEST_F(ResumeAll, LetsAllThatItNamesGoOnOnce)
 {
-    env.add("needs-mending", &needs_mending, std::ref(d));
-    env.add("needs-it-too", &needs_mending, std::ref(d));
+    auto const one = env.add("needs-mending", &needs_mending, std::ref(d));
+    auto const other = env.add("needs-it-too", &needs_mending, std::ref(d));
     for (int i = 0; i < 600; ++i)
-        env.submit(i % 6 == 0 ? "needs-it-too" : "needs-mending", "g" + std::to_string(i));
+        (i % 6 == 0 ? other : one).submit(weft::gid("g" + std::to_string(i)));
     env.finish();
     EXPECT_EQ(paused(), 600u);
     weft::list_filter mended{.workflow = "needs-mending", .limit = 100'000};
@@ -705,9 +709,9 @@ TEST_F(ResumeAll, LetsAllThatItNamesGoOnOnce)
 
 TEST_F(ResumeAll, ResumesOnlyWhatIsPaused)
 {
-    env.add("needs-mending", &needs_mending, std::ref(d));
+    auto const flow = env.add("needs-mending", &needs_mending, std::ref(d));
     env.on("before").throws("down");
-    env.submit("needs-mending", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     EXPECT_EQ(resume({}), 0u);
 }
@@ -717,11 +721,11 @@ TEST(Options, HoldNoMoreTransactionsInMemoryThanAsked)
     environment_options options;
     options.engine.max_in_flight = 3;
     environment env(options);
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     env.on("work").answers_after(1s);
     std::size_t most = 0;
     for (int i = 0; i < 20; ++i)
-        env.submit("works", "g" + std::to_string(i), i);
+        flow.submit(weft::gid("g" + std::to_string(i)), i);
     env.run_until([&] {
         most = std::max(most, env.engine().in_flight().transactions);
         return env.list({.status = weft::status::succeed}).size() == 20;

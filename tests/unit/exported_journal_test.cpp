@@ -13,6 +13,7 @@
 
 namespace exported_journal_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -63,18 +64,18 @@ weft::transaction made(std::string const& name)
         options.engine.seal_at = 200;
     deployed    d;
     environment env(options);
-    env.add("place-order", &place_order, std::ref(d));
+    auto const  flow = env.add("place-order", &place_order, std::ref(d));
     order const wanted{"o-4711", name == "rolled-back" ? 7 : 2};
     if (name == "under-way")
         env.on("reserve").hangs();
     if (name == "cancelled")
         env.on("reserve").is_ongoing();
-    env.submit("place-order", "order-4711", wanted);
+    flow.submit("order-4711"_gid, wanted);
     env.advance(1s);
     if (name == "cancelled")
-        env.cancel("order-4711");
+        env.cancel("order-4711"_gid);
     env.advance(1s);
-    return *env.query("order-4711");
+    return *env.query("order-4711"_gid);
 }
 
 class ExportedJournal : public ::testing::TestWithParam<std::string>

@@ -9,6 +9,7 @@
 
 namespace failure_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -63,46 +64,46 @@ protected:
 TEST_F(Failure, IsAValueForAsOutcome)
 {
     env.on("b").fails("sold out");
-    EXPECT_EQ(env.execute<std::string>("tries", "g1").value(), "sold out at 02 of g1");
+    EXPECT_EQ(env.workflow<std::string()>("tries").execute("g1"_gid).value(), "sold out at 02 of g1");
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "c/action")) << "it failed for certain: there is nothing to undo";
 }
 
 TEST_F(Failure, CanBeCaught)
 {
     env.on("a").fails("no");
-    EXPECT_TRUE(env.execute("catches", "g1").has_value());
+    EXPECT_TRUE(env.workflow<void()>("catches").execute("g1"_gid).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "instead/action"));
 }
 
 TEST_F(Failure, OfItsOnlySendExemptsABranchFromUndo)
 {
     env.on("b").fails("sold out");
-    EXPECT_EQ(env.execute("insists", "g1").error().reason(), "sold out");
+    EXPECT_EQ(env.workflow<void()>("insists").execute("g1"_gid).error().reason(), "sold out");
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "a/compensate"));
-    EXPECT_THAT(env.query("g1")->journal, Not(HasSubstr("maybe")));
+    EXPECT_THAT(env.query("g1"_gid)->journal, Not(HasSubstr("maybe")));
 }
 
 TEST_F(Failure, AfterAnUnknownOutcomeIsOnlyAMaybe)
 {
     env.on("b").throws("connection reset").fails("sold out");
-    EXPECT_EQ(env.execute("insists", "g1").error().reason(), "sold out");
+    EXPECT_EQ(env.workflow<void()>("insists").execute("g1"_gid).error().reason(), "sold out");
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "b/try", "b/cancel", "a/compensate"));
-    EXPECT_THAT(env.query("g1")->journal, HasSubstr(R"("status":"failed","reason":"sold out","maybe":true)"));
+    EXPECT_THAT(env.query("g1"_gid)->journal, HasSubstr(R"("status":"failed","reason":"sold out","maybe":true)"));
 }
 
 TEST_F(Failure, AfterOngoingIsOnlyAMaybe)
 {
     env.on("b").is_ongoing().fails("sold out");
-    EXPECT_EQ(env.execute("insists", "g1").error().reason(), "sold out");
+    EXPECT_EQ(env.workflow<void()>("insists").execute("g1"_gid).error().reason(), "sold out");
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "b/try", "b/cancel", "a/compensate"))
         << "its first send may have had an effect";
-    EXPECT_THAT(env.query("g1")->journal, HasSubstr(R"("maybe":true)"));
+    EXPECT_THAT(env.query("g1"_gid)->journal, HasSubstr(R"("maybe":true)"));
 }
 
 TEST_F(Failure, AfterACrashIsOnlyAMaybe)
 {
     env.on("b").hangs().fails("sold out");
-    env.submit("insists", "g1");
+    env.workflow<void()>("insists").submit("g1"_gid);
     env.settle();
     env.crash();
     env.finish();
@@ -112,9 +113,9 @@ TEST_F(Failure, AfterACrashIsOnlyAMaybe)
 TEST_F(Failure, ThatIsAMaybeIsUndoneAlsoWhenTheWorkflowCommits)
 {
     env.on("b").throws("connection reset").fails("sold out");
-    EXPECT_TRUE(env.execute<std::string>("tries", "g1").has_value());
+    EXPECT_TRUE(env.workflow<std::string()>("tries").execute("g1"_gid).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "b/try", "c/action", "b/cancel"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 weft::workflow<void> fails_half_way(weft::context& wf, bool goes_on)
@@ -127,21 +128,21 @@ weft::workflow<void> fails_half_way(weft::context& wf, bool goes_on)
 
 TEST_F(Failure, OfABranchThatIsUndoneNoneTheLess)
 {
-    env.add("half-way", &fails_half_way);
+    auto const half_way = env.add("half-way", &fails_half_way);
     env.on("b").fails("sold out");
-    EXPECT_EQ(env.execute("half-way", "g1", false).error().reason(), "sold out");
+    EXPECT_EQ(half_way.execute("g1"_gid, false).error().reason(), "sold out");
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/action", "b/compensate", "a/compensate"));
     env.forget_calls();
-    EXPECT_TRUE(env.execute("half-way", "g2", true).has_value());
+    EXPECT_TRUE(half_way.execute("g2"_gid, true).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/action", "b/compensate")) << "it is not kept";
 }
 
 TEST_F(Failure, OfABranchThatIsUndoneNoneTheLessIsRecorded)
 {
-    env.add("half-way", &fails_half_way);
+    auto const half_way = env.add("half-way", &fails_half_way);
     env.on("b").fails("sold out");
     env.on("b", weft::operation::compensate).hangs().runs();
-    env.submit("half-way", "g1", false);
+    half_way.submit("g1"_gid, false);
     env.settle();
     env.crash();
     env.finish();
@@ -152,7 +153,7 @@ TEST_F(Failure, StaysAMaybeInReplay)
 {
     env.on("b").throws("connection reset").fails("sold out");
     env.on("c").hangs().runs();
-    env.submit("tries", "g1");
+    env.workflow<std::string()>("tries").submit("g1"_gid);
     env.advance(1s);
     ASSERT_THAT(calls_of(env, "c"), ElementsAre("c/action"));
     env.crash();
@@ -163,10 +164,10 @@ TEST_F(Failure, StaysAMaybeInReplay)
 TEST_F(Failure, GivesTheSameAnswerWhenAskedAgain)
 {
     env.on("b").fails("sold out");
-    (void)env.execute("insists", "g1");
+    (void)env.workflow<void()>("insists").execute("g1"_gid);
     env.crash();
     env.forget_calls();
-    auto const again = env.execute("insists", "g1");
+    auto const again = env.workflow<void()>("insists").execute("g1"_gid);
     EXPECT_EQ(again.error().reason(), "sold out");
     EXPECT_EQ(again.error().gid(), "g1");
     EXPECT_THAT(env.calls(), IsEmpty());
@@ -175,7 +176,7 @@ TEST_F(Failure, GivesTheSameAnswerWhenAskedAgain)
 TEST_F(Failure, ReasonsThatAreNoTextBecomeText)
 {
     env.on("b").fails("caf\xe9");
-    EXPECT_EQ(env.execute("insists", "g1").error().reason(), "caf?");
+    EXPECT_EQ(env.workflow<void()>("insists").execute("g1"_gid).error().reason(), "caf?");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -185,18 +186,18 @@ TEST_F(Failure, OfAnUndoStopsTheRollbackThere)
 {
     env.on("c").fails("no");
     env.on("b", weft::operation::cancel).fails("not now").runs();
-    env.submit("insists", "g1");
+    env.workflow<void()>("insists").submit("g1"_gid);
     env.finish();
     EXPECT_THAT(env.calls(), ElementsAre("a/action", "b/try", "c/action", "b/cancel")) << "a may depend on b: it is not undone";
-    auto row = *env.query("g1");
+    auto row = *env.query("g1"_gid);
     EXPECT_EQ(row.status, weft::status::aborting);
     EXPECT_EQ(row.paused_reason, "branch 02 \"b\", cancel was refused: not now");
 
     env.forget_calls();
-    env.resume("g1");
+    env.resume("g1"_gid);
     env.finish();
     EXPECT_THAT(env.calls(), ElementsAre("b/cancel", "a/compensate")) << "a resume performs it again, and goes on";
-    row = *env.query("g1");
+    row = *env.query("g1"_gid);
     EXPECT_EQ(row.status, weft::status::failed);
     EXPECT_EQ(row.reason, "no");
 }
@@ -210,29 +211,29 @@ weft::workflow<void> reserves(weft::context& wf)
 
 TEST_F(Failure, OfAConfirmationDoesNotKeepTheOthersFromBeingConfirmed)
 {
-    env.add("reserves", &reserves);
+    auto const flow = env.add("reserves", &reserves);
     env.on("b", weft::operation::confirm).fails("not now").runs();
-    env.submit("reserves", "g1");
+    flow.submit("g1"_gid);
     env.finish();
     EXPECT_THAT(env.calls(), ElementsAre("a/try", "b/try", "c/try", "a/confirm", "b/confirm", "c/confirm"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
-    EXPECT_EQ(env.query("g1")->paused_reason, "branch 02 \"b\", confirm was refused: not now");
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::submitted);
+    EXPECT_EQ(env.query("g1"_gid)->paused_reason, "branch 02 \"b\", confirm was refused: not now");
 
     env.forget_calls();
-    env.resume("g1");
+    env.resume("g1"_gid);
     env.finish();
     EXPECT_THAT(env.calls(), ElementsAre("b/confirm"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(Failure, AnUnknownOutcomeInPhaseTwoIsTriedUntilItIsKnown)
 {
-    env.add("reserves", &reserves);
+    auto const flow = env.add("reserves", &reserves);
     env.on("a", weft::operation::confirm).throws("down").times(5).runs();
-    env.submit("reserves", "g1");
+    flow.submit("g1"_gid);
     env.finish();
     EXPECT_EQ(calls_of(env, "a").size(), 7u);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(Failure, ExhaustedRetriesInPhaseTwoPauseWhateverThePolicySays)
@@ -240,15 +241,15 @@ TEST_F(Failure, ExhaustedRetriesInPhaseTwoPauseWhateverThePolicySays)
     weft::testing::environment_options options;
     options.engine.retry = {.initial = 10ms, .attempts = 2, .then = weft::retry_policy::exhausted::roll_back};
     environment impatient(options);
-    impatient.add("reserves", &reserves);
+    auto const  flow = impatient.add("reserves", &reserves);
     impatient.on("a", weft::operation::confirm).throws("down").times(2).runs();
-    impatient.submit("reserves", "g1");
+    flow.submit("g1"_gid);
     impatient.finish();
-    EXPECT_EQ(impatient.query("g1")->status, weft::status::submitted);
-    EXPECT_EQ(impatient.query("g1")->paused_reason, "branch 01 \"a\", confirm: down (sent 2 times)");
-    impatient.resume("g1");
+    EXPECT_EQ(impatient.query("g1"_gid)->status, weft::status::submitted);
+    EXPECT_EQ(impatient.query("g1"_gid)->paused_reason, "branch 01 \"a\", confirm: down (sent 2 times)");
+    impatient.resume("g1"_gid);
     impatient.finish();
-    EXPECT_EQ(impatient.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(impatient.query("g1"_gid)->status, weft::status::succeed);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -334,24 +335,24 @@ protected:
 
 TEST_P(Details, OfAFailureReachTheBody)
 {
-    env.add("looks", &looks_into_it);
+    auto const looks = env.add("looks", &looks_into_it);
     env.on("wait").hangs().runs();
-    env.submit("looks", "g1");
+    looks.submit("g1"_gid);
     env.settle();
     env.crash();
-    EXPECT_EQ(env.execute<int>("looks", "g1").value(), 102);
+    EXPECT_EQ(looks.execute("g1"_gid).value(), 102);
     EXPECT_EQ(std::count(env.calls().begin(), env.calls().end(), "reserve/action"), 1);
 }
 
 TEST_P(Details, ReachWhoeverExecutes)
 {
-    env.add("it", &lets_it_out);
-    is_the_shortage(env.execute<>("it", "g1").error());
+    auto const it = env.add("it", &lets_it_out);
+    is_the_shortage(it.execute("g1"_gid).error());
     EXPECT_EQ(env.calls().back(), "a/compensate");
     env.crash();
-    is_the_shortage(env.execute<>("it", "g1").error());
+    is_the_shortage(it.execute("g1"_gid).error());
     std::exception_ptr error;
-    env.engine().execute("it", "g1", [&](std::exception_ptr e) { error = e; });
+    it.of(env.engine()).execute("g1"_gid, [&](std::exception_ptr e) { error = e; });
     env.run_until([&] { return error != nullptr; });
     try
     {
@@ -365,25 +366,25 @@ TEST_P(Details, ReachWhoeverExecutes)
 
 TEST_P(Details, OfTheBodysOwnFailureDoToo)
 {
-    env.add("it", &throws_its_own);
-    env.add("at-once", &throws_its_own_at_once);
+    auto const it = env.add("it", &throws_its_own);
+    auto const at_once = env.add("at-once", &throws_its_own_at_once);
     env.on("a", weft::operation::compensate).throws("down").runs();
-    is_the_shortage(env.execute<>("it", "g1").error());
-    EXPECT_EQ(env.execute<>("at-once", "g2").error().payload<shortage>(), a_shortage());
+    is_the_shortage(it.execute("g1"_gid).error());
+    EXPECT_EQ(at_once.execute("g2"_gid).error().payload<shortage>(), a_shortage());
 }
 
 TEST_P(Details, ThatCannotBeRecordedPauseWithASentence)
 {
-    env.add("too-long", &says_it_too_long);
-    env.add("ends-too-long", &ends_too_long);
-    EXPECT_EQ(env.execute<>("too-long", "g1", 900).error().payload<std::string>(), std::string(900, 'x'));
-    EXPECT_EQ(env.execute<>("ends-too-long", "g2", 900).error().payload<std::string>(), std::string(900, 'x'));
-    env.submit("too-long", "g3", 1'000);
-    env.submit("ends-too-long", "g4", 1'000);
+    auto const too_long = env.add("too-long", &says_it_too_long);
+    auto const the_ends_too_long = env.add("ends-too-long", &ends_too_long);
+    EXPECT_EQ(too_long.execute("g1"_gid, 900).error().payload<std::string>(), std::string(900, 'x'));
+    EXPECT_EQ(the_ends_too_long.execute("g2"_gid, 900).error().payload<std::string>(), std::string(900, 'x'));
+    too_long.submit("g3"_gid, 1'000);
+    the_ends_too_long.submit("g4"_gid, 1'000);
     env.finish();
-    EXPECT_EQ(env.query("g3")->paused_reason,
+    EXPECT_EQ(env.query("g3"_gid)->paused_reason,
               "branch 01 \"ask\", action: the code and payload of its failure take 1027 bytes, the limit is 1000");
-    EXPECT_EQ(env.query("g4")->paused_reason, "the code and payload of its failure take 1027 bytes, the limit is 1000");
+    EXPECT_EQ(env.query("g4"_gid)->paused_reason, "the code and payload of its failure take 1027 bytes, the limit is 1000");
     EXPECT_THROW(weft::failure("no", "caf\xe9"), weft::misuse);
     EXPECT_THROW(weft::failure("no", "code", std::nan("")), weft::misuse);
     EXPECT_THROW((void)weft::failure("no", "code").payload<int>(), weft::misuse);
@@ -391,9 +392,9 @@ TEST_P(Details, ThatCannotBeRecordedPauseWithASentence)
 
 TEST_P(Details, ScriptedByTheTestKit)
 {
-    env.add("it", &lets_it_out);
+    auto const it = env.add("it", &lets_it_out);
     env.on("reserve").fails(weft::failure("closed", "holiday", 24));
-    auto const no = env.execute<>("it", "g1").error();
+    auto const no = it.execute("g1"_gid).error();
     EXPECT_EQ(no.code(), "holiday");
     EXPECT_EQ(no.payload<int>(), 24);
 }
@@ -406,7 +407,7 @@ TEST_F(Failure, WithAReasonThatNobodyReadsToTheEndIsCut)
     while (reason.size() < 100'000)
         reason += "缺";
     env.on("b").fails(reason);
-    auto const kept = env.execute<>("insists", "g1").error().reason();
+    auto const kept = env.workflow<void()>("insists").execute("g1"_gid).error().reason();
     EXPECT_LT(kept.size(), 66'000u);
     EXPECT_TRUE(reason.starts_with(kept.substr(0, kept.size() - 3)));
     EXPECT_TRUE(kept.ends_with("…"));
@@ -438,8 +439,8 @@ weft::workflow<void> catches_its_part(weft::context& wf)
 // docs/coroutines.md says so loudly: a part is no scope.
 TEST_F(Failure, OfAPartThatIsCaughtLeavesItsFinishedBranchesInPlace)
 {
-    env.add("catches-its-part", &catches_its_part);
-    EXPECT_TRUE(env.execute<>("catches-its-part", "g1").has_value());
+    auto const flow = env.add("catches-its-part", &catches_its_part);
+    EXPECT_TRUE(flow.execute("g1"_gid).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("in-the-part/action", "refused/action", "instead/action"));
 }
 

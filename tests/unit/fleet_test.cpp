@@ -12,6 +12,7 @@
 
 namespace fleet_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using weft::testing::environment;
 using weft::testing::environment_options;
@@ -163,10 +164,10 @@ protected:
         options_.peers = 2;
         options_.engine.operation_timeout = 0ms;
         env.emplace(options_);
-        env->add("one", &one_step);
+        auto const one = env->add("one", &one_step);
         env->on("work").answers_after(60s).runs();
         for (int i = 0; i < 30; ++i)
-            env->submit("one", "g" + std::to_string(i));
+            one.submit(weft::gid("g" + std::to_string(i)));
         env->advance(2s);
         before = owners(*env);
         EXPECT_EQ(env->calls().size(), 30u);
@@ -214,16 +215,16 @@ TEST_F(FleetOfThree, TheDeadAreBuriedAllTheSame)
     env->finish();
     EXPECT_GT(env->calls().size(), 30u);
     for (auto const& [gid, owner] : before)
-        EXPECT_EQ(env->query(gid)->status, weft::status::succeed);
+        EXPECT_EQ(env->query(weft::gid(gid))->status, weft::status::succeed);
 }
 
 // Eight at a time; each takes no time at all.
 TEST_F(Fleet, AtTheLimitWorkIsClaimedAsSoonAsThereIsRoom)
 {
     environment env(meeting_place::options(place));
-    env.engine().declare("one");
+    env.engine().declare<int()>("one");
     for (int i = 0; i < 200; ++i)
-        env.submit("one", "g" + std::to_string(i));
+        env.workflow<int()>("one").submit(weft::gid("g" + std::to_string(i)));
     env.settle();
     another_engine other(env, 8);
     std::size_t    most = 0;
@@ -241,17 +242,17 @@ TEST_F(Fleet, AtTheLimitWorkIsClaimedAsSoonAsThereIsRoom)
 TEST_F(Fleet, AWorkflowWithALongQueueKeepsNoOtherWaiting)
 {
     environment env(meeting_place::options(place));
-    env.engine().declare("one");
-    env.engine().declare("two");
-    env.engine().declare("three");
+    env.engine().declare<int()>("one");
+    env.engine().declare<int()>("two");
+    env.engine().declare<int()>("three");
     for (int i = 0; i < 100; ++i)
-        env.submit("one", "one-" + std::to_string(i));
+        env.workflow<int()>("one").submit(weft::gid("one-" + std::to_string(i)));
     env.settle();
     env.advance(1min);  // long before the others
     for (int i = 0; i < 15; ++i)
     {
-        env.submit("two", "two-" + std::to_string(i));
-        env.submit("three", "three-" + std::to_string(i));
+        env.workflow<int()>("two").submit(weft::gid("two-" + std::to_string(i)));
+        env.workflow<int()>("three").submit(weft::gid("three-" + std::to_string(i)));
     }
     env.settle();
     another_engine other(env, 2);
@@ -268,17 +269,17 @@ TEST_F(Fleet, AWorkflowWithALongQueueKeepsNoOtherWaiting)
 TEST_F(Fleet, WhoWaitsCostsNoQuestionOfTheirOwn)
 {
     environment env(meeting_place::options(place));
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").answers_after(60s).runs();
     constexpr int many = 3'000;
     for (int i = 0; i < many; ++i)
-        env.submit("one", "g" + std::to_string(i));
+        one.submit(weft::gid("g" + std::to_string(i)));
     env.settle();
     another_engine other(env);
-    other.engine.declare("one");
+    other.engine.declare<int()>("one");
     int answered = 0;
     for (int i = 0; i < many; ++i)
-        other.engine.execute<int>("one", "g" + std::to_string(i), [&](std::exception_ptr e, int n) { answered += !e && n == 7; });
+        one.of(other.engine).execute(weft::gid("g" + std::to_string(i)), [&](std::exception_ptr e, int n) { answered += !e && n == 7; });
     env.settle();
     place->finds = place->questions = 0;
     env.advance(10s);
@@ -293,7 +294,7 @@ TEST_F(Fleet, LooksForWorkLessOftenWhereThatIsDear)
 {
     environment env(meeting_place::options(place));
     place->time = &env.clock();
-    env.add("one", &one_step);
+    auto const one = env.add("one", &one_step);
     env.engine();
     env.settle();
     place->look_takes = 500ms;
@@ -302,7 +303,7 @@ TEST_F(Fleet, LooksForWorkLessOftenWhereThatIsDear)
     env.advance(60s);
     EXPECT_LE(place->versions, 13);
     EXPECT_GE(place->versions, 5) << "but it looks";
-    EXPECT_EQ(env.execute<int>("one", "g1").value(), 7) << "what is made due here starts at once";
+    EXPECT_EQ(one.execute("g1"_gid).value(), 7) << "what is made due here starts at once";
     place->look_takes = 0ms;
     env.advance(20s);
     place->versions = 0;
@@ -315,9 +316,9 @@ TEST_F(Fleet, ARequestToCancelIsReadAgainIfTheReadFailed)
     auto options = meeting_place::options(place);
     options.engine.operation_timeout = 0ms;
     environment env(options);
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").never_answers();
-    env.submit("one", "g1");
+    one.submit("g1"_gid);
     env.settle();
     another_engine other(env);
     other.engine.add("one", &one_step);
@@ -325,11 +326,11 @@ TEST_F(Fleet, ARequestToCancelIsReadAgainIfTheReadFailed)
     env.advance(5s);
     place->failing_cancel_requests = 1;
     std::optional<weft::cancel_answer> answer;
-    other.engine.cancel("g1", [&](std::exception_ptr, weft::cancel_answer a) { answer = a; });
+    other.engine.cancel("g1"_gid, [&](std::exception_ptr, weft::cancel_answer a) { answer = a; });
     env.advance(600s);
     EXPECT_EQ(answer, weft::cancel_answer::accepted);
     EXPECT_EQ(place->failing_cancel_requests, 0) << "it happened";
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 }  // namespace fleet_test

@@ -8,6 +8,7 @@
 
 namespace isolation_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -65,7 +66,9 @@ protected:
     void submit_many(int n = 20)
     {
         for (int i = 0; i < n; ++i)
-            env.engine().submit("two-steps", "g" + std::to_string(i), [this](std::exception_ptr e) { errors += e != nullptr; });
+            weft::handle<int()>(env.engine(), "two-steps").submit(weft::gid("g" + std::to_string(i)), [this](std::exception_ptr e) {
+                errors += e != nullptr;
+            });
         all = n;
     }
     // All but those that are meant to be bad.
@@ -100,7 +103,7 @@ TEST_F(Isolation, AWriteThatIsRejectedPausesItsTransactionWithTheServersWords)
     EXPECT_THAT(row("g7").paused_reason, HasSubstr(words));
     EXPECT_EQ(errors, 0);
     reject_nothing();
-    env.resume("g7");
+    env.resume("g7"_gid);
     env.finish();
     EXPECT_EQ(row("g7").result, "3");
 }
@@ -130,8 +133,8 @@ TEST_F(Isolation, AtAnyWriteOfABatchAllOthersGoOn)
         });
         env.on("first").runs();
         for (int i = 0; i < 20; ++i)
-            env.engine().submit("two-steps", prefix + std::to_string(i), [](std::exception_ptr) {});
-        env.engine().submit("two-steps", bad, [&](std::exception_ptr error) {
+            weft::handle<int()>(env.engine(), "two-steps").submit(weft::gid(prefix + std::to_string(i)), [](std::exception_ptr) {});
+        weft::handle<int()>(env.engine(), "two-steps").submit(weft::gid(bad), [&](std::exception_ptr error) {
             caller_told = error != nullptr;
             try
             {
@@ -200,7 +203,7 @@ TEST_F(Isolation, WhatSeemsToPassAndDoesNotIsRefusedInTheEnd)
     submit_many();
     env.advance(20s);
     EXPECT_EQ(row("g7").paused_reason, "");
-    env.submit("two-steps", "another");
+    env.workflow<int()>("two-steps").submit("another"_gid);
     env.advance(40s);
     EXPECT_THAT(row("g7").paused_reason, HasSubstr("deadlock"));
 }
@@ -237,7 +240,7 @@ TEST_F(Isolation, NothingIsRefusedWhileTheStoreIsDown)
 TEST_F(Isolation, NothingIsRefusedByAStoreThatIsNotReached)
 {
     reject([](weft::write const&) { return true; }, store_error("connection refused", known::not_written, store_error::cause::unreachable));
-    env.submit("two-steps", "g0");
+    env.workflow<int()>("two-steps").submit("g0"_gid);
     env.advance(5min);
     EXPECT_FALSE(env.store().find("g0", false));
     reject_nothing();
@@ -256,7 +259,7 @@ TEST_F(Isolation, ATransactionOfWhichNothingIsTakenIsLeftAloneAndNotForgotten)
     EXPECT_LT(rejections, 150);
     EXPECT_LE(calls_of(env, "first").size(), 21u) << "it is not run again while nothing can be recorded";
     std::string said;
-    env.engine().execute<int>("two-steps", "g7", [&](std::exception_ptr e, int) {
+    weft::handle<int()>(env.engine(), "two-steps").execute("g7"_gid, [&](std::exception_ptr e, int) {
         try
         {
             if (e)
@@ -278,7 +281,7 @@ TEST_F(Isolation, WhoWaitsForATransactionOfWhichNothingIsTakenIsToldSo)
 {
     std::optional<known> told;
     reject([&](weft::write const& w) { return gid_of(w) == "g7" && !std::holds_alternative<weft::create_write>(w); });
-    env.engine().execute<int>("two-steps", "g7", [&](std::exception_ptr e, int) {
+    weft::handle<int()>(env.engine(), "two-steps").execute("g7"_gid, [&](std::exception_ptr e, int) {
         try
         {
             std::rethrow_exception(e);
@@ -306,9 +309,9 @@ TEST_F(Isolation, TheOrderOfOneTransactionsWritesIsKept)
     auto const               note = [&](std::string what) {
         return [&answers, what](std::exception_ptr e, auto&&...) { answers.push_back(what + (e ? " no" : " yes")); };
     };
-    manager().register_branch("g1", "tcc", registered("01", "cancel", "confirm", "a"), note("01"));
-    manager().register_branch("g1", "tcc", registered("02", "cancel", "confirm", "b"), note("02"));
-    manager().submit(of_type("tcc", "g1"), false, note("submit"));
+    manager().register_branch(weft::gid("g1"), "tcc", registered("01", "cancel", "confirm", "a"), note("01"));
+    manager().register_branch(weft::gid("g1"), "tcc", registered("02", "cancel", "confirm", "b"), note("02"));
+    manager().submit(of_type("tcc", "g1"), note("submit"));
     env.advance(20s);
     EXPECT_THAT(answers, ElementsAre("01 yes", "02 yes", "submit yes"));
     EXPECT_EQ(row("g1").status, weft::status::succeed);
@@ -322,7 +325,7 @@ TEST_F(Isolation, ACallerWhoseWriteWaitsAsideIsToldInTime)
     reject([](weft::write const& w) { return std::holds_alternative<weft::request_write>(w); },
            store_error("a lock was not granted (55P03)", known::not_written, store_error::cause::passing));
     std::optional<known> told;
-    env.engine().resume("g7", [&](std::exception_ptr e) {
+    env.engine().resume("g7"_gid, [&](std::exception_ptr e) {
         try
         {
             if (e)

@@ -7,6 +7,7 @@
 
 namespace journal_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -40,9 +41,9 @@ protected:
     std::string find_tampered(std::function<void(weft::transaction&)> tamper)
     {
         env.on("last").hangs().runs();
-        env.submit("counts", "g1", 20);
+        env.workflow<int(int)>("counts").submit("g1"_gid, 20);
         env.advance(100ms);
-        parts = env.query("g1")->parts.size();
+        parts = env.query("g1"_gid)->parts.size();
         env.crash();
         env.forget_calls();
         control->tamper = [tamper](weft::transaction& row) {
@@ -50,7 +51,7 @@ protected:
                 tamper(row);
         };
         env.finish();
-        return env.query("g1")->paused_reason;
+        return env.query("g1"_gid)->paused_reason;
     }
 
     std::shared_ptr<wrapped_store::control> control;
@@ -60,8 +61,8 @@ protected:
 
 TEST_F(Journal, IsSealedIntoPartsWhenItIsLong)
 {
-    EXPECT_EQ(env.execute<int>("counts", "g1", 20).value(), 20);
-    auto const row = *env.query("g1");
+    EXPECT_EQ(env.workflow<int(int)>("counts").execute("g1"_gid, 20).value(), 20);
+    auto const row = *env.query("g1"_gid);
     EXPECT_GE(row.parts.size(), 3u);
     EXPECT_THAT(row.journal, StartsWith(R"({"parts":)"));
     EXPECT_LT(row.journal.size(), 800u);
@@ -70,11 +71,11 @@ TEST_F(Journal, IsSealedIntoPartsWhenItIsLong)
 TEST_F(Journal, InPartsIsReplayedWhole)
 {
     env.on("last").hangs().runs();
-    env.submit("counts", "g1", 20);
+    env.workflow<int(int)>("counts").submit("g1"_gid, 20);
     env.advance(100ms);
     env.crash();
     env.forget_calls();
-    EXPECT_EQ(env.execute<int>("counts", "g1", 20).value(), 20);
+    EXPECT_EQ(env.workflow<int(int)>("counts").execute("g1"_gid, 20).value(), 20);
     EXPECT_THAT(env.calls(), ElementsAre("last/action"));
 }
 
@@ -125,7 +126,7 @@ TEST_P(HandEditedJournal, PausesItsTransactionAndNoOther)
     EXPECT_THAT(reason, StartsWith("the journal cannot be read: "));
     EXPECT_THAT(reason, HasSubstr(GetParam().report));
     EXPECT_THAT(env.calls(), IsEmpty());
-    EXPECT_EQ(env.execute<int>("counts", "g2", 3).value(), 3) << "others go on";
+    EXPECT_EQ(env.workflow<int(int)>("counts").execute("g2"_gid, 3).value(), 3) << "others go on";
 }
 
 INSTANTIATE_TEST_SUITE_P(

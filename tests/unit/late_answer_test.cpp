@@ -10,6 +10,7 @@
 
 namespace late_answer_test {
 
+using namespace weft::literals;
 using namespace workshop;
 
 weft::workflow<void> waits(weft::context& wf, left_to_the_test const& operation) { co_await wf.step("wait", operation); }
@@ -19,8 +20,8 @@ void leave_behind(weft::store& store, left_to_the_test const& operation, bool st
 {
     boost::asio::io_context io{1};
     weft::engine            engine(io, store);
-    engine.add("waits", &waits, std::cref(operation));
-    engine.submit("waits", "g1", [](std::exception_ptr) {});
+    auto const              flow = engine.add("waits", &waits, std::cref(operation));
+    flow.submit("g1"_gid, [](std::exception_ptr) {});
     while (operation.waiting() == 0)
         io.run_one();
     if (!stop_first)

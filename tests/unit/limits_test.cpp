@@ -18,6 +18,7 @@
 
 namespace limits_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -205,7 +206,7 @@ protected:
     void submit(int n)
     {
         for (int i = 0; i < n; ++i)
-            env.submit("charges", "g" + std::to_string(i));
+            env.workflow<void()>("charges").submit(weft::gid("g" + std::to_string(i)));
     }
     environment env;
     counted     charge;
@@ -225,7 +226,7 @@ TEST_F(Limited, WritesTheIntentBeforeItWaits)
     submit(3);
     env.settle();
     EXPECT_EQ(charge.began.size(), 2u);
-    EXPECT_EQ(env.query("g2")->position, 1) << "I1, I2";
+    EXPECT_EQ(env.query("g2"_gid)->position, 1) << "I1, I2";
 }
 
 TEST_F(Limited, CountsUndosToo)
@@ -241,10 +242,10 @@ TEST_F(Limited, RollsBackWhatIsCancelledWhileItWaits)
 {
     submit(3);
     env.settle();
-    EXPECT_EQ(env.cancel("g2"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g2"_gid), weft::cancel_answer::accepted);
     env.settle();
     env.finish();
-    EXPECT_EQ(env.query("g2")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g2"_gid)->status, weft::status::failed);
     EXPECT_THAT(charge.began, ElementsAre("g0/action", "g1/action", "g2/compensate"));
 }
 
@@ -256,7 +257,7 @@ TEST_F(Limited, GivesBackWhatWaitsWhenTheEngineStops)
     env.stop(1h);
     EXPECT_EQ(env.clock().since_boot() - before, 1s) << "for the two that were under way";
     EXPECT_EQ(charge.began.size(), 2u);
-    EXPECT_THAT(env.query("g4")->owner, IsEmpty());
+    EXPECT_THAT(env.query("g4"_gid)->owner, IsEmpty());
 }
 
 TEST_F(Limited, LosesNoPermitInACrash)
@@ -268,7 +269,7 @@ TEST_F(Limited, LosesNoPermitInACrash)
     env.crash();
     env.finish();
     for (int i = 0; i < 5; ++i)
-        EXPECT_EQ(env.query("g" + std::to_string(i))->status, weft::status::succeed);
+        EXPECT_EQ(env.query(weft::gid("g" + std::to_string(i)))->status, weft::status::succeed);
 }
 
 TEST_F(Limited, IsLiftedAndLoweredWhileItWorks)
@@ -279,7 +280,7 @@ TEST_F(Limited, IsLiftedAndLoweredWhileItWorks)
     env.settle();
     EXPECT_EQ(charge.now, 4);
     env.engine().limit("charge", {.at_once = 1});
-    env.submit("charges", "later");
+    env.workflow<void()>("charges").submit("later"_gid);
     env.settle();
     EXPECT_EQ(charge.now, 4);
     env.finish();
@@ -316,16 +317,16 @@ TEST(LimitedOrphan, KeepsItsPermitUntilItReturns)
     environment_options o;
     o.engine.operation_timeout = 1s;
     environment env(o);
-    env.add("hangs", &hangs);
+    auto const  flow = env.add("hangs", &hangs);
     env.on("hang").hangs().succeeds();
     env.engine().limit("hang", {.at_once = 1});
-    env.submit("hangs", "g1");
-    env.submit("hangs", "g2");
+    flow.submit("g1"_gid);
+    flow.submit("g2"_gid);
     env.advance(60s);
     EXPECT_EQ(env.calls().size(), 1u);
     env.engine().limit("hang", {.at_once = 2});
     env.advance(60s);
-    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2"_gid)->status, weft::status::succeed);
 }
 
 std::atomic<int> at_work{0}, most_at_work{0};
@@ -370,12 +371,12 @@ TEST(LimitedThreads, AreNeverMoreThanTheLimit)
     boost::asio::thread_pool pool(8);
     auto const               store = weft::make_memory_store();
     weft::host               host(*store);
-    host.engine().add("goes-elsewhere", &goes_elsewhere, std::ref(pool));
+    auto const               flow = host.engine().add("goes-elsewhere", &goes_elsewhere, std::ref(pool));
     host.engine().limit("elsewhere", {.at_once = 3});
     host.start();
     std::vector<std::future<int>> all;
     for (int i = 0; i < 200; ++i)
-        all.push_back(host.engine().execute<int>("goes-elsewhere", "g" + std::to_string(i), i, boost::asio::use_future));
+        all.push_back(flow.execute(weft::gid("g" + std::to_string(i)), i, boost::asio::use_future));
     for (int i = 0; i < 200; ++i)
         EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i);
     EXPECT_LE(most_at_work, 3);

@@ -7,6 +7,7 @@
 
 namespace misfits_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -56,14 +57,14 @@ protected:
     // The transaction is where the new code takes it over, and has been tried by that for a minute. Returns its row.
     weft::transaction taken_over_by(int version, weft::operation parked_at)
     {
-        env.add("ship", &ship, std::ref(code));
+        auto const flow = env.add("ship", &ship, std::ref(code));
         env.on("reserve", parked_at).throws("down").runs();
-        env.submit("ship", "g1");
+        flow.submit("g1"_gid);
         env.settle();
         code.version = version;
         env.crash();
         env.advance(60s);
-        return *env.query("g1");
+        return *env.query("g1"_gid);
     }
 
     void expect_the_old_code_to_finish_it()
@@ -73,7 +74,7 @@ protected:
         old.engine.add("ship", &ship, std::ref(before));
         old.run();
         env.advance(10min);
-        auto const row = env.query("g1");
+        auto const row = env.query("g1"_gid);
         EXPECT_EQ(row->status, weft::status::succeed) << row->last_error;
         EXPECT_EQ(row->result, "1") << "by the old code";
     }
@@ -115,33 +116,33 @@ TEST_F(Misfits, OfAnInputThatCannotBeReadAreLeftToTheOldCode)
     env.add("takes", &takes_text);
     env.settle();
     another_engine old(env);
-    old.engine.add("takes", &takes_number);
-    int const n = 7;
-    old.engine.submit("takes", "g1", n, [](std::exception_ptr) {});
+    auto const     takes = old.engine.add("takes", &takes_number);
+    int const      n = 7;
+    takes.submit("g1"_gid, n, [](std::exception_ptr) {});
     env.advance(60s);
-    EXPECT_EQ(env.query("g1")->paused_reason, "");
+    EXPECT_EQ(env.query("g1"_gid)->paused_reason, "");
     old.run();
     env.advance(10min);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << env.query("g1")->last_error;
-    EXPECT_EQ(env.query("g1")->result, "7");
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed) << env.query("g1"_gid)->last_error;
+    EXPECT_EQ(env.query("g1"_gid)->result, "7");
 }
 
 TEST_F(Misfits, AreLookedAtAgainByTheSameEngine)
 {
     env.on("reserve", weft::operation::try_).throws("down").throws("down").runs();
-    env.add("ship", &ship, std::ref(code));
-    env.submit("ship", "g1");
-    env.submit("ship", "g2");
+    auto const flow = env.add("ship", &ship, std::ref(code));
+    flow.submit("g1"_gid);
+    flow.submit("g2"_gid);
     env.settle();
     code.version = 2;
     env.crash();
     env.advance(60s);
-    EXPECT_THAT(env.query("g1")->last_error, StartsWith("replay does not match"));
-    EXPECT_THAT(env.query("g2")->last_error, StartsWith("replay does not match"));
+    EXPECT_THAT(env.query("g1"_gid)->last_error, StartsWith("replay does not match"));
+    EXPECT_THAT(env.query("g2"_gid)->last_error, StartsWith("replay does not match"));
     code.version = 1;
     env.advance(60s);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    EXPECT_EQ(env.query("g2")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g2"_gid)->status, weft::status::succeed);
 }
 
 // What stands in nobody's way: a cancelled one whose journal has nothing to undo needs no code that fits.
@@ -149,12 +150,12 @@ TEST_F(Misfits, CanBeCancelled)
 {
     taken_over_by(2, weft::operation::try_);
     deployed before;
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     another_engine old(env);
     old.engine.add("ship", &ship, std::ref(before));
     old.run();
     env.advance(10min);
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed) << env.query("g1")->last_error;
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed) << env.query("g1"_gid)->last_error;
 }
 
 }  // namespace misfits_test

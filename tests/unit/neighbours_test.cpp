@@ -14,6 +14,7 @@
 
 namespace neighbours_test {
 
+using namespace weft::literals;
 using namespace workshop;
 
 // Closed until the test opens it.
@@ -170,11 +171,13 @@ protected:
     {
         auto const before = store.beats.load();
         for (int i = 0; i < 20; ++i)
-            EXPECT_EQ(host->engine().execute<int>("works", "g" + std::to_string(i), i, weft::within(60s), weft::blocking), i);
+            EXPECT_EQ(weft::handle<int(int)>(host->engine(), "works")
+                          .execute(weft::gid("g" + std::to_string(i)), i, weft::within(60s), weft::blocking),
+                      i);
         while (store.beats < before + 5)
             std::this_thread::sleep_for(1ms);
         EXPECT_TRUE(host->engine().alive(weft::blocking));
-        EXPECT_EQ(host->engine().query("g1", weft::blocking)->status, weft::status::succeed);
+        EXPECT_EQ(host->engine().query("g1"_gid, weft::blocking)->status, weft::status::succeed);
     }
 
     gate      lists, releases, probes, open_one;
@@ -201,11 +204,12 @@ TEST_F(Neighbour, AParticipantThatHangsWhenItIsFirstAskedKeepsUpNobody)
 {
     host->start();
     std::promise<int> answer;
-    host->engine().execute<int>("writes-there", "hangs", [&](std::exception_ptr, int n) { answer.set_value(n); });
+    weft::handle<int()>(host->engine(), "writes-there").execute("hangs"_gid, [&](std::exception_ptr, int n) { answer.set_value(n); });
     probes.wait_for_somebody();
     others_go_on();
     open_one.open();
-    EXPECT_EQ(host->engine().execute<int>("writes-here", "another", weft::within(60s), weft::blocking), 1) << "another participant";
+    EXPECT_EQ(weft::handle<int()>(host->engine(), "writes-here").execute("another"_gid, weft::within(60s), weft::blocking), 1)
+        << "another participant";
     probes.open();
     EXPECT_EQ(answer.get_future().get(), 1);
 }
@@ -227,7 +231,7 @@ TEST_F(Neighbour, APermitOfAnOperationInTheStoreIsServedWhenItReturnsToAnEngineT
     host->engine().limit("write", {.at_once = 1});
     host->start();
     std::promise<int> first;
-    host->engine().execute<int>("writes-here", "first", [&](std::exception_ptr, int n) { first.set_value(n); });
+    weft::handle<int()>(host->engine(), "writes-here").execute("first"_gid, [&](std::exception_ptr, int n) { first.set_value(n); });
     open_one.wait_for_somebody();
     bury_all(store);
     while (counted->attempts < 2)
@@ -235,7 +239,7 @@ TEST_F(Neighbour, APermitOfAnOperationInTheStoreIsServedWhenItReturnsToAnEngineT
     EXPECT_TRUE(host->engine().alive(weft::blocking));  // behind it on the strand: it has asked for the permit
     open_one.open();
     EXPECT_EQ(first.get_future().get(), 1);
-    EXPECT_EQ(host->engine().execute<int>("writes-here", "second", weft::within(20s), weft::blocking), 1);
+    EXPECT_EQ(weft::handle<int()>(host->engine(), "writes-here").execute("second"_gid, weft::within(20s), weft::blocking), 1);
 }
 
 // The store takes a creation and does not answer: whoever asks again with the same gid, and gives up, hears that nobody knows.
@@ -245,7 +249,7 @@ TEST_F(Neighbour, ACreationThatHangsLeavesItsGidInDoubt)
     auto const told = [&] {
         try
         {
-            host->engine().execute<int>("works", "slow", 1, weft::within(100ms), weft::blocking);
+            weft::handle<int(int)>(host->engine(), "works").execute("slow"_gid, 1, weft::within(100ms), weft::blocking);
         }
         catch (weft::unfinished const& e)
         {
@@ -256,7 +260,7 @@ TEST_F(Neighbour, ACreationThatHangsLeavesItsGidInDoubt)
     EXPECT_EQ(told(), weft::known::in_doubt);
     EXPECT_EQ(told(), weft::known::in_doubt);
     store.slow_creations.open();
-    EXPECT_EQ(host->engine().execute<int>("works", "slow", 1, weft::within(60s), weft::blocking), 1);
+    EXPECT_EQ(weft::handle<int(int)>(host->engine(), "works").execute("slow"_gid, 1, weft::within(60s), weft::blocking), 1);
 }
 
 }  // namespace neighbours_test

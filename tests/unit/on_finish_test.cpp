@@ -13,6 +13,7 @@
 
 namespace on_finish_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using weft::testing::environment;
@@ -52,45 +53,45 @@ protected:
 
 TEST_F(OnFinish, ComesAfterTheLastConfirmation)
 {
-    EXPECT_TRUE(env.execute("order", "g1", true).has_value());
+    EXPECT_TRUE(env.workflow<void(bool)>("order").execute("g1"_gid, true).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("notice/try", "receipt/try", "stock/try", "account/action", "late/try", "parcel/try",
                                          "stock/confirm", "parcel/confirm", "late/confirm", "receipt/confirm", "notice/confirm"));
     EXPECT_THAT(said.all, ElementsAre("what came late was done", "the receipt was done", "the order was done"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(OnFinish, ComesAfterTheLastUndo)
 {
-    EXPECT_FALSE(env.execute("order", "g1", false).has_value());
+    EXPECT_FALSE(env.workflow<void(bool)>("order").execute("g1"_gid, false).has_value());
     EXPECT_THAT(env.calls(), ElementsAre("notice/try", "receipt/try", "stock/try", "account/action", "account/compensate", "stock/cancel",
                                          "receipt/cancel", "notice/cancel"))
         << "what the workflow did not reach is not done";
     EXPECT_THAT(said.all, ElementsAre("the receipt was rolled back", "the order was rolled back"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 TEST_F(OnFinish, WaitsForAConfirmationThatWasRefused)
 {
     env.on("stock", weft::operation::confirm).fails("no longer there").runs();
-    env.submit("order", "g1", true);
+    env.workflow<void(bool)>("order").submit("g1"_gid, true);
     env.settle();
-    ASSERT_NE(env.query("g1")->paused_reason, "");
+    ASSERT_NE(env.query("g1"_gid)->paused_reason, "");
     EXPECT_THAT(said.all, ElementsAre()) << "it has not ended";
     EXPECT_EQ(env.calls().back(), "parcel/confirm");
-    env.resume("g1");
+    env.resume("g1"_gid);
     env.finish();
     EXPECT_THAT(said.all, ElementsAre("what came late was done", "the receipt was done", "the order was done"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(OnFinish, WaitsForAnUndoThatWasRefused)
 {
     env.on("stock", weft::operation::cancel).fails("no longer there").runs();
-    env.submit("order", "g1", false);
+    env.workflow<void(bool)>("order").submit("g1"_gid, false);
     env.settle();
-    ASSERT_NE(env.query("g1")->paused_reason, "");
+    ASSERT_NE(env.query("g1"_gid)->paused_reason, "");
     EXPECT_THAT(said.all, ElementsAre());
-    env.resume("g1");
+    env.resume("g1"_gid);
     env.finish();
     EXPECT_THAT(said.all, ElementsAre("the receipt was rolled back", "the order was rolled back"));
 }
@@ -98,20 +99,20 @@ TEST_F(OnFinish, WaitsForAnUndoThatWasRefused)
 TEST_F(OnFinish, IsSentAgainUntilItIsHeard)
 {
     env.on("notice", weft::operation::confirm).throws("connection reset").throws("connection reset").runs();
-    EXPECT_TRUE(env.execute("order", "g1", true).has_value());
+    EXPECT_TRUE(env.workflow<void(bool)>("order").execute("g1"_gid, true).has_value());
     EXPECT_THAT(calls_of(env, "notice"), ElementsAre("notice/try", "notice/confirm", "notice/confirm", "notice/confirm"));
 }
 
 TEST_F(OnFinish, HearsOfACancellation)
 {
     env.on("account").hangs().runs();
-    env.submit("order", "g1", true);
+    env.workflow<void(bool)>("order").submit("g1"_gid, true);
     env.settle();
     env.crash();
-    env.cancel("g1");
+    env.cancel("g1"_gid);
     env.finish();
     EXPECT_EQ(said.all.back(), "the order was rolled back");
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 // Filed just before the decision to commit, which turns into the other one.
@@ -120,8 +121,8 @@ TEST(OnFinishLate, HearsOfACancellationThatMeetsTheDecision)
     auto const  control = std::make_shared<wrapped_store::control>();
     notices     said;
     environment env(wrapped_store::options(control));
-    env.add("order", &order, std::ref(said));
-    bool filed = false;
+    auto const  flow = env.add("order", &order, std::ref(said));
+    bool        filed = false;
     control->seen = [&](weft::write const& w) {
         auto const* extension = std::get_if<weft::extend_write>(&w);
         if (!extension || extension->decide != weft::extend_write::decision::commit || std::exchange(filed, true))
@@ -129,7 +130,7 @@ TEST(OnFinishLate, HearsOfACancellationThatMeetsTheDecision)
         weft::write const cancel = weft::request_write{"g1", weft::request_write::kind::cancel};
         EXPECT_EQ(env.store().apply({&cancel, 1}, false).at(0).what, weft::written::done);
     };
-    EXPECT_FALSE(env.execute("order", "g1", true).has_value());
+    EXPECT_FALSE(flow.execute("g1"_gid, true).has_value());
     ASSERT_TRUE(filed);
     auto const calls = env.calls();
     EXPECT_THAT(std::vector(calls.begin() + 6, calls.end()),
@@ -159,7 +160,7 @@ struct noted_scenario
     bool all_is_well;
 
     void arrange(environment& env, everything& e) { env.add("noted", &noted, std::ref(e)); }
-    void act(environment& env, everything&) { env.submit("noted", "g1", all_is_well); }
+    void act(environment& env, everything&) { env.workflow<void(bool)>("noted").submit("g1"_gid, all_is_well); }
 };
 
 TEST(OnFinishEverywhere, IsTheLastWhereverItCrashes)

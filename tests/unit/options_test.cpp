@@ -11,6 +11,7 @@
 
 namespace options_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -79,13 +80,13 @@ TEST(Options, OfABranchPauseItsTransaction)
     environment              env;
     weft::retry_policy const spins{.initial = 0ms};
     auto const               negative = -1ms;
-    env.add("asks", &asks, std::cref(spins));
-    env.add("waits", &waits, std::cref(negative));
-    env.submit("asks", "g1");
-    env.submit("waits", "g2");
+    auto const               the_asks = env.add("asks", &asks, std::cref(spins));
+    auto const               the_waits = env.add("waits", &waits, std::cref(negative));
+    the_asks.submit("g1"_gid);
+    the_waits.submit("g2"_gid);
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("a branch's retry_policy.initial is 0 ms: it has to be at least 1 ms"));
-    EXPECT_THAT(env.query("g2")->paused_reason, HasSubstr("a branch's timeout is -1 ms"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, HasSubstr("a branch's retry_policy.initial is 0 ms: it has to be at least 1 ms"));
+    EXPECT_THAT(env.query("g2"_gid)->paused_reason, HasSubstr("a branch's timeout is -1 ms"));
 }
 
 class never_called final : public weft::remote_caller
@@ -123,10 +124,10 @@ weft::workflow<void> works(weft::context& wf) { co_await wf.step("work", &nothin
 TEST(ForEver, IsHowLongOneMayWaitForAnEnd)
 {
     environment env;
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     env.on("work").answers_after(10s);
     bool there = false;
-    env.engine().execute("works", "g1", weft::within(for_ever), [&](std::exception_ptr e) {
+    flow.of(env.engine()).execute("g1"_gid, weft::within(for_ever), [&](std::exception_ptr e) {
         there = true;
         EXPECT_FALSE(e);
     });
@@ -136,12 +137,12 @@ TEST(ForEver, IsHowLongOneMayWaitForAnEnd)
 TEST(ForEver, IsHowLongAStopMayTake)
 {
     environment env;
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     env.on("work").answers_after(10s);
-    env.submit("works", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     env.stop(for_ever);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed) << "what was under way has been recorded";
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed) << "what was under way has been recorded";
 }
 
 weft::workflow<void> asks_slowly(weft::context& wf) { co_await wf.step(weft::named("ask").timeout(for_ever), &nothing); }
@@ -151,12 +152,12 @@ TEST(ForEver, IsHowLongAnOperationMayTake)
     environment_options patient;
     patient.engine.operation_timeout = for_ever;
     environment env(patient);
-    env.add("works", &works);
-    env.add("asks", &asks_slowly);
+    auto const  the_works = env.add("works", &works);
+    auto const  asks = env.add("asks", &asks_slowly);
     env.on("work").answers_after(100s);
     env.on("ask").answers_after(100s);
-    EXPECT_TRUE(env.execute("works", "g1"));
-    EXPECT_TRUE(env.execute("asks", "g2"));
+    EXPECT_TRUE(the_works.execute("g1"_gid));
+    EXPECT_TRUE(asks.execute("g2"_gid));
     EXPECT_EQ(env.calls().size(), 2u) << "sent once each";
 }
 
@@ -165,12 +166,12 @@ TEST(ForEver, IsHowLongARetryMayBeAway)
     environment_options patient;
     patient.engine.retry = {.initial = for_ever, .cap = for_ever, .jitter = 0.0};
     environment env(patient);
-    env.add("works", &works);
+    auto const  flow = env.add("works", &works);
     env.on("work").throws("down");
-    env.submit("works", "g1");
+    flow.submit("g1"_gid);
     env.advance(1h);
     EXPECT_EQ(calls_of(env, "work").size(), 1u);
-    EXPECT_GT(env.query("g1")->due, env.clock().now() + 24h * 365 * 50);
+    EXPECT_GT(env.query("g1"_gid)->due, env.clock().now() + 24h * 365 * 50);
 }
 
 TEST(ForEver, IsAPolicysInterval)

@@ -5,14 +5,15 @@
 
 namespace patterns_test {
 
+using namespace weft::literals;
 TEST_F(Patterns, CancelUndoesWhatIsPrepared)
 {
     prepare(of_type("tcc", "g1"));
     register_branch("g1", registered("01", "cancel", "confirm", "a"));
     prepare(of_type("xa", "g2"));
     register_branch("g2", registered("01", "rollback", "commit", "b"));
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
-    EXPECT_EQ(env.cancel("g2"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g2"_gid), weft::cancel_answer::accepted);
     EXPECT_NE(row("g1").status, status::prepared) << "decided when it is answered: nobody can commit it any more";
     EXPECT_EQ(refusal([&] { submit(of_type("tcc", "g1")); }, weft::misuse::code::wrong_status).substr(0, 14), "current status");
     env.finish();
@@ -21,14 +22,14 @@ TEST_F(Patterns, CancelUndoesWhatIsPrepared)
     {
         EXPECT_EQ(row(gid).status, status::failed);
         EXPECT_EQ(row(gid).reason, "cancelled");
-        EXPECT_EQ(env.cancel(gid), weft::cancel_answer::too_late);
+        EXPECT_EQ(env.cancel(weft::gid(gid)), weft::cancel_answer::too_late);
     }
 }
 
 TEST_F(Patterns, CancelGivesAMessageUp)
 {
     prepare(of_type("msg", "g1"));
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     EXPECT_EQ(row("g1").status, status::failed);
     env.advance(2min);
     EXPECT_THAT(at.seen(), IsEmpty());
@@ -39,7 +40,7 @@ TEST_F(Patterns, CancelReachesAMessageThatWaitsForAPerson)
     prepare(of_type("msg", "g1"));
     env.advance(1min);
     ASSERT_NE(row("g1").paused_reason, "");
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     EXPECT_EQ(row("g1").status, status::failed);
 }
 
@@ -51,7 +52,7 @@ TEST_F(Patterns, CancelUndoesASagaOnceItsActionUnderWayHasReturned)
     std::move(*at.calls[0].held).answer(outcome::success());
     env.settle();
     ASSERT_THAT(at.seen(), ElementsAre("01 action a", "02 action b"));
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     at.hold = false;
     env.advance(1s);
     EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b")) << "an undo that overtakes its action is none";
@@ -68,7 +69,7 @@ TEST_F(Patterns, CancelReachesASagaThatWaitsForItsNextAttempt)
     submit(saga("g1"));
     env.advance(1s);
     ASSERT_EQ(row("g1").owner, "");
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     env.settle();
     EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b", "02 compensate b", "01 compensate a"));
     EXPECT_EQ(row("g1").status, status::failed) << "at once";
@@ -78,9 +79,9 @@ TEST_F(Patterns, WhoWaitsForASagaThatIsCancelledHearsHowItEnded)
 {
     at.hold = true;
     weft::transaction ended;
-    manager().submit(saga("g1"), true, [&](std::exception_ptr, weft::transaction t) { ended = std::move(t); });
+    manager().submit(saga("g1"), weft::returns::when_tried, [&](std::exception_ptr, weft::transaction t) { ended = std::move(t); });
     env.settle();
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     at.hold = false;
     std::move(*at.calls[0].held).answer(outcome::success());
     env.settle();
@@ -98,8 +99,8 @@ TEST_F(Patterns, CancelIsTooLateForWhatIsSubmitted)
     message.steps.push_back({"b", "", "{}"});
     submit(std::move(message));
     env.settle();
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::too_late);
-    EXPECT_EQ(env.cancel("g2"), weft::cancel_answer::too_late);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::too_late);
+    EXPECT_EQ(env.cancel("g2"_gid), weft::cancel_answer::too_late);
     for (auto& c : at.calls)
         std::move(*c.held).answer(outcome::success());
     env.finish();
@@ -114,16 +115,16 @@ TEST_F(Patterns, CancelOfAWorkflowElsewhereIsMisuse)
     auto elsewhere = of_type("workflow", "g1");
     elsewhere.query_prepared = "w";
     prepare(std::move(elsewhere));
-    EXPECT_EQ(refusal([&] { env.cancel("g1"); }, weft::misuse::code::wrong_status),
+    EXPECT_EQ(refusal([&] { env.cancel("g1"_gid); }, weft::misuse::code::wrong_status),
               "a transaction of type 'workflow' runs elsewhere, and is cancelled there");
     EXPECT_EQ(row("g1").status, status::prepared);
-    ask<weft::transaction>([&](auto token) { manager().finish_workflow("g1", status::succeed, "", "", std::move(token)); });
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::too_late);
+    ask<weft::transaction>([&](auto token) { manager().finish_workflow(weft::gid("g1"), status::succeed, "", "", std::move(token)); });
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::too_late);
 }
 
 TEST_F(Patterns, CancelOfAnUnknownGidIsMisuse)
 {
-    EXPECT_EQ(refusal([&] { env.cancel("nobody"); }, weft::misuse::code::unknown_gid), "there is no such transaction");
+    EXPECT_EQ(refusal([&] { env.cancel("nobody"_gid); }, weft::misuse::code::unknown_gid), "there is no such transaction");
 }
 
 TEST_F(Patterns, CancelByAnEngineThatRunsNoPatternsIsCarriedOutByOneThatDoes)
@@ -132,7 +133,7 @@ TEST_F(Patterns, CancelByAnEngineThatRunsNoPatternsIsCarriedOutByOneThatDoes)
     register_branch("g1", registered("01", "cancel", "confirm", "a"));
     another_engine              other(env);
     answer<weft::cancel_answer> a;
-    other.engine.cancel("g1", a.slot());
+    other.engine.cancel("g1"_gid, a.slot());
     env.advance(1s);
     EXPECT_EQ(a.value, weft::cancel_answer::accepted);
     EXPECT_THAT(at.seen(), ElementsAre("01 cancel a"));

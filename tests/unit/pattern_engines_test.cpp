@@ -19,7 +19,7 @@ protected:
     void hang_in_the_first_action()
     {
         at.hold = true;
-        manager().submit(saga("g1"), true, waiter.slot());
+        manager().submit(saga("g1"), weft::returns::when_tried, waiter.slot());
         env.settle();
         ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
     }

@@ -4,6 +4,7 @@
 
 namespace patterns_test {
 
+using namespace weft::literals;
 // --- saga -----------------------------------------------------------------------------------------------------------------------------
 
 TEST_F(Patterns, SagaCallsItsActionsOneAfterTheOther)
@@ -23,7 +24,7 @@ TEST_F(Patterns, SagaCallsItsActionsOneAfterTheOther)
 TEST_F(Patterns, SagaUndoesWhatMayHaveHappenedTheOtherWayRound)
 {
     at.answers["action b"] = {outcome::failure("out of stock")};
-    auto const t = submit(saga("g1", 3), true);
+    auto const t = submit(saga("g1", 3), weft::returns::when_tried);
     EXPECT_EQ(t.status, status::failed);
     EXPECT_EQ(t.reason, "url:b return failed: out of stock");
     EXPECT_THAT(at.seen(), ElementsAre("01 action a", "02 action b", "02 compensate b", "01 compensate a"));
@@ -68,7 +69,7 @@ TEST_F(Patterns, SagaWithoutAddressesSucceedsByItself)
     auto t = saga("g1");
     for (auto& s : t.steps)
         s.action = s.compensate = "";
-    EXPECT_EQ(submit(t, true).status, status::succeed);
+    EXPECT_EQ(submit(t, weft::returns::when_tried).status, status::succeed);
     EXPECT_THAT(at.calls, IsEmpty());
     EXPECT_EQ(env.writes(), 2u) << "its creation, and all the rest";
 }
@@ -132,7 +133,7 @@ TEST_F(Patterns, SagaThatIsOnlyPreparedCallsNobody)
     env.advance(25h);
     EXPECT_THAT(at.seen(), IsEmpty());
     EXPECT_EQ(row("g1").status, status::prepared);
-    EXPECT_EQ(env.cancel("g2"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g2"_gid), weft::cancel_answer::accepted);
     env.advance(1min);
     EXPECT_EQ(row("g2").status, status::failed);
     EXPECT_EQ(row("g2").reason, "cancelled");
@@ -291,9 +292,9 @@ weft::workflow<int> waits(weft::context& wf)
 // A gid is one transaction's, whoever made it.
 TEST_F(Patterns, ATransactionOfAnotherTypeIsLeftAlone)
 {
-    env.add("waits", &waits);
+    auto const flow = env.add("waits", &waits);
     env.on("wait").hangs();
-    env.submit("waits", "mine");
+    flow.submit("mine"_gid);
     env.settle();
     prepare(of_type("tcc", "g1"));
     using code = weft::misuse::code;
@@ -342,7 +343,7 @@ TEST_F(Patterns, RefusesOrdersThatGoInACircle)
     EXPECT_EQ(of(3, R"({"concurrent":true,"orders":{"1":[1]}})"), "custom_data.orders: step 1 " + circle);
     EXPECT_EQ(of(3, R"({"concurrent":true,"orders":{"1":[2],"2":[1]}})"), "custom_data.orders: step 1 " + circle);
     EXPECT_EQ(of(2, R"({"orders":{"0":[1]}})"), "custom_data.orders: step 0 " + circle) << "one after the other, besides";
-    EXPECT_FALSE(env.query("g1"));
+    EXPECT_FALSE(env.query("g1"_gid));
     submit(saga("g2", 2, {}, R"({"concurrent":true,"orders":{"0":[1,7],"9999":[0],"1":[200]}})"));
     env.finish();
     EXPECT_THAT(at.seen(), ElementsAre("02 action b", "01 action a")) << "nobody waits for steps that there are not";
@@ -377,7 +378,7 @@ TEST_F(Patterns, TccConfirmsTheLastBranchFirst)
     register_branch("g1", registered("01", "cancel", "confirm", "a", "one"));
     register_branch("g1", registered("02", "cancel", "confirm", "b", "two"));
     register_branch("g1", registered("02", "cancel", "confirm", "b", "two"));
-    EXPECT_EQ(submit(of_type("tcc", "g1"), true).status, status::succeed);
+    EXPECT_EQ(submit(of_type("tcc", "g1"), weft::returns::when_tried).status, status::succeed);
     EXPECT_THAT(at.seen(), ElementsAre("02 confirm b", "01 confirm a"));
     EXPECT_EQ(at.calls[0].operation.payload, "two");
     EXPECT_EQ(statuses("g1"), "prepared succeed prepared succeed");
@@ -418,9 +419,9 @@ TEST_F(Patterns, TccThatNobodyPreparedIsNotSubmitted)
 {
     for (auto const* type : {"tcc", "xa"})
     {
-        EXPECT_EQ(refusal([&] { submit(of_type(type, "g1"), true); }, weft::misuse::code::unknown_gid),
+        EXPECT_EQ(refusal([&] { submit(of_type(type, "g1"), weft::returns::when_tried); }, weft::misuse::code::unknown_gid),
                   "no transaction with gid: g1 found");
-        EXPECT_FALSE(env.query("g1"));
+        EXPECT_FALSE(env.query("g1"_gid));
     }
 }
 
@@ -476,7 +477,7 @@ TEST_F(Patterns, WhoWaitsForWhatIsStoppedByForceIsToldSo)
 {
     at.hold = true;
     answer<weft::transaction> a;
-    manager().submit(saga("g1"), true, a.slot());
+    manager().submit(saga("g1"), weft::returns::when_tried, a.slot());
     env.settle();
     ASSERT_THAT(at.seen(), ElementsAre("01 action a"));
     force_stop("g1");
@@ -630,15 +631,18 @@ TEST_F(Patterns, AWorkflowElsewhereIsCalledBackUntilItHasEnded)
     auto const again = ask<weft::transaction>([&](auto token) { manager().prepare_workflow(t, std::move(token)); });
     ASSERT_EQ(again.ops.size(), 1u);
     EXPECT_EQ(again.ops[0].data, std::string("\x00\xff", 2));
-    ask<weft::transaction>([&](auto token) { manager().finish_workflow("g1", status::succeed, "", "cmVzdWx0", std::move(token)); });
+    ask<weft::transaction>(
+        [&](auto token) { manager().finish_workflow(weft::gid("g1"), status::succeed, "", "cmVzdWx0", std::move(token)); });
     env.advance(60s);
     EXPECT_EQ(at.calls.size(), 3u);
     EXPECT_EQ(row("g1").result, "cmVzdWx0");
-    EXPECT_NE(
-        refusal(
-            [&] { ask<weft::transaction>([&](auto token) { manager().finish_workflow("g1", status::failed, "", "", std::move(token)); }); },
-            weft::misuse::code::wrong_status),
-        "none");
+    EXPECT_NE(refusal(
+                  [&] {
+                      ask<weft::transaction>(
+                          [&](auto token) { manager().finish_workflow(weft::gid("g1"), status::failed, "", "", std::move(token)); });
+                  },
+                  weft::misuse::code::wrong_status),
+              "none");
 }
 
 TEST_F(Patterns, CallbacksThatFailBackOffAndAreCounted)
@@ -665,7 +669,7 @@ TEST_F(Patterns, ATypeIsPartOfWhatIsMeant)
     prepare(of_type("tcc", "g1"));
     prepare(of_type("workflow", "g2"));
     auto const finish = [&](std::string gid) {
-        ask<weft::transaction>([&](auto token) { manager().finish_workflow(gid, status::succeed, "", "", std::move(token)); });
+        ask<weft::transaction>([&](auto token) { manager().finish_workflow(weft::gid(gid), status::succeed, "", "", std::move(token)); });
     };
     using code = weft::misuse::code;
     EXPECT_THAT(refusal([&] { finish("g1"); }, code::wrong_status), HasSubstr("of type 'tcc'"));
@@ -685,7 +689,7 @@ TEST_F(Patterns, AMessageGoesToSubscribers)
     t.steps[0].payload = t.steps[1].payload = "{}";
     t.steps[0].subscribers = {"a", "b"};
     t.steps[1].subscribers = {"c"};
-    EXPECT_EQ(submit(t, true).status, status::succeed);
+    EXPECT_EQ(submit(t, weft::returns::when_tried).status, status::succeed);
     EXPECT_THAT(at.seen(), ElementsAre("01-01 action a", "01-02 action b", "02 action c"));
     auto s = saga("g2");
     s.steps[0].subscribers = {"a"};
@@ -695,11 +699,11 @@ TEST_F(Patterns, AMessageGoesToSubscribers)
 TEST_F(Patterns, WhatIsDueLaterIsMadeDueNow)
 {
     at.answers["action a"] = {outcome::ongoing("425"), outcome::success()};
-    submit(saga("g1", 1, "{\"retry_interval\":3600}"), true);
-    ask<std::monostate>([&](auto token) { manager().make_due("g1", std::move(token)); });
+    submit(saga("g1", 1, "{\"retry_interval\":3600}"), weft::returns::when_tried);
+    ask<std::monostate>([&](auto token) { manager().make_due(weft::gid("g1"), std::move(token)); });
     env.settle();
     EXPECT_EQ(row("g1").status, status::succeed);
-    auto const nobody = [&] { ask<std::monostate>([&](auto token) { manager().make_due("nobody", std::move(token)); }); };
+    auto const nobody = [&] { ask<std::monostate>([&](auto token) { manager().make_due(weft::gid("nobody"), std::move(token)); }); };
     EXPECT_THAT(refusal(nobody, weft::misuse::code::unknown_gid), HasSubstr("nobody"));
 }
 
@@ -710,7 +714,8 @@ TEST_F(Patterns, WhoeverSubmitsAgainWaitsForTheSameAttempt)
     std::vector<std::string> ends;
     for (int i = 0; i < 2; ++i)
     {
-        manager().submit(saga("g1", 1), true, [&](std::exception_ptr, weft::transaction t) { ends.emplace_back(to_string(t.status)); });
+        manager().submit(saga("g1", 1), weft::returns::when_tried,
+                         [&](std::exception_ptr, weft::transaction t) { ends.emplace_back(to_string(t.status)); });
         env.settle();
     }
     EXPECT_THAT(ends, IsEmpty());

@@ -8,6 +8,7 @@
 
 namespace replay_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -61,13 +62,13 @@ protected:
     std::string deploy(int version, std::string const& hangs_at, weft::operation op)
     {
         env.on(hangs_at, op).hangs().runs();
-        env.submit("changing", "g1");
+        env.workflow<void()>("changing").submit("g1"_gid);
         env.advance(100ms);
         env.crash();
         d.version = version;
         env.forget_calls();
         env.finish();
-        return without_digests(env.query("g1")->paused_reason);
+        return without_digests(env.query("g1"_gid)->paused_reason);
     }
 
     environment env;
@@ -84,7 +85,7 @@ TEST_F(Replay, ReportsAnotherVerb)
         "branch 02, step \"second\" with arguments DIGEST" +
             at(line_of_second - 2) + "; 1 of 3 recorded branches matched");
     EXPECT_THAT(env.calls(), ElementsAre()) << "nothing is sent before somebody has looked at it";
-    EXPECT_EQ(env.query("g1")->status, weft::status::prepared) << "and nothing is decided";
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared) << "and nothing is decided";
 }
 
 TEST_F(Replay, ReportsAnotherName)
@@ -103,7 +104,7 @@ TEST_F(Replay, ReportsOtherArguments)
               "replay does not match the journal: branch 02 was recorded as saga \"second\" with arguments DIGEST, the workflow now "
               "asks for branch 02, saga \"second\" with arguments DIGEST" +
                   at(line_of_second) + "; 1 of 3 recorded branches matched");
-    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("with arguments ")) << "and the digests differ";
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, HasSubstr("with arguments ")) << "and the digests differ";
 }
 
 TEST_F(Replay, ReportsArgumentsThatAreGone)
@@ -126,9 +127,9 @@ TEST_F(Replay, GoesOnOnceTheCodeFitsAgain)
 {
     EXPECT_THAT(deploy(2, "third", weft::operation::try_), HasSubstr("does not match"));
     d.version = 1;
-    env.resume("g1");
+    env.resume("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_THAT(env.calls(), ElementsAre("third/try", "third/confirm"));
 }
 
@@ -139,7 +140,7 @@ TEST_F(Replay, ReportsABranchMoreAfterTheDecisionToCommit)
         "replay does not match the journal: it was complete and decided, the workflow now also asks for branch 04, step \"extra\" without "
         "arguments" +
             at(line_of_extra) + "; 3 of 3 recorded branches matched");
-    EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::submitted);
 }
 
 TEST_F(Replay, ReportsABranchThatHasToBeConfirmedAndIsNotAskedForAnyMore)
@@ -153,7 +154,7 @@ TEST_F(Replay, ReportsABranchThatHasToBeUndoneAndIsNotAskedForAnyMore)
     env.on("third").fails("no");
     EXPECT_EQ(deploy(6, "second", weft::operation::compensate),
               "branch 02, saga \"second\" with arguments DIGEST, has to be finished, but the workflow no longer asks for it");
-    EXPECT_EQ(env.query("g1")->status, weft::status::aborting);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::aborting);
 }
 
 // A body that fails earlier than it did would be rolled back without what it has done since.
@@ -161,7 +162,7 @@ TEST_F(Replay, ReportsBranchesThatTheWorkflowFailsWithoutAskingFor)
 {
     EXPECT_THAT(deploy(9, "third", weft::operation::try_), HasSubstr("the workflow ended without asking for branch 02"));
     EXPECT_THAT(env.calls(), ElementsAre()) << "second was done: to undo first only would leave it";
-    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared);
 }
 
 // A failure that the body caught, and that may have had an effect, is undone at the commit, too.
@@ -177,25 +178,25 @@ weft::workflow<void> forgiving(weft::context& wf, deployed& d)
 
 TEST_F(Replay, ReportsABranchThatMayHaveHappenedAndIsNotAskedForAnyMoreAfterTheCommit)
 {
-    env.add("forgiving", &forgiving, std::ref(d));
+    auto const flow = env.add("forgiving", &forgiving, std::ref(d));
     env.on("s").loses_the_answer().fails("no");
     env.on("t", weft::operation::confirm).hangs().runs();
-    env.submit("forgiving", "g1");
+    flow.submit("g1"_gid);
     env.advance(5s);
-    ASSERT_EQ(env.query("g1")->status, weft::status::submitted);
+    ASSERT_EQ(env.query("g1"_gid)->status, weft::status::submitted);
     env.crash();
     d.version = 2;
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("branch 02, saga \"s\" without arguments, has to be finished"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::submitted);
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, HasSubstr("branch 02, saga \"s\" without arguments, has to be finished"));
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::submitted);
 }
 
 TEST_F(Replay, ObeysTheDecisionWhateverTheBodyNowSays)
 {
     env.on("second").fails("no");
     deploy(7, "first", weft::operation::compensate);
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed) << env.query("g1")->paused_reason;
-    EXPECT_EQ(env.query("g1")->reason, "no");
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed) << env.query("g1"_gid)->paused_reason;
+    EXPECT_EQ(env.query("g1"_gid)->reason, "no");
     EXPECT_THAT(env.calls(), ElementsAre("first/compensate"));
 }
 
@@ -212,18 +213,18 @@ weft::workflow<int> reads(weft::context& wf, deployed& d)
 
 TEST_F(Replay, ReportsAResultThatNoLongerConverts)
 {
-    env.add("reads", &reads, std::ref(d));
+    auto const flow = env.add("reads", &reads, std::ref(d));
     env.on("wait").hangs().runs();
-    env.submit("reads", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     env.crash();
     d.version = 2;
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, StartsWith("the recorded result of branch 01 \"read\" no longer converts: expected "));
-    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("point"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, StartsWith("the recorded result of branch 01 \"read\" no longer converts: expected "));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, HasSubstr("point"));
     d.version = 1;
-    env.resume("g1");
-    EXPECT_EQ(env.execute<int>("reads", "g1").value(), 5);
+    env.resume("g1"_gid);
+    EXPECT_EQ(flow.execute("g1"_gid).value(), 5);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -319,20 +320,20 @@ protected:
     {
         d.version = before;
         env.on("wait").hangs().runs();
-        env.submit("catches-all", "g1");
+        env.workflow<int()>("catches-all").submit("g1"_gid);
         env.settle();
         env.crash();
         d.version = after;
         env.finish();
-        return env.query("g1")->paused_reason;
+        return env.query("g1"_gid)->paused_reason;
     }
     std::string pause_of(int version)
     {
         d.version = version;
-        env.submit("catches-all", "g1");
+        env.workflow<int()>("catches-all").submit("g1"_gid);
         env.finish();
         EXPECT_EQ(calls_of(env, "wait").size(), 0u) << "the body did not go on";
-        return env.query("g1")->paused_reason;
+        return env.query("g1"_gid)->paused_reason;
     }
 
     deployed    d;
@@ -343,29 +344,29 @@ TEST_F(Caught, AResultThatNoLongerConvertsPausesNoneTheLess)
 {
     EXPECT_THAT(goes_on_with(1, 2), StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
     d.version = 3;  // as_outcome
-    env.resume("g1");
+    env.resume("g1"_gid);
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
     d.version = 1;
-    env.resume("g1");
-    EXPECT_EQ(env.execute<int>("catches-all", "g1").value(), 5);
+    env.resume("g1"_gid);
+    EXPECT_EQ(env.workflow<int()>("catches-all").execute("g1"_gid).value(), 5);
 }
 
 TEST_F(Caught, AndCanBeCancelled)
 {
     EXPECT_THAT(goes_on_with(1, 2), HasSubstr("no longer converts"));
-    env.cancel("g1");
+    env.cancel("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
     EXPECT_EQ(env.calls().back(), "before/compensate");
 }
 
 TEST_F(Caught, AResultThatNeverConvertsPausesAtOnce)
 {
     EXPECT_THAT(pause_of(4), StartsWith("the recorded result of branch 02 \"read\" no longer converts: expected "));
-    env.cancel("g1");
+    env.cancel("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 TEST_F(Caught, AnArgumentThatCannotBeRecordedPauses)
@@ -381,7 +382,7 @@ TEST_F(Caught, ABranchThatIsNotAwaitedPauses)
 TEST_F(Caught, ABranchThatAFailurePassesIsNotForgotten)
 {
     d.version = 7;
-    EXPECT_EQ(env.execute<int>("catches-all", "g1").value(), -3);
+    EXPECT_EQ(env.workflow<int()>("catches-all").execute("g1"_gid).value(), -3);
 }
 
 TEST_F(Caught, ANameThatCannotBeRecordedPauses) { EXPECT_THAT(pause_of(8), StartsWith("branch 02: its name is longer than 128 bytes")); }
@@ -415,14 +416,14 @@ weft::workflow<int> has_a_part(weft::context& wf, deployed& d)
 
 TEST_F(Caught, WhatAPartCannotReadIsNotCaughtAroundIt)
 {
-    env.add("has-a-part", &has_a_part, std::ref(d));
+    auto const flow = env.add("has-a-part", &has_a_part, std::ref(d));
     env.on("wait").hangs().runs();
-    env.submit("has-a-part", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     env.crash();
     d.version = 2;
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, StartsWith("the recorded result of branch 01 \"read\" no longer converts"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, StartsWith("the recorded result of branch 01 \"read\" no longer converts"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -447,11 +448,11 @@ weft::workflow<std::string> remembers(weft::context& wf)
 std::string memories(environment_options options, std::uint64_t crash_at)
 {
     environment env(std::move(options));
-    env.add("remembers", &remembers);
+    auto const  flow = env.add("remembers", &remembers);
     env.on("wait").answers_after(10s).answers_after(20s).answers_after(5s);
     if (crash_at > 0)
         env.plant_crash(crash_at, environment::crash_mode::after);
-    return env.execute<std::string>("remembers", "g1").value();
+    return flow.execute("g1"_gid).value();
 }
 
 TEST(Context, TellsTheSameTimeAndTheSameNumbersInEveryAttempt)
@@ -470,18 +471,18 @@ TEST(Context, TellsTheSameTimeAndTheSameNumbersInEveryAttempt)
 TEST(Context, TellsDifferentNumbersToDifferentTransactions)
 {
     environment env;
-    env.add("remembers", &remembers);
-    auto const one = env.execute<std::string>("remembers", "g1").value(), other = env.execute<std::string>("remembers", "g2").value();
+    auto const  flow = env.add("remembers", &remembers);
+    auto const  one = flow.execute("g1"_gid).value(), other = flow.execute("g2"_gid).value();
     EXPECT_NE(one.substr(0, 80), other.substr(0, 80));
 }
 
 TEST(Context, MovesTimeOnlyWithTheJournal)
 {
     environment env;
-    env.add("remembers", &remembers);
+    auto const  flow = env.add("remembers", &remembers);
     env.on("wait").answers_after(10s);
-    auto const text = env.execute<std::string>("remembers", "g1").value();
-    auto const created = env.query("g1")->created.time_since_epoch().count();
+    auto const text = flow.execute("g1"_gid).value();
+    auto const created = env.query("g1"_gid)->created.time_since_epoch().count();
     EXPECT_THAT(text, StartsWith(std::to_string(created) + ' '));
     EXPECT_THAT(text,
                 HasSubstr('\n' + std::to_string(created + std::chrono::duration_cast<std::chrono::system_clock::duration>(10s).count())));
@@ -530,24 +531,24 @@ weft::workflow<int> forgives_its_child(weft::context& wf)
 TEST(Child, SharesTheTransactionAndItsNumbers)
 {
     environment env;
-    env.add("counts", &counts);
-    EXPECT_EQ(env.execute<std::int64_t>("counts", "g1", 4).value(), 6);
-    EXPECT_THAT(env.query("g1")->journal, HasSubstr(R"({"id":"04","verb":"step","op":"action","name":"child")"));
+    auto const  flow = env.add("counts", &counts);
+    EXPECT_EQ(flow.execute("g1"_gid, 4).value(), 6);
+    EXPECT_THAT(env.query("g1"_gid)->journal, HasSubstr(R"({"id":"04","verb":"step","op":"action","name":"child")"));
 }
 
 TEST(Child, RollsTheWholeWorkflowBackWhenItSaysNo)
 {
     environment env;
-    env.add("has-a-child", &has_a_child);
-    EXPECT_EQ(env.execute("has-a-child", "g1").error().reason(), "the child says no");
+    auto const  flow = env.add("has-a-child", &has_a_child);
+    EXPECT_EQ(flow.execute("g1"_gid).error().reason(), "the child says no");
     EXPECT_THAT(env.calls(), ElementsAre("outer/action", "inner/action", "inner/compensate", "outer/compensate"));
 }
 
 TEST(Child, CanBeForgiven)
 {
     environment env;
-    env.add("forgives", &forgives_its_child);
-    EXPECT_EQ(env.execute<int>("forgives", "g1").value(), -1);
+    auto const  forgives = env.add("forgives", &forgives_its_child);
+    EXPECT_EQ(forgives.execute("g1"_gid).value(), -1);
 }
 
 // On a small stack: replaying a step must not take any of it. At -O0 too, where there are no tail calls (preset dev).
@@ -555,16 +556,16 @@ void* replay_a_hundred_thousand(void*)
 {
     constexpr int n = 100'000;
     environment   env;
-    env.add("counts", &counts);
+    auto const    flow = env.add("counts", &counts);
     env.on("child").succeeds(1);
     env.on("last").hangs().runs();
-    env.submit("counts", "g1", n);
+    flow.submit("g1"_gid, n);
     env.run_until([&] { return env.calls().size() > n; });
     env.crash();
     env.forget_calls();
     env.finish();
     EXPECT_THAT(env.calls(), ElementsAre("last/action"));
-    EXPECT_EQ(env.query("g1")->result, "100000");
+    EXPECT_EQ(env.query("g1"_gid)->result, "100000");
     return nullptr;
 }
 

@@ -9,6 +9,7 @@
 
 namespace several_engines_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -23,17 +24,17 @@ weft::workflow<int> one_step(weft::context& wf) { co_return co_await wf.step("wo
 TEST(Waiters, OfAnEngineThatIsTakenForDeadHearFromItsSuccessor)
 {
     environment env;
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").answers_after(30s).runs();
     answer<int> a;
-    env.engine().execute<int>("one", "g1", a.slot());
+    one.of(env.engine()).execute("g1"_gid, a.slot());
     env.settle();
     EXPECT_EQ(bury_all(env.store()), 1u);
     another_engine other(env);
     other.engine.add("one", &one_step);
     other.run();
     env.advance(60s);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_TRUE(a.there);
     EXPECT_EQ(a.value, 7);
 }
@@ -43,18 +44,18 @@ TEST(Waiters, ForATransactionThatIsParkedHearFromWhoeverTakesIt)
     environment_options options;
     options.engine.retry = {.initial = 20s};
     environment env(options);
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").throws("down").runs();
     answer<int> a;
-    env.engine().execute<int>("one", "g1", a.slot());
+    one.of(env.engine()).execute("g1"_gid, a.slot());
     env.settle();
-    ASSERT_EQ(env.query("g1")->owner, "");
+    ASSERT_EQ(env.query("g1"_gid)->owner, "");
     another_engine other(env);
     other.engine.add("one", &one_step);
     env.store().make_due(0ms, 10);
     other.run();
     env.advance(60s);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_TRUE(a.there);
     EXPECT_EQ(a.value, 7);
 }
@@ -64,15 +65,15 @@ TEST(Waiters, ForARowThatHasVanishedAreToldSo)
 {
     auto const  control = std::make_shared<wrapped_store::control>();
     environment env(wrapped_store::options(control));
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").answers_after(10s).runs();
     answer<int> here, elsewhere;
-    env.engine().execute<int>("one", "g1", here.slot());
+    one.of(env.engine()).execute("g1"_gid, here.slot());
     env.settle();
     another_engine other(env);
-    other.engine.declare("one");
+    other.engine.declare<int()>("one");
     other.run();
-    other.engine.execute<int>("one", "g1", elsewhere.slot());
+    one.of(other.engine).execute("g1"_gid, elsewhere.slot());
     env.advance(1s);
     control->vanished = "g1";
     env.advance(10s);
@@ -90,11 +91,11 @@ TEST(Waiters, AreAllLookedForInTheirTurn)
     auto       options = wrapped_store::options(control);
     options.engine.poll = 10s;
     environment env(options);
-    env.engine().declare("one");
+    env.engine().declare<int()>("one");
     std::set<std::string>    gids;
     std::vector<answer<int>> answers(100);
     for (std::size_t i = 0; i < answers.size(); ++i)
-        env.engine().execute<int>("one", *gids.insert("g" + std::to_string(i)).first, answers[i].slot());
+        weft::handle<int()>(env.engine(), "one").execute(weft::gid(*gids.insert("g" + std::to_string(i)).first), answers[i].slot());
     env.advance(1s);
     control->found.clear();
     env.advance(5min);
@@ -107,16 +108,16 @@ TEST(Waiters, WhoHaveGoneAreNotLookedFor)
 {
     auto const  control = std::make_shared<wrapped_store::control>();
     environment env(wrapped_store::options(control));
-    env.engine().declare("one");
+    env.engine().declare<int()>("one");
     env.settle();
     control->deaf = true;
     answer<int> a;
-    env.engine().execute<int>("one", "g1", weft::within(200ms), a.slot());
+    weft::handle<int()>(env.engine(), "one").execute("g1"_gid, weft::within(200ms), a.slot());
     env.advance(500ms);
     ASSERT_TRUE(a.there);
     control->deaf = false;
     env.advance(5s);
-    EXPECT_EQ(env.query("g1")->status, weft::status::prepared);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::prepared);
     auto const before = control->asked;
     for (int i = 0; i < 10; ++i)
     {
@@ -168,9 +169,9 @@ TEST(Lease, IsCountedFromWhenTheHeartbeatWasSent)
     };
     environment env(options);
     control.clock = &env.clock();
-    flaky f{&env, 1'000'000, {}};
-    env.add("asks", &asks, std::ref(f));
-    env.submit("asks", "g1");
+    flaky      f{&env, 1'000'000, {}};
+    auto const flow = env.add("asks", &asks, std::ref(f));
+    flow.submit("g1"_gid);
     env.advance(2s);
     control.takes = 3500ms;
     env.advance(1500ms);
@@ -192,16 +193,16 @@ TEST(Hanging, WhatEndedElsewhereIsNotDoneAgainWhenTheOperationReturns)
     options.engine.operation_timeout = 100ms;
     options.engine.retry = {.initial = 1s, .jitter = 0};
     environment env(options);
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").answers_after(20s).runs();
-    env.submit("one", "g1");
+    one.submit("g1"_gid);
     env.advance(2s);
     bury_all(env.store());
     another_engine other(env);
     other.engine.add("one", &one_step);
     other.run();
     env.advance(10s);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_EQ(env.calls().size(), 1u);
     env.advance(30s);
     EXPECT_EQ(env.calls().size(), 1u) << "done a second time though the transaction had ended";
@@ -228,11 +229,11 @@ TEST(Hanging, WhatHangsInOneEngineIsDoneByTheOther)
     environment_options options = with_a_time_out_of(1s);
     options.engine.counters = counted;
     environment env(options);
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").hangs();
     std::vector<answer<int>> answers(20);
     for (std::size_t i = 0; i < answers.size(); ++i)
-        env.engine().execute<int>("one", "g" + std::to_string(i), answers[i].slot());
+        one.of(env.engine()).execute(weft::gid("g" + std::to_string(i)), answers[i].slot());
     env.settle();
     another_engine other(env);
     other.engine.add("one", &one_step);
@@ -247,21 +248,21 @@ TEST(Hanging, WhatHangsInOneEngineIsDoneByTheOther)
 TEST(Hanging, WhatHangsInOneEngineAndIsCancelledIsUndoneByTheOther)
 {
     environment env(with_a_time_out_of(1s));
-    env.add("undoable", &undoable);
+    auto const  flow = env.add("undoable", &undoable);
     env.on("work").hangs();
     env.on("first", weft::operation::compensate).hangs();
-    env.submit("undoable", "g1");
+    flow.submit("g1"_gid);
     env.advance(1500ms);
-    ASSERT_EQ(env.query("g1")->owner, "");
+    ASSERT_EQ(env.query("g1"_gid)->owner, "");
     another_engine other(env);
     other.engine.add("undoable", &undoable);
     other.run();
     env.settle();
     answer<weft::cancel_answer> a;
-    other.engine.cancel("g1", a.slot());
+    other.engine.cancel("g1"_gid, a.slot());
     env.advance(10s);
     EXPECT_EQ(a.value, weft::cancel_answer::accepted);
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 // However often it is given back meanwhile.
@@ -270,44 +271,44 @@ TEST(Hanging, WhatHangsIsSentNoMoreOftenThanThePolicySays)
     auto options = with_a_time_out_of(1s);
     options.engine.retry = {.initial = 1s, .factor = 1.0, .attempts = 3, .jitter = 0};
     environment env(options);
-    env.add("one", &one_step);
+    auto const  one = env.add("one", &one_step);
     env.on("work").answers_after(20s).throws("down");
-    env.submit("one", "g1");
+    one.submit("g1"_gid);
     env.advance(5min);
     EXPECT_EQ(env.calls().size(), 3u);
-    EXPECT_THAT(env.query("g1")->paused_reason, ::testing::HasSubstr("sent 3 times"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, ::testing::HasSubstr("sent 3 times"));
 }
 
 // With nobody else there: the action has had its time, so that its undo is no worse than anybody else's.
 TEST(Hanging, WhatHangsAndIsCancelledIsUndoneHereWhenThereIsNobodyElse)
 {
     environment env(with_a_time_out_of(1s));
-    env.add("undoable", &undoable);
+    auto const  flow = env.add("undoable", &undoable);
     env.on("work").hangs();
-    env.submit("undoable", "g1");
+    flow.submit("g1"_gid);
     env.advance(5s);
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     env.advance(1s);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action", "work/compensate", "first/compensate"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 // The engine was taken for dead while the action was under way: its next incarnation waits for that one as if it were its own.
 TEST(Hanging, WhatAnEarlierIncarnationHasUnderWayIsNotUndoneBeforeItsTimeIsOver)
 {
     environment env(with_a_time_out_of(10s));
-    env.add("undoable", &undoable);
+    auto const  flow = env.add("undoable", &undoable);
     env.on("work").hangs();
-    env.submit("undoable", "g1");
+    flow.submit("g1"_gid);
     env.advance(1s);
     bury_all(env.store());
     env.advance(2s);
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     env.advance(6500ms);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action"));
     env.advance(3s);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "work/action", "work/compensate", "first/compensate"));
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
 }
 
 // … however long that is: it does not go round with each look.
@@ -317,13 +318,13 @@ TEST(Hanging, WhatAnEarlierIncarnationHasUnderWayWaitsWithGrowingPausesThoughItI
     auto       options = wrapped_store::options(control);
     options.engine.operation_timeout = 0ms;
     environment env(options);
-    env.add("undoable", &undoable);
+    auto const  flow = env.add("undoable", &undoable);
     env.on("work").hangs();
-    env.submit("undoable", "g1");
+    flow.submit("g1"_gid);
     env.advance(1s);
     bury_all(env.store());
     env.advance(2s);
-    EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+    EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     int parks = 0;
     control->seen = [&](weft::write const& w) { parks += std::holds_alternative<weft::park_write>(w); };
     env.advance(1min);
@@ -360,9 +361,9 @@ TEST_P(Stuck, IsAttemptedAFewTimesOnly)
     options.engine.counters = counted;
     options.engine.operation_timeout = 1s;
     environment env(options);
-    env.add("with input", &with_input);
+    auto const  flow = env.add("with input", &with_input);
     env.on("work").hangs();
-    env.submit("with input", "g1", 5);
+    flow.submit("g1"_gid, 5);
     env.advance(100ms);
     env.crash();
     unsigned parked = 0;
@@ -374,7 +375,7 @@ TEST_P(Stuck, IsAttemptedAFewTimesOnly)
     env.advance(10s);
     if (GetParam().cancel)
     {
-        EXPECT_EQ(env.cancel("g1"), weft::cancel_answer::accepted);
+        EXPECT_EQ(env.cancel("g1"_gid), weft::cancel_answer::accepted);
     }
     auto const before = counted->of(weft::counters::event::attempts);
     env.advance(10min);

@@ -20,6 +20,7 @@
 
 namespace stop_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using weft::testing::environment;
@@ -61,10 +62,10 @@ weft::workflow<int> stops_its_engine(weft::context& wf, environment& e)
 TEST(StopFromABody, LetsItsTurnEnd)
 {
     environment e;
-    e.add("stops-its-engine", &stops_its_engine, std::ref(e));
-    e.submit("stops-its-engine", "g1");
+    auto const  flow = e.add("stops-its-engine", &stops_its_engine, std::ref(e));
+    flow.submit("g1"_gid);
     e.advance(5s);
-    auto const t = e.query("g1");
+    auto const t = e.query("g1"_gid);
     EXPECT_EQ(t->status, weft::status::prepared);
     EXPECT_EQ(t->owner, "");
     EXPECT_EQ(t->paused_reason, "");
@@ -140,10 +141,10 @@ TEST(Stop, ReturnsThoughTheStoreHangs)
     hanging_store store(weft::make_memory_store());
     loop          l;
     auto          engine = std::make_unique<weft::engine>(l.io, store);
-    engine->add("works", &works);
-    EXPECT_EQ(engine->execute<int>("works", "g1", 1, weft::blocking), 1);
+    auto const    flow = engine->add("works", &works);
+    EXPECT_EQ(flow.execute("g1"_gid, 1, weft::blocking), 1);
     store.hang();
-    auto caller = std::async(std::launch::async, [&] { return heard([&] { engine->execute<int>("works", "g2", 2, weft::blocking); }); });
+    auto caller = std::async(std::launch::async, [&] { return heard([&] { flow.execute("g2"_gid, 2, weft::blocking); }); });
     store.until_it_hangs();
     auto stopped = std::async(std::launch::async, [&] { engine->stop(100ms, weft::blocking); });
     ASSERT_EQ(stopped.wait_for(soon), std::future_status::ready);
@@ -158,9 +159,9 @@ TEST(Engine, GoesThoughTheStoreHangs)
     hanging_store store(weft::make_memory_store());
     loop          l;
     auto          engine = std::make_unique<weft::engine>(l.io, store);
-    engine->add("works", &works);
+    auto const    flow = engine->add("works", &works);
     store.hang();
-    auto caller = std::async(std::launch::async, [&] { return heard([&] { engine->execute<int>("works", "g1", 2, weft::blocking); }); });
+    auto caller = std::async(std::launch::async, [&] { return heard([&] { flow.execute("g1"_gid, 2, weft::blocking); }); });
     store.until_it_hangs();
     auto gone = std::async(std::launch::async, [&] { engine.reset(); });
     ASSERT_EQ(gone.wait_for(soon), std::future_status::ready);
@@ -181,7 +182,7 @@ boost::asio::awaitable<void> asks_for_another(caller_inside& c)
 {
     try
     {
-        co_await c.engine->execute("retries", "another");
+        co_await weft::handle<void()>(*c.engine, "retries").execute("another"_gid);
         c.heard = "answered";
     }
     catch (weft::unfinished const& e)
@@ -201,11 +202,11 @@ TEST(Stop, DoesNotWaitForAnOperationThatWaitsForItsOwnEngine)
         o.engine.retry = {.initial = here ? 500ms : 5s, .factor = 1, .jitter = 0};
         environment   env(o);
         caller_inside c;
-        env.add("calls-another", &calls_another, std::ref(c));
+        auto const    flow = env.add("calls-another", &calls_another, std::ref(c));
         env.add("retries", &retries);
         env.on("try").throws("down");
         c.engine = &env.engine();
-        env.submit("calls-another", "one");
+        flow.submit("one"_gid);
         env.advance(300ms);
         auto const before = env.clock().since_boot();
         env.stop(1h);
@@ -219,15 +220,15 @@ TEST(Stop, DoesNotWaitForTheNextTry)
     environment_options o;
     o.engine.retry = {.initial = 900ms, .jitter = 0};
     environment env(o);
-    env.add("retries", &retries);
+    auto const  flow = env.add("retries", &retries);
     env.on("try").throws("down");
-    env.submit("retries", "g1");
+    flow.submit("g1"_gid);
     env.settle();
-    ASSERT_NE(env.query("g1")->owner, "") << "it tries again here";
+    ASSERT_NE(env.query("g1"_gid)->owner, "") << "it tries again here";
     auto const before = env.clock().since_boot();
     env.stop(1h);
     EXPECT_LT(env.clock().since_boot() - before, 100ms);
-    EXPECT_EQ(env.query("g1")->owner, "");
+    EXPECT_EQ(env.query("g1"_gid)->owner, "");
 }
 
 std::atomic<int> alive{0};
@@ -255,10 +256,10 @@ TEST(Stop, LeavesNoFrameOfTheBodyAndNoneOfItsOperations)
     alive = 0;
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("has-a-frame", &has_a_frame);
+    auto const flow = host.engine().add("has-a-frame", &has_a_frame);
     host.start();
     for (int i = 0; i < 10; ++i)
-        host.engine().submit("has-a-frame", "g" + std::to_string(i), weft::blocking);
+        flow.submit(weft::gid("g" + std::to_string(i)), weft::blocking);
     // An operation is counted before its frame is made.
     while (host.engine().in_flight().operations < 10 || alive < 20)
         std::this_thread::yield();
@@ -271,9 +272,9 @@ TEST(Stop, LeavesNoFrameOfTheBodyAndNoneOfItsOperations)
 TEST(Stop, ThatComesAgainHasTheSameAnswer)
 {
     environment env;
-    env.add("retries", &retries);
+    auto const  flow = env.add("retries", &retries);
     env.on("try").hangs();
-    env.submit("retries", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     int answers = 0;
     for (int i = 0; i < 3; ++i)
@@ -282,15 +283,15 @@ TEST(Stop, ThatComesAgainHasTheSameAnswer)
     env.engine().stop(1h, [&](std::exception_ptr) { ++answers; });
     env.settle();
     EXPECT_EQ(answers, 4);
-    EXPECT_EQ(env.query("g1")->owner, "");
+    EXPECT_EQ(env.query("g1"_gid)->owner, "");
 }
 
 TEST(Stop, TakesNoLongerThanWhoeverIsInAHurryAllows)
 {
     environment env;
-    env.add("retries", &retries);
+    auto const  flow = env.add("retries", &retries);
     env.on("try").hangs();
-    env.submit("retries", "g1");
+    flow.submit("g1"_gid);
     env.settle();
     int answers = 0;
     for (auto const deadline : {std::chrono::milliseconds(1h), 1'000ms})
@@ -323,8 +324,8 @@ TEST(Blocking, IsAnsweredWhenTheEngineGoes)
         left_to_the_test const operation;
         auto                   l = std::make_unique<loop>();
         auto                   engine = std::make_unique<weft::engine>(l->io, *store);
-        engine->add("waits", &waits, std::cref(operation));
-        auto caller = std::async(std::launch::async, [&] { return heard([&] { engine->execute("waits", "g1", weft::blocking); }); });
+        auto const             flow = engine->add("waits", &waits, std::cref(operation));
+        auto caller = std::async(std::launch::async, [&] { return heard([&] { flow.execute("g1"_gid, weft::blocking); }); });
         auto other = std::async(std::launch::async, [&] { return heard([&] { engine->run(weft::blocking); }); });
         while (operation.waiting() == 0)
             std::this_thread::yield();
@@ -350,17 +351,17 @@ TEST(Blocking, IsAnsweredAfterAStop)
 {
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("works", &works);
+    auto const flow = host.engine().add("works", &works);
     host.start();
-    EXPECT_EQ(host.engine().execute<int>("works", "g1", 1, weft::blocking), 1);
+    EXPECT_EQ(flow.execute("g1"_gid, 1, weft::blocking), 1);
     host.stop(1s);
     auto& e = host.engine();
     auto  all = std::async(std::launch::async, [&] {
-        return std::vector<std::string>{heard([&] { e.execute<int>("works", "g2", 1, weft::blocking); }),
-                                        heard([&] { e.submit("works", "g2", 1, weft::blocking); }),
-                                        heard([&] { e.cancel("g1", weft::blocking); }),
-                                        heard([&] { e.resume("g1", weft::blocking); }),
-                                        heard([&] { e.query("g1", weft::blocking); }),
+        return std::vector<std::string>{heard([&] { weft::handle<int(int)>(e, "works").execute("g2"_gid, 1, weft::blocking); }),
+                                        heard([&] { weft::handle<int(int)>(e, "works").submit("g2"_gid, 1, weft::blocking); }),
+                                        heard([&] { e.cancel("g1"_gid, weft::blocking); }),
+                                        heard([&] { e.resume("g1"_gid, weft::blocking); }),
+                                        heard([&] { e.query("g1"_gid, weft::blocking); }),
                                         heard([&] { e.list({.limit = 1}, weft::blocking); }),
                                         heard([&] { e.alive(weft::blocking); }),
                                         heard([&] { e.run(weft::blocking); }),
@@ -386,7 +387,10 @@ TEST(Blocking, IsAnsweredWhileTheHostGoes)
         for (int t = 0; t < 3; ++t)
             callers.push_back(std::async(std::launch::async, [&, t] {
                 for (int n = 0; !over; ++n)
-                    heard([&] { engine.execute<int>("works", std::to_string(t) + '-' + std::to_string(n), n, weft::blocking); });
+                    heard([&] {
+                        weft::handle<int(int)>(engine, "works")
+                            .execute(weft::gid(std::to_string(t) + '-' + std::to_string(n)), n, weft::blocking);
+                    });
             }));
         std::this_thread::sleep_for(std::chrono::milliseconds(i % 7));
         host->stop(std::chrono::milliseconds(i % 3));
@@ -403,12 +407,12 @@ TEST(Blocking, OnTheHostsOnlyThreadIsMisuse)
 {
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("works", &works);
+    auto const flow = host.engine().add("works", &works);
     host.start();
     std::promise<std::vector<std::string>> said;
-    host.engine().execute<int>("works", "g1", 5, [&](std::exception_ptr, int) {
-        said.set_value({heard([&] { host.engine().execute<int>("works", "g2", 5, weft::blocking); }),
-                        heard([&] { host.engine().query("g1", weft::blocking); }),
+    flow.execute("g1"_gid, 5, [&](std::exception_ptr, int) {
+        said.set_value({heard([&] { flow.execute("g2"_gid, 5, weft::blocking); }),
+                        heard([&] { host.engine().query("g1"_gid, weft::blocking); }),
                         heard([&] { host.engine().list({.limit = 1}, weft::blocking); }), heard([&] { host.stop(1s); })});
     });
     auto all = said.get_future();
@@ -435,21 +439,21 @@ TEST(Blocking, OnAThreadOfTheUsersOwnContextIsMisuse)
         auto answer = said.get_future();
         return answer.wait_for(soon) == std::future_status::ready ? answer.get() : "it waits";
     };
-    EXPECT_EQ(on_it([&] { engine.query("g1", weft::blocking); }), "wrong thread");
+    EXPECT_EQ(on_it([&] { engine.query("g1"_gid, weft::blocking); }), "wrong thread");
     EXPECT_EQ(on_it([&] { engine.stop(1s, weft::blocking); }), "wrong thread");
-    EXPECT_EQ(on_it([&] { manager.query("g1", weft::blocking); }), "wrong thread");
+    EXPECT_EQ(on_it([&] { manager.query(weft::gid("g1"), weft::blocking); }), "wrong thread");
     EXPECT_EQ(on_it([&] { manager.with_store<int>([](weft::store&) { return 1; }, weft::blocking); }), "wrong thread");
-    EXPECT_EQ(heard([&] { engine.query("g1", weft::blocking); }), "answered");
+    EXPECT_EQ(heard([&] { engine.query("g1"_gid, weft::blocking); }), "answered");
     EXPECT_EQ(manager.with_store<int>([](weft::store&) { return 1; }, weft::blocking), 1);
 
     boost::asio::thread_pool  pool(1);
     weft::engine              on_pool(pool, *store);
     std::promise<std::string> said;
-    boost::asio::post(pool, [&] { said.set_value(heard([&] { on_pool.query("g1", weft::blocking); })); });
+    boost::asio::post(pool, [&] { said.set_value(heard([&] { on_pool.query("g1"_gid, weft::blocking); })); });
     auto answer = said.get_future();
     ASSERT_EQ(answer.wait_for(soon), std::future_status::ready);
     EXPECT_EQ(answer.get(), "wrong thread");
-    EXPECT_EQ(heard([&] { on_pool.query("g1", weft::blocking); }), "answered");
+    EXPECT_EQ(heard([&] { on_pool.query("g1"_gid, weft::blocking); }), "answered");
 }
 
 }  // namespace stop_test

@@ -7,6 +7,7 @@
 
 namespace store_trouble_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -35,7 +36,7 @@ TEST_F(StoreTrouble, CallersAreToldAfterFiveSecondsThatNothingIsWritten)
     bool               there = false;
     std::exception_ptr error;
     auto const         from = env.clock().since_boot();
-    env.engine().execute<int>("works", "g1", [&](std::exception_ptr e, int) {
+    weft::handle<int()>(env.engine(), "works").execute("g1"_gid, [&](std::exception_ptr e, int) {
         there = true;
         error = e;
     });
@@ -54,15 +55,15 @@ TEST_F(StoreTrouble, CallersAreToldAfterFiveSecondsThatNothingIsWritten)
     }
     control->down = false;
     env.advance(10s);
-    EXPECT_FALSE(env.query("g1"));
-    EXPECT_EQ(env.execute<int>("works", "g1").value(), 3);
+    EXPECT_FALSE(env.query("g1"_gid));
+    EXPECT_EQ(env.workflow<int()>("works").execute("g1"_gid).value(), 3);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
 }
 
 TEST_F(StoreTrouble, ATransactionUnderWayGoesOnWhenTheStoreComesBack)
 {
     env.on("first").answers_after(1s);
-    env.submit("works", "g1");
+    env.workflow<int()>("works").submit("g1"_gid);
     env.settle();
     control->down = true;
     env.advance(10min);
@@ -70,31 +71,31 @@ TEST_F(StoreTrouble, ATransactionUnderWayGoesOnWhenTheStoreComesBack)
     EXPECT_LT(control->calls_while_down, 10'000) << "and the store is not asked in a tight loop";
     control->down = false;
     env.finish();
-    EXPECT_EQ(env.query("g1")->result, "3");
+    EXPECT_EQ(env.query("g1"_gid)->result, "3");
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
 }
 
 TEST_F(StoreTrouble, AnEngineThatCannotStartGoesOnTrying)
 {
     control->down = true;
-    env.submit("works", "g1");
+    env.workflow<int()>("works").submit("g1"_gid);
     env.advance(1min);
     control->down = false;
     env.finish();
-    EXPECT_EQ(env.query("g1")->result, "3");
+    EXPECT_EQ(env.query("g1"_gid)->result, "3");
 }
 
 TEST_F(StoreTrouble, WritesWhoseAnswersAreLostAreNotAppliedTwice)
 {
     env.on("first").answers_after(1s);
-    env.submit("works", "g1");
+    env.workflow<int()>("works").submit("g1"_gid);
     env.settle();
     control->deaf = true;
     env.advance(10s);
     control->deaf = false;
     env.finish();
-    EXPECT_EQ(env.query("g1")->result, "3");
-    EXPECT_EQ(env.query("g1")->position, 4);
+    EXPECT_EQ(env.query("g1"_gid)->result, "3");
+    EXPECT_EQ(env.query("g1"_gid)->position, 4);
     EXPECT_THAT(env.calls(), ElementsAre("first/action", "second/action"));
 }
 
@@ -103,14 +104,14 @@ TEST_F(StoreTrouble, AClaimWhoseAnswerWasLostIsMadeUpFor)
     weft::testing::environment_options options = wrapped_store::options(control);
     options.engine.retry = {.initial = 5s};
     environment slow(options);
-    slow.add("works", &works);
+    auto const  flow = slow.add("works", &works);
     slow.on("second").throws("down").runs();
-    slow.submit("works", "g1");
+    flow.submit("g1"_gid);
     slow.advance(1s);
     control->lost_claims = 2;
     slow.finish();
     EXPECT_EQ(control->lost_claims, 0);
-    EXPECT_EQ(slow.query("g1")->result, "3") << "it was leased, and nobody ran it";
+    EXPECT_EQ(slow.query("g1"_gid)->result, "3") << "it was leased, and nobody ran it";
 }
 
 TEST_F(StoreTrouble, ATransactionThatWasFencedButIsStillOursGoesOn)
@@ -118,10 +119,10 @@ TEST_F(StoreTrouble, ATransactionThatWasFencedButIsStillOursGoesOn)
     env.engine();
     env.settle();
     control->fence = "g1";
-    env.submit("works", "g1");
+    env.workflow<int()>("works").submit("g1"_gid);
     env.finish();
     EXPECT_EQ(control->fence, "") << "it happened";
-    EXPECT_EQ(env.query("g1")->result, "3");
+    EXPECT_EQ(env.query("g1"_gid)->result, "3");
 }
 
 weft::workflow<int> leaves_a_call(weft::context& wf, left_to_the_test const& operation)
@@ -133,8 +134,8 @@ weft::workflow<int> leaves_a_call(weft::context& wf, left_to_the_test const& ope
 TEST_F(StoreTrouble, ATransactionThatWasFencedWhileAClaimWasUnderWayGoesOn)
 {
     left_to_the_test const operation;
-    env.add("leaves-a-call", &leaves_a_call, std::cref(operation));
-    env.submit("leaves-a-call", "g1");
+    auto const             flow = env.add("leaves-a-call", &leaves_a_call, std::cref(operation));
+    flow.submit("g1"_gid);
     env.settle();
     ASSERT_EQ(operation.waiting(), 1u);
     control->fence = "g1";
@@ -142,49 +143,49 @@ TEST_F(StoreTrouble, ATransactionThatWasFencedWhileAClaimWasUnderWayGoesOn)
     control->seen = [&, first = true](weft::write const&) mutable {
         if (!std::exchange(first, false))
             return;
-        env.engine().resume("g1", [](std::exception_ptr) {});
+        env.engine().resume("g1"_gid, [](std::exception_ptr) {});
         operation.take().answer(weft::outcome::success());
     };
-    env.submit("works", "g2");
+    env.workflow<int()>("works").submit("g2"_gid);
     env.settle();
     EXPECT_EQ(control->fence, "") << "it happened";
     env.advance(100ms);
     ASSERT_EQ(operation.waiting(), 1u) << "the next attempt sends again what was not recorded";
     operation.take().answer(weft::outcome::success());
     env.finish();
-    EXPECT_EQ(env.query("g1")->result, "1");
+    EXPECT_EQ(env.query("g1"_gid)->result, "1");
 }
 
 TEST_F(StoreTrouble, HeartbeatsThatFailKeepTheEngineFromSending)
 {
     environment two(wrapped_store::options(control));
-    two.add("works", &works);
+    auto const  flow = two.add("works", &works);
     two.on("first").answers_after(10s);
-    two.submit("works", "g1");
+    flow.submit("g1"_gid);
     two.settle();
     control->down = true;
     two.advance(9s);
     control->down = false;
     two.finish();
-    EXPECT_EQ(two.query("g1")->result, "3");
+    EXPECT_EQ(two.query("g1"_gid)->result, "3");
 }
 
 TEST_F(StoreTrouble, WhoWatchesATransactionOfAnotherEngineHearsOfItsEnd)
 {
     // The look that would have seen the end fails; afterwards nothing changes in the store any more.
     env.on("first").answers_after(2s);
-    env.submit("works", "g1");
+    env.workflow<int()>("works").submit("g1"_gid);
     env.settle();
     weft::engine other(env.get_executor(), env.store(),
                        weft::engine_options{.clock = std::shared_ptr<weft::clock>(std::shared_ptr<void>(), &env.clock()),
                                             .store_executor = env.get_executor(),
                                             .seed = 4711});
-    other.declare("works");
+    other.declare<int()>("works");
     int answer = 0;
-    other.execute<int>("works", "g1", [&](std::exception_ptr, int n) { answer = n; });
+    weft::handle<int()>(other, "works").execute("g1"_gid, [&](std::exception_ptr, int n) { answer = n; });
     env.advance(1s);
     control->applied = [&] {
-        auto const row = env.query("g1");
+        auto const row = env.query("g1"_gid);
         control->tamper = [](weft::transaction& t) {
             if (is_final(t.status))
                 throw weft::store_error("for a moment");
@@ -224,18 +225,18 @@ weft::workflow<int> writes_somewhere(weft::context& wf, elsewhere& where)
 
 TEST_F(StoreTrouble, WhetherADatabaseIsTheStoresOwnIsAskedAgainIfTheQuestionFailed)
 {
-    elsewhere somewhere;
-    env.add("writes-somewhere", &writes_somewhere, std::ref(somewhere));
+    elsewhere  somewhere;
+    auto const flow = env.add("writes-somewhere", &writes_somewhere, std::ref(somewhere));
     control->failing_marks = 1;
-    EXPECT_EQ(env.execute<int>("writes-somewhere", "g1").value(), 1) << "as if it were another one";
-    EXPECT_EQ(env.execute<int>("writes-somewhere", "g2").value(), 1);
+    EXPECT_EQ(flow.execute("g1"_gid).value(), 1) << "as if it were another one";
+    EXPECT_EQ(flow.execute("g2"_gid).value(), 1);
     EXPECT_EQ(control->marks, 1) << "not at once";
     env.advance(6s);
-    EXPECT_EQ(env.execute<int>("writes-somewhere", "g3").value(), 1);
+    EXPECT_EQ(flow.execute("g3"_gid).value(), 1);
     auto const asked = control->marks;
     EXPECT_GT(asked, 1);
     env.advance(60s);
-    EXPECT_EQ(env.execute<int>("writes-somewhere", "g4").value(), 1);
+    EXPECT_EQ(flow.execute("g4"_gid).value(), 1);
     EXPECT_EQ(control->marks, asked) << "it is known";
 }
 
@@ -243,8 +244,8 @@ TEST_F(StoreTrouble, AQuestionThatFailsLeavesNoMark)
 {
     elsewhere somewhere;
     somewhere.busy = control->shares = true;
-    env.add("writes-somewhere", &writes_somewhere, std::ref(somewhere));
-    EXPECT_EQ(env.execute<int>("writes-somewhere", "g1").value(), 1);
+    auto const flow = env.add("writes-somewhere", &writes_somewhere, std::ref(somewhere));
+    EXPECT_EQ(flow.execute("g1"_gid).value(), 1);
     EXPECT_EQ(control->marks, 2) << "left, and taken away";
 }
 

@@ -20,6 +20,7 @@
 
 namespace threads_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 
@@ -33,11 +34,11 @@ TEST(Host, RunsWorkflowsForProgramsWithoutAnEventLoop)
 {
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("works", &works);
+    auto const flow = host.engine().add("works", &works);
     host.start();
-    EXPECT_EQ(host.engine().execute<int>("works", "g1", 5, weft::blocking), 5);
-    EXPECT_EQ(host.engine().query("g1", weft::blocking)->status, weft::status::succeed);
-    EXPECT_THROW(host.engine().execute<int>("works", "", 5, weft::blocking), weft::misuse);
+    EXPECT_EQ(flow.execute("g1"_gid, 5, weft::blocking), 5);
+    EXPECT_EQ(host.engine().query("g1"_gid, weft::blocking)->status, weft::status::succeed);
+    EXPECT_THROW(flow.execute(""_gid, 5, weft::blocking), weft::misuse);
     host.stop(5s);
 }
 
@@ -51,11 +52,11 @@ TEST(Host, LetsAnAwaitableOperationAnswerWithoutEverWaiting)
     auto const store = weft::make_memory_store();
     {
         weft::host host(*store);
-        host.engine().add("asks-for-one", &asks_for_one);
+        auto const flow = host.engine().add("asks-for-one", &asks_for_one);
         host.start();
         std::vector<std::future<int>> all;
         for (int i = 0; i < 300; ++i)
-            all.push_back(host.engine().execute<int>("asks-for-one", "g" + std::to_string(i), i, boost::asio::use_future));
+            all.push_back(flow.execute(weft::gid("g" + std::to_string(i)), i, boost::asio::use_future));
         for (int i = 0; i < 300; ++i)
             EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i);
     }
@@ -66,14 +67,14 @@ TEST(Host, MayBeCalledFromManyThreads)
 {
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("works", &works);
+    auto const flow = host.engine().add("works", &works);
     host.start();
     std::vector<std::future<int>> sums;
     for (int t = 0; t < 4; ++t)
-        sums.push_back(std::async(std::launch::async, [&host, t] {
+        sums.push_back(std::async(std::launch::async, [&flow, t] {
             int sum = 0;
             for (int i = 0; i < 50; ++i)
-                sum += host.engine().execute<int>("works", "g" + std::to_string(t) + "-" + std::to_string(i), i, weft::blocking);
+                sum += flow.execute(weft::gid("g" + std::to_string(t) + "-" + std::to_string(i)), i, weft::blocking);
             return sum;
         }));
     for (auto& s : sums)
@@ -85,17 +86,17 @@ TEST(Host, NeverAnswersAnotherInputWithTheResultOfTheFirst)
 {
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("works", &works);
+    auto const flow = host.engine().add("works", &works);
     host.start();
     std::vector<std::future<int>> first, second;
     for (int i = 0; i < 400; ++i)
     {
         auto const gid = "g" + std::to_string(i);
-        first.push_back(host.engine().execute<int>("works", gid, 1, boost::asio::use_future));
+        first.push_back(flow.execute(weft::gid(gid), 1, boost::asio::use_future));
         auto const until = std::chrono::steady_clock::now() + std::chrono::microseconds(i);
         while (std::chrono::steady_clock::now() < until)
         { }
-        second.push_back(host.engine().execute<int>("works", gid, 2, boost::asio::use_future));
+        second.push_back(flow.execute(weft::gid(gid), 2, boost::asio::use_future));
     }
     for (auto& f : first)
         EXPECT_EQ(f.get(), 1);
@@ -112,8 +113,8 @@ TEST(Engine, GoesThoughItsTimerHasExpiredAlready)
     std::thread             runs([&] { io.run(); });
     {
         weft::engine engine(io, *store, {.poll = 20ms});
-        engine.add("works", &works);
-        EXPECT_EQ(engine.execute<int>("works", "g1", 5, weft::blocking), 5);
+        auto const   flow = engine.add("works", &works);
+        EXPECT_EQ(flow.execute("g1"_gid, 5, weft::blocking), 5);
         boost::asio::post(io, [&busy] {
             busy.set_value();
             std::this_thread::sleep_for(100ms);  // the timer expires meanwhile, and the engine goes
@@ -136,8 +137,8 @@ TEST(Engine, GoesWhileAnOperationAnswers)
         left_to_the_test const  operation;
         std::thread             runs([&] { io.run(); });
         auto                    engine = std::make_unique<weft::engine>(io, *store);
-        engine->add("leaves-a-call", &leaves_a_call, std::cref(operation));
-        engine->submit("leaves-a-call", "g1", [](std::exception_ptr) {});
+        auto const              flow = engine->add("leaves-a-call", &leaves_a_call, std::cref(operation));
+        flow.submit("g1"_gid, [](std::exception_ptr) {});
         while (operation.waiting() == 0)
             std::this_thread::yield();
         std::thread answers([&] {
@@ -161,17 +162,17 @@ TEST(Engine, AnswersEverybodyThoughACallbackThrows)
             throw std::runtime_error("the callback's own trouble");
     };
     weft::host host(*store, options);
-    host.engine().add("works", &works);
+    auto const flow = host.engine().add("works", &works);
     host.start();
     std::vector<std::future<int>> answers;
     for (int i = 0; i < 5; ++i)
-        answers.push_back(host.engine().execute<int>("works", "g" + std::to_string(i), i, boost::asio::use_future));
+        answers.push_back(flow.execute(weft::gid("g" + std::to_string(i)), i, boost::asio::use_future));
     for (int i = 0; i < 5; ++i)
     {
         ASSERT_EQ(answers[static_cast<std::size_t>(i)].wait_for(10s), std::future_status::ready) << i;
         EXPECT_EQ(answers[static_cast<std::size_t>(i)].get(), i);
     }
-    EXPECT_EQ(host.engine().execute<int>("works", "later", 77, weft::blocking), 77);
+    EXPECT_EQ(flow.execute("later"_gid, 77, weft::blocking), 77);
 }
 
 struct own_engine
@@ -184,7 +185,7 @@ void calls_itself(own_engine& o)
 {
     try
     {
-        (void)o.engine->query("g1", weft::blocking);
+        (void)o.engine->query("g1"_gid, weft::blocking);
         o.said.set_value("nothing");
     }
     catch (weft::misuse const& e)
@@ -201,9 +202,9 @@ TEST(Blocking, OnTheEnginesOwnThreadIsMisuse)
     auto const store = weft::make_memory_store();
     weft::host host(*store);
     o.engine = &host.engine();
-    host.engine().add("waits", &waits_for_itself, std::ref(o));
+    auto const waits = host.engine().add("waits", &waits_for_itself, std::ref(o));
     host.start();
-    host.engine().execute("waits", "g1", weft::blocking);
+    waits.execute("g1"_gid, weft::blocking);
     EXPECT_EQ(o.said.get_future().get(), "a blocking call on the engine's own thread would wait for itself");
 }
 
@@ -219,9 +220,9 @@ TEST(Watchdog, WarnsOfUserCodeThatBlocksTheStrand)
         weft::engine_options options;
         options.logger = std::make_shared<spdlog::logger>("weft", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
         weft::host host(*store, options);
-        host.engine().add("slow", &holds_everybody_up);
+        auto const slow = host.engine().add("slow", &holds_everybody_up);
         host.start();
-        host.engine().execute("slow", "g1", weft::blocking);
+        slow.execute("g1"_gid, weft::blocking);
     }
     EXPECT_THAT(log.str(), HasSubstr("gid=g1 branch=01: user code has been blocking the engine's strand for a second"));
 }

@@ -11,6 +11,7 @@
 
 namespace trouble_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -83,7 +84,7 @@ protected:
 
 TEST_F(Trouble, ABodyThatThrowsIsHeardOfAtOnce)
 {
-    env->submit("has-a-bug", "g1");
+    env->workflow<int()>("has-a-bug").submit("g1"_gid);
     env->advance(1ms);
     ASSERT_EQ(heard.size(), 1u);
     EXPECT_EQ(heard[0].what, weft::trouble::kind::body_threw);
@@ -95,27 +96,27 @@ TEST_F(Trouble, ABodyThatThrowsIsHeardOfAtOnce)
     env->finish();
     EXPECT_EQ(counted->of(event::body_exceptions), 11u) << "the first one got further, by a branch";
     EXPECT_EQ(heard.back().times, 11u);
-    EXPECT_THAT(env->query("g1")->paused_reason, HasSubstr("attempted 10 times"));
+    EXPECT_THAT(env->query("g1"_gid)->paused_reason, HasSubstr("attempted 10 times"));
 }
 
 TEST_F(Trouble, AMistakeInTheCodePausesAfterThreeAttempts)
 {
     d.version = 2;
-    env->submit("has-a-bug", "g1");
+    env->workflow<int()>("has-a-bug").submit("g1"_gid);
     env->finish();
     EXPECT_EQ(heard.size(), 3u);
-    EXPECT_EQ(env->query("g1")->paused_reason,
+    EXPECT_EQ(env->query("g1"_gid)->paused_reason,
               "the body threw: at: 7 (a std::logic_error, in 3 attempts: more of them do not mend the code)");
-    EXPECT_EQ(env->query("g1")->status, weft::status::prepared) << "a bug is no decision";
+    EXPECT_EQ(env->query("g1"_gid)->status, weft::status::prepared) << "a bug is no decision";
     d.version = 0;
-    env->resume("g1");
-    EXPECT_EQ(env->execute<int>("has-a-bug", "g1").value(), 1);
+    env->resume("g1"_gid);
+    EXPECT_EQ(env->workflow<int()>("has-a-bug").execute("g1"_gid).value(), 1);
 }
 
 TEST_F(Trouble, WhatIsNoMistakeInTheCodeIsTriedAsOftenAsBefore)
 {
     d.version = 3;
-    env->submit("has-a-bug", "g1");
+    env->workflow<int()>("has-a-bug").submit("g1"_gid);
     env->finish();
     EXPECT_EQ(heard.size(), 11u);
 }
@@ -123,13 +124,13 @@ TEST_F(Trouble, WhatIsNoMistakeInTheCodeIsTriedAsOftenAsBefore)
 TEST_F(Trouble, ARollbackIsLoggedWithItsReason)
 {
     d.version = 4;
-    EXPECT_FALSE(env->execute<int>("has-a-bug", "g1").has_value());
+    EXPECT_FALSE(env->workflow<int()>("has-a-bug").execute("g1"_gid).has_value());
     EXPECT_THAT(log.with("rolls back"), ElementsAre("info gid=g1 workflow=has-a-bug rolls back: sold out"));
     EXPECT_THAT(heard, IsEmpty()) << "the business said no: no trouble";
     env->on("loud").hangs();
-    env->submit("calls", "g2");
+    env->workflow<void()>("calls").submit("g2"_gid);
     env->settle();
-    env->cancel("g2");
+    env->cancel("g2"_gid);
     env->finish();
     EXPECT_THAT(log.with("gid=g2 workflow=calls rolls back: cancelled"), ::testing::SizeIs(1));
 }
@@ -140,9 +141,9 @@ TEST_F(Trouble, AnOperationWithoutAnAnswerIsHeardOfAfterAFewSendsAndThenMoreSeld
     env->on("loud").throws("connection refused").times(21).succeeds();
     env->on("loud", weft::operation::compensate).throws("gone").times(5).succeeds();
     env->on("end").fails("no");
-    env->submit("calls", "g1");
+    env->workflow<void()>("calls").submit("g1"_gid);
     env->finish();
-    EXPECT_EQ(env->query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env->query("g1"_gid)->status, weft::status::failed);
     EXPECT_THAT(times(), ElementsAre(5, 10, 20, 5));
     EXPECT_EQ(heard[0].what, weft::trouble::kind::no_answer);
     EXPECT_EQ(heard[0].branch_id, "02");
@@ -158,7 +159,7 @@ TEST_F(Trouble, AnOperationWithoutAnAnswerIsHeardOfAfterAFewSendsAndThenMoreSeld
 TEST_F(Trouble, IsCountedOnByTheNextProcess)
 {
     env->on("loud").throws("down").times(7).succeeds();
-    env->submit("calls", "g1");
+    env->workflow<void()>("calls").submit("g1"_gid);
     env->run_until([&] { return counted->of(event::unknown_outcomes) == 4; });
     env->advance(10ms);
     env->crash();
@@ -169,10 +170,10 @@ TEST_F(Trouble, IsCountedOnByTheNextProcess)
 TEST_F(Trouble, OfACallbackThatThrowsKeepsNobodyWaiting)
 {
     throws = true;
-    env->submit("has-a-bug", "g1");
+    env->workflow<int()>("has-a-bug").submit("g1"_gid);
     env->advance(1ms);
     d.version = 0;
-    EXPECT_EQ(env->execute<int>("has-a-bug", "g1").value(), 1);
+    EXPECT_EQ(env->workflow<int()>("has-a-bug").execute("g1"_gid).value(), 1);
     EXPECT_THAT(log.with("a callback of the engine threw: the pager is out of order"), Not(IsEmpty()));
 }
 
@@ -206,22 +207,22 @@ TEST(Mistakes, CountOnlyInAttemptsInWhichTheBodyThrew)
 {
     deployed    code;
     environment env;
-    env.add("throws-at-once", &throws_at_once, std::ref(code));
+    auto const  flow = env.add("throws-at-once", &throws_at_once, std::ref(code));
     env.on("work").hangs();
-    env.submit("throws-at-once", "g1");
+    flow.submit("g1"_gid);
     for (int i = 0; i < 3; ++i)
     {
         env.advance(10s);
         env.crash();
     }
     code.version = 2;
-    for (int i = 0; i < 100 && env.query("g1")->last_error.empty(); ++i)
+    for (int i = 0; i < 100 && env.query("g1"_gid)->last_error.empty(); ++i)
         env.advance(100ms);
-    EXPECT_GE(env.query("g1")->attempts, 3u);
-    EXPECT_THAT(env.query("g1")->last_error, HasSubstr("at: 7"));
-    EXPECT_THAT(env.query("g1")->paused_reason, IsEmpty()) << "it is the first time";
+    EXPECT_GE(env.query("g1"_gid)->attempts, 3u);
+    EXPECT_THAT(env.query("g1"_gid)->last_error, HasSubstr("at: 7"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, IsEmpty()) << "it is the first time";
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, HasSubstr("std::logic_error"));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason, HasSubstr("std::logic_error"));
 }
 
 }  // namespace trouble_test

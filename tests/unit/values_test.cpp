@@ -17,6 +17,7 @@
 
 namespace values_test {
 
+using namespace weft::literals;
 using namespace workshop;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -184,14 +185,14 @@ TEST(Value, AsDeepAsTheLimitSurvivesEveryCrash)
     weft::testing::environment_options options;
     options.engine.replay_always = true;
     environment env(options);
-    env.add("deep", &deep);
-    env.add("undoes-deep", &undoes_deep);
-    auto const limit = static_cast<int>(weft::detail::depth_limit);
+    auto const  the_deep = env.add("deep", &deep);
+    auto const  the_undoes_deep = env.add("undoes-deep", &undoes_deep);
+    auto const  limit = static_cast<int>(weft::detail::depth_limit);
     for (int levels : {1, 29, 30, 31, 32, 33, limit - 1, limit})
     {
         auto const n = std::to_string(levels);
-        EXPECT_EQ(env.execute<boost::json::value>("deep", "g" + n, levels).value(), nested_result(levels));
-        auto const no = env.execute<>("undoes-deep", "u" + n, levels).error();
+        EXPECT_EQ(the_deep.execute(weft::gid("g" + n), levels).value(), nested_result(levels));
+        auto const no = the_undoes_deep.execute(weft::gid("u" + n), levels).error();
         EXPECT_EQ(no.reason(), "no") << n;
         EXPECT_EQ(no.payload<boost::json::value>(), nested_result(levels));
     }
@@ -200,17 +201,18 @@ TEST(Value, AsDeepAsTheLimitSurvivesEveryCrash)
 TEST(Value, DeeperThanTheLimitIsRefusedWithASentence)
 {
     environment env;
-    env.add("deep", &deep);
-    env.add("deep-argument", &deep_argument);
-    env.submit("deep", "g1", 129);
-    env.submit("deep-argument", "g2", 129);
+    auto const  the_deep = env.add("deep", &deep);
+    auto const  the_deep_argument = env.add("deep-argument", &deep_argument);
+    the_deep.submit("g1"_gid, 129);
+    the_deep_argument.submit("g2"_gid, 129);
     env.finish();
     std::string const sentence = "cannot be recorded: a value whose arrays and objects are nested more than 128 deep cannot be recorded";
-    EXPECT_EQ(env.query("g1")->paused_reason, "branch 01 \"make\", action: its result " + sentence);
-    EXPECT_EQ(env.query("g2")->paused_reason, "branch 01 \"take\": its arguments " + sentence);
+    EXPECT_EQ(env.query("g1"_gid)->paused_reason, "branch 01 \"make\", action: its result " + sentence);
+    EXPECT_EQ(env.query("g2"_gid)->paused_reason, "branch 01 \"take\": its arguments " + sentence);
     EXPECT_EQ(calls_of(env, "take").size(), 0u) << "before anything is sent";
-    EXPECT_THROW((void)env.execute<>("deep", "g3", nested_result(129)), weft::misuse);
-    EXPECT_FALSE(env.query("g3"));
+    using boost::json::value;
+    EXPECT_THROW((void)env.workflow<value(value)>("deep").execute("g3"_gid, nested_result(129)), weft::misuse);
+    EXPECT_FALSE(env.query("g3"_gid));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -223,10 +225,10 @@ weft::workflow<void>        gives_nothing(weft::context&) { co_return; }
 TEST(Value, OfAnotherTypeThanAskedForIsNoMisuse)
 {
     environment env;
-    env.add("hello", &says_hello);
-    env.add("left", &gives_left);
-    env.add("nothing", &gives_nothing);
-    auto const why = [](auto ask) {
+    auto const  hello = env.add("hello", &says_hello);
+    auto const  left = env.add("left", &gives_left);
+    auto const  nothing = env.add("nothing", &gives_nothing);
+    auto const  why = [](auto ask) {
         try
         {
             ask();
@@ -238,13 +240,13 @@ TEST(Value, OfAnotherTypeThanAskedForIsNoMisuse)
         }
         return std::string("answered");
     };
-    EXPECT_EQ(why([&] { (void)env.execute<int>("hello", "g1"); }),
+    EXPECT_EQ(why([&] { (void)env.workflow<int()>("hello").execute("g1"_gid); }),
               "the transaction has committed, but its result is not what was asked for: expected int: not a number");
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
-    EXPECT_EQ(env.execute<std::string>("hello", "g1").value(), "hello") << "asked rightly, it answers";
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
+    EXPECT_EQ(hello.execute("g1"_gid).value(), "hello") << "asked rightly, it answers";
 
     std::optional<std::exception_ptr> error;
-    env.engine().execute<int>("hello", "g2", [&](std::exception_ptr e, int) { error = e; });
+    weft::handle<int()>(env.engine(), "hello").execute("g2"_gid, [&](std::exception_ptr e, int) { error = e; });
     env.run_until([&] { return error.has_value(); });
     EXPECT_THAT(why([&] { std::rethrow_exception(*error); }), StartsWith("the transaction has committed"));
 
@@ -252,8 +254,8 @@ TEST(Value, OfAnotherTypeThanAskedForIsNoMisuse)
     {
         int x;
     };
-    EXPECT_THAT(why([&] { (void)env.execute<std::vector<int>>("left", "g3"); }), HasSubstr("not an array"));
-    EXPECT_THAT(why([&] { (void)env.execute<int>("nothing", "g4"); }), HasSubstr("it returns nothing"));
+    EXPECT_THAT(why([&] { (void)env.workflow<std::vector<int>()>("left").execute("g3"_gid); }), HasSubstr("not an array"));
+    EXPECT_THAT(why([&] { (void)env.workflow<int()>("nothing").execute("g4"_gid); }), HasSubstr("it returns nothing"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------------
@@ -359,9 +361,9 @@ protected:
         deploy(version);
         env.on("wait").hangs().runs();
         if (version == 1)
-            env.submit("orders", "g1", an_order<then::order, then::item>());
+            before.submit("g1"_gid, an_order<then::order, then::item>());
         else
-            env.submit("orders", "g1", an_order<now::order, now::item>());
+            after.submit("g1"_gid, an_order<now::order, now::item>());
         env.settle();
         ASSERT_EQ(calls_of(env, "wait").size(), 1u);
     }
@@ -373,14 +375,17 @@ protected:
 
     deployed    d;
     environment env;
+
+    weft::testing::handle<then::order(then::order)> before{env, "orders"};
+    weft::testing::handle<now::order(now::order)>   after{env, "orders"};
 };
 
 TEST_F(Upgrade, OldJournalsFitCodeWithNewMembers)
 {
     begins_with(1);
     deploy(2);
-    auto const o = env.execute<now::order>("orders", "g1", an_order<now::order, now::item>()).value();
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    auto const o = after.execute("g1"_gid, an_order<now::order, now::item>()).value();
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
     EXPECT_EQ(o.first.count, 7);
     EXPECT_EQ(o.first.unit, "piece");
     EXPECT_EQ(o.all.at(1).unit, "piece");
@@ -395,18 +400,18 @@ TEST_F(Upgrade, NewJournalsFitTheCodeBefore)
 {
     begins_with(2);
     deploy(1);
-    auto const o = env.execute<then::order>("orders", "g1", an_order<then::order, then::item>()).value();
+    auto const o = before.execute("g1"_gid, an_order<then::order, then::item>()).value();
     EXPECT_EQ(o.all.at(1).count, 2);
-    EXPECT_EQ(env.query("g1")->status, weft::status::succeed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::succeed);
 }
 
 TEST_F(Upgrade, OldTransactionsCanBeCancelled)
 {
     begins_with(1);
     deploy(2);
-    env.cancel("g1");
+    env.cancel("g1"_gid);
     env.finish();
-    EXPECT_EQ(env.query("g1")->status, weft::status::failed);
+    EXPECT_EQ(env.query("g1"_gid)->status, weft::status::failed);
     EXPECT_EQ(calls_of(env, "book").back(), "book/compensate");
 }
 
@@ -415,10 +420,11 @@ TEST_F(Upgrade, ANewMemberWithAValueOfItsOwnIsAnotherArgument)
     begins_with(3);
     deploy(1);
     env.finish();
-    EXPECT_THAT(env.query("g1")->paused_reason, StartsWith("replay does not match the journal: branch 02 was recorded as saga \"book\""));
+    EXPECT_THAT(env.query("g1"_gid)->paused_reason,
+                StartsWith("replay does not match the journal: branch 02 was recorded as saga \"book\""));
     deploy(3);
-    env.resume("g1");
-    EXPECT_EQ(env.execute<now::order>("orders", "g1", an_order<now::order, now::item>()).value().first.unit, "crate");
+    env.resume("g1"_gid);
+    EXPECT_EQ(after.execute("g1"_gid, an_order<now::order, now::item>()).value().first.unit, "crate");
 }
 
 TEST_F(Upgrade, AnotherInputIsStillAnotherInput)
@@ -427,7 +433,7 @@ TEST_F(Upgrade, AnotherInputIsStillAnotherInput)
     deploy(2);
     auto other = an_order<now::order, now::item>();
     other.note = "by hand";
-    EXPECT_THROW((void)env.execute<now::order>("orders", "g1", other), weft::misuse);
+    EXPECT_THROW((void)after.execute("g1"_gid, other), weft::misuse);
 }
 
 TEST(Digest, LeavesOutWhatHasItsDefaultAndSortsWhatHasNoOrder)

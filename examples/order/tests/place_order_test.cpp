@@ -18,6 +18,8 @@
 
 namespace {
 
+using namespace weft::literals;
+
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using namespace std::chrono_literals;
@@ -56,9 +58,9 @@ TEST(PlaceOrder, DoesOneThingAfterTheOtherAndConfirmsTheStockAtTheEnd)
 {
     temporary_shop             shop;
     weft::testing::environment env;  // memory store, virtual time
-    env.add("place-order", &place_order, std::ref(shop.our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(shop.our));
 
-    auto const done = env.execute<receipt>("place-order", "o-1", two_mugs);
+    auto const done = place.execute("o-1"_gid, two_mugs);
 
     EXPECT_EQ(done.value().cents, 1'800);
     EXPECT_THAT(env.calls(),
@@ -70,9 +72,9 @@ TEST(PlaceOrder, UndoesEverythingWhenThereIsNotEnoughMoney)
 {
     temporary_shop             shop;
     weft::testing::environment env;
-    env.add("place-order", &place_order, std::ref(shop.our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(shop.our));
 
-    auto const done = env.execute<receipt>("place-order", "o-2", too_expensive);
+    auto const done = place.execute("o-2"_gid, too_expensive);
 
     ASSERT_FALSE(done.has_value());
     EXPECT_EQ(done.error().reason(), "not enough money: oliver");
@@ -86,9 +88,9 @@ TEST(PlaceOrder, UndoesTheOrderWhenThereIsNoStock)
 {
     temporary_shop             shop;
     weft::testing::environment env;
-    env.add("place-order", &place_order, std::ref(shop.our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(shop.our));
 
-    auto const done = env.execute<receipt>("place-order", "o-3", too_many);
+    auto const done = place.execute("o-3"_gid, too_many);
 
     ASSERT_FALSE(done.has_value());
     EXPECT_EQ(done.error().reason(), "out of stock: lamp");
@@ -106,7 +108,7 @@ struct one_order
     order wanted;
 
     void arrange(weft::testing::environment& env, world& w) { env.add("place-order", &place_order, std::ref(w.our)); }
-    void act(weft::testing::environment& env, world&) { env.submit("place-order", wanted.id, wanted); }
+    void act(weft::testing::environment& env, world&) { env.workflow<receipt(order)>("place-order").submit(weft::gid(wanted.id), wanted); }
 };
 
 TEST(PlaceOrder, SurvivesACrashAnywhere)
@@ -130,14 +132,14 @@ TEST(PlaceOrder, GoesOnWhenTheStockIsAwayForAWhile)
 {
     temporary_shop             shop;
     weft::testing::environment env;
-    env.add("place-order", &place_order, std::ref(shop.our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(shop.our));
     env.on("create-order").succeeds();
     env.on("deduct-stock").throws("connection refused").never_answers().succeeds();
     env.on("deduct-stock", weft::operation::confirm).succeeds();
     env.on("charge").succeeds(std::int64_t{1'800});
     env.on("write-receipt").succeeds(std::int64_t{4711});
 
-    auto const done = env.execute<receipt>("place-order", "o-1", two_mugs).value();
+    auto const done = place.execute("o-1"_gid, two_mugs).value();
 
     EXPECT_EQ(done.number, 4711);
     EXPECT_THAT(env.calls(), ElementsAre("create-order/action", "deduct-stock/try", "deduct-stock/try", "deduct-stock/try", "charge/action",
@@ -150,10 +152,10 @@ TEST(PlaceOrder, ChargesOnceWhenTheAnswerToTheChargeIsLost)
 {
     temporary_shop             shop;
     weft::testing::environment env;
-    env.add("place-order", &place_order, std::ref(shop.our));
+    auto const                 place = env.add("place-order", &place_order, std::ref(shop.our));
     env.on("charge").loses_the_answer().runs();
 
-    EXPECT_TRUE(env.execute<receipt>("place-order", "o-1", two_mugs).has_value());
+    EXPECT_TRUE(place.execute("o-1"_gid, two_mugs).has_value());
 
     auto const books = audit(env.store(), shop.our);
     EXPECT_THAT(books.differences, IsEmpty());
@@ -165,8 +167,8 @@ TEST(Audit, FindsAnEffectThatHappenedTwice)
 {
     temporary_shop             shop;
     weft::testing::environment env;
-    env.add("place-order", &place_order, std::ref(shop.our));
-    env.execute<receipt>("place-order", "o-1", two_mugs).value();
+    auto const                 place = env.add("place-order", &place_order, std::ref(shop.our));
+    place.execute("o-1"_gid, two_mugs).value();
 
     // What a charge without a barrier would do when it is sent again.
     shop.our.accounts.run([](soci::session& sql) {

@@ -55,7 +55,7 @@ constexpr void check_awaited_argument()
     constexpr bool awaited = !blocks<Token> && !std::is_invocable_v<std::decay_t<Token>&, std::exception_ptr, Results...>;
     static_assert(!awaited || std::is_lvalue_reference_v<A> || !std::is_aggregate_v<std::remove_cvref_t<A>>,
                   "weft: name it first. An aggregate made inside a co_await expression is destroyed twice by g++ 12; write "
-                  "`list_filter wanted{...};` as a statement of its own and pass `wanted` (which is copied)");
+                  "`order wanted{...};` as a statement of its own and pass `wanted` (which is copied)");
 }
 
 /// The same for a function object: a lambda made inside a co_await expression is destroyed twice, too, which counts if it holds values.

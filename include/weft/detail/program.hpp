@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 
 namespace weft {
 inline namespace v0 {
@@ -189,6 +191,20 @@ std::unique_ptr<program> make_program(workflow<T> (*f)(context&, Params...), Ser
     return std::make_unique<program_of<T, std::tuple<Params...>, std::decay_t<Services>...>>(f, std::forward<Services>(services)...);
 }
 
+/// A body as a function: as it is, or as what a lambda without captures converts to.
+template <class Body>
+constexpr auto body_pointer(Body body)
+{
+    if constexpr (std::is_pointer_v<Body>)
+        return body;
+    else
+    {
+        static_assert(std::is_empty_v<Body>,
+                      "weft: a workflow body is a function: what it needs besides its input are services, given to add");
+        return +body;
+    }
+}
+
 /// What is no body.
 template <class F, class... Services>
 std::unique_ptr<program> make_program(F, Services&&...)
@@ -197,6 +213,26 @@ std::unique_ptr<program> make_program(F, Services&&...)
                   "weft: a body is a function that takes weft::context& as its first parameter and returns weft::workflow<T>");
     return nullptr;
 }
+
+/// `receipt(order)` of a body that takes an order after `services` services, and returns a receipt.
+template <std::size_t services, class T, class... Params>
+constexpr auto signature_of_function(workflow<T> (*)(context&, Params...))
+{
+    if constexpr (sizeof...(Params) == services + 1)
+        return std::type_identity<T(std::remove_cvref_t<std::tuple_element_t<services, std::tuple<Params...>>>)>{};
+    else
+        return std::type_identity<T()>{};
+}
+/// What is no body has been refused.
+template <std::size_t services, class F>
+constexpr auto signature_of_function(F)
+{
+    return std::type_identity<void()>{};
+}
+
+template <class Body, class... Services>
+using signature_of =
+    typename decltype(signature_of_function<sizeof...(Services)>(detail::body_pointer(std::declval<Body>())))::type;
 
 }  // namespace detail
 }  // namespace v0

@@ -1,5 +1,5 @@
 /// \file
-/// How `weft::sql(db, f)` runs f: on the writer of its own database, or on the store's connection if that leads to the same one.
+/// How `weft::sql(db)(f)` runs f: on the writer of its own database, or on the store's connection if that leads to the same one.
 #pragma once
 
 #include <weft/database.hpp>
@@ -27,7 +27,7 @@ template <class F>
 constexpr void check_sql_function()
 {
     using T = std::decay_t<F>;
-    static_assert(!operation_adapter<T>, "weft: weft::sql(db, f) takes a plain function, not another adapter");
+    static_assert(!operation_adapter<T>, "weft: weft::sql(db)(f) takes a plain function, not another adapter");
     check_operation<F>();
 }
 
@@ -48,7 +48,7 @@ struct sql_function
         {
             static_assert(
                 takes_session,
-                "weft: a function in weft::sql(db, f) is called as f(soci::session&, arguments...), and this one cannot be (every "
+                "weft: a function in weft::sql(db)(f) is called as f(soci::session&, arguments...), and this one cannot be (every "
                 "operation of a branch gets the same arguments, as const&; a `weft::branch const&` in front of the session is "
                 "optional)");
             return std::type_identity<void>{};
@@ -59,11 +59,11 @@ struct sql_function
     {
         using R = typename decltype(returned())::type;
         static_assert(!awaited<R>::is_awaitable,
-                      "weft: a function in weft::sql(db, f) runs in one local transaction on the database's own thread: it returns its "
+                      "weft: a function in weft::sql(db)(f) runs in one local transaction on the database's own thread: it returns its "
                       "result plainly, not as an awaitable");
         static_assert(
             !is_view<R> && !std::is_pointer_v<R>,
-            "weft: the result of a function in weft::sql(db, f) is kept: return a value such as std::string, not a view or a pointer");
+            "weft: the result of a function in weft::sql(db)(f) is kept: return a value such as std::string, not a view or a pointer");
         if constexpr (awaited<R>::is_awaitable || is_view<R> || std::is_pointer_v<R>)
             return std::type_identity<void>{};
         else

@@ -5,7 +5,7 @@
 ///     {
 ///         using world = shop;                                        // the participants: made anew for each case, outlives crashes
 ///         void arrange(weft::testing::environment& env, shop& s) { env.add("place-order", &place_order, std::ref(s)); }
-///         void act(weft::testing::environment& env, shop&) { env.submit("place-order", "g1", wanted); }
+///         void act(weft::testing::environment& env, shop&) { env.workflow<receipt(order)>("place-order").submit("g1"_gid, wanted); }
 ///     };
 ///     TEST(PlaceOrder, SurvivesACrashAnywhere)
 ///     {

@@ -19,6 +19,9 @@ namespace testing {
 
 class environment;
 
+template <class Signature>
+class handle;
+
 /// What a participant does, send after send: the behaviours are used up in the order in which they are written, and the last one stays.
 ///     env.on("charge").throws("connection reset").never_answers().succeeds(std::int64_t{500});
 class script
@@ -119,11 +122,20 @@ public:
 
     /// As engine::add: for this process and those after a crash.
     template <class Body, class... Services>
-    void add(std::string name, Body body, Services... services)
+    handle<weft::detail::signature_of<Body, Services...>> add(std::string name, Body body, Services... services)
     {
         registrations_.push_back([=](weft::engine& e) { e.add(name, body, services...); });
         if (has_process())
             registrations_.back()(engine());
+        return handle<weft::detail::signature_of<Body, Services...>>(*this, std::move(name));
+    }
+
+    /// The workflow of this name, wherever it was added.
+    ///     env.workflow<receipt(order)>("place-order").submit("g1"_gid, wanted);
+    template <class Signature>
+    handle<Signature> workflow(std::string name)
+    {
+        return handle<Signature>(*this, std::move(name));
     }
 
     /// As engine::add: a resource for wf.xa, for this process and those after a crash.
@@ -146,28 +158,6 @@ public:
     script& on(std::string branch_name);
     script& on(std::string branch_name, operation op);
 
-    /// Runs a workflow to its end. A rollback is a value; anything else that goes wrong is thrown (unfinished, unreadable_result, misuse, …).
-    /// Survives crashes planted meanwhile: the caller asks again with the same gid, as callers do.
-    template <class T = void, class... Input>
-    boost::system::result<T, failure> execute(std::string name, std::string gid, Input const&... input)
-    {
-        static_assert(sizeof...(Input) <= 1);
-        auto const ended = execute_text(std::move(name), std::move(gid), encode(input...));
-        if (ended.failed)
-            return failure::recorded(ended.text, ended.details, ended.gid);
-        if constexpr (std::is_void_v<T>)
-            return {};
-        else
-            return {boost::system::in_place_value, detail::committed_result<T>(ended.text, ended.gid)};
-    }
-
-    /// Submits, without running anything yet. Repeated after a crash. What is wrong with it (misuse) is thrown by `finish`.
-    template <class... Input>
-    void submit(std::string name, std::string gid, Input const&... input)
-    {
-        submit_text(std::move(name), std::move(gid), encode(input...));
-    }
-
     /// Runs until every transaction, submitted or found in the store, has ended or is paused.
     void finish();
 
@@ -180,9 +170,9 @@ public:
     /// Runs until `done()`. Throws std::runtime_error if nothing can make it so.
     void run_until(std::function<bool()> done);
 
-    cancel_answer              cancel(std::string gid);
-    void                       resume(std::string gid);
-    std::optional<transaction> query(std::string gid);
+    cancel_answer              cancel(gid id);
+    void                       resume(gid id);
+    std::optional<transaction> query(gid id);
     std::vector<transaction>   list(list_filter filter = {});
 
     /// The process dies: nothing of it is left but the store.
@@ -240,6 +230,8 @@ public:
 
 private:
     friend class crash_sweep;
+    template <class>
+    friend class handle;
     struct process;
     struct held_call;
     class scripted;
@@ -249,17 +241,8 @@ private:
         std::string text, gid, details{};
     };
 
-    template <class... Input>
-    static std::string encode(Input const&... input)
-    {
-        if constexpr (sizeof...(Input) == 0)
-            return {};
-        else
-            return detail::encode(input...);
-    }
-
-    ended execute_text(std::string name, std::string gid, std::string input);
-    void  submit_text(std::string name, std::string gid, std::string input);
+    ended execute_text(std::string name, gid id, std::string input);
+    void  submit_text(std::string name, gid id, std::string input);
     void  start_submission(std::size_t index);
     bool  has_process() const noexcept { return process_ != nullptr; }
     void  start_process();
@@ -274,7 +257,9 @@ private:
 
     struct submission
     {
-        std::string        name, gid, input;
+        std::string        name;
+        gid                id;
+        std::string        input;
         bool               durable = false;
         std::exception_ptr refused;
     };
@@ -293,6 +278,56 @@ private:
     std::uint64_t                                                                        next_seed_ = 1;
     std::uint64_t                                                                        next_turn_ = 0;
     std::optional<std::uint64_t> unended_at_;  // the store's version when something had not ended
+};
+
+/// A workflow in an environment: as weft::handle, but nothing is awaited, and a rollback is a value.
+/// Lifetimes: the environment outlives it; crashes do not matter.
+template <class R, class... Input>
+class handle<R(Input...)>
+{
+public:
+    handle(environment& env, std::string name) : environment_(&env), name_(std::move(name)) { }
+
+    /// `execute(gid [, input])`: runs the workflow to its end. A rollback is a value; anything else that goes wrong is thrown (unfinished,
+    /// unreadable_result, misuse, …). Survives crashes planted meanwhile: the caller asks again with the same gid, as callers do.
+    template <class Gid, class... Given>
+    boost::system::result<R, failure> execute(Gid&& id, Given const&... input) const
+    {
+        auto const ended = environment_->execute_text(name_, detail::to_gid(std::forward<Gid>(id)), encode(input...));
+        if (ended.failed)
+            return failure::recorded(ended.text, ended.details, ended.gid);
+        if constexpr (std::is_void_v<R>)
+            return {};
+        else
+            return {boost::system::in_place_value, detail::committed_result<R>(ended.text, ended.gid)};
+    }
+
+    /// `submit(gid [, input])`: submits, without running anything yet. Repeated after a crash. What is wrong with it (misuse) is thrown by
+    /// `finish`.
+    template <class Gid, class... Given>
+    void submit(Gid&& id, Given const&... input) const
+    {
+        environment_->submit_text(name_, detail::to_gid(std::forward<Gid>(id)), encode(input...));
+    }
+
+    /// The same workflow in one of the environment's engines, for what only a weft::handle has: completion tokens, options.
+    weft::handle<R(Input...)> of(weft::engine& e) const { return weft::handle<R(Input...)>(e, name_); }
+
+    std::string const& name() const noexcept { return name_; }
+
+private:
+    template <class... Given>
+    static std::string encode(Given const&... input)
+    {
+        auto const text = []<class... More>(std::string given, More const&...) {
+            static_assert(sizeof...(More) == 0, "weft: after the gid comes the input if the workflow takes one, and nothing else");
+            return given;
+        };
+        return detail::call_arguments<Input...>::split(text, input...);
+    }
+
+    environment* environment_;
+    std::string  name_;
 };
 
 }  // namespace testing

@@ -2,7 +2,7 @@
 /// Holds a workflow's code against journals that earlier versions of it have left: a test for each shape that is still under way
 /// in production finds the change that would pause them before it is deployed.
 ///
-///     // once:  std::ofstream("journals/placed.json") << weft::testing::export_journal(*co_await engine.query("order-4711"));
+///     // once:  std::ofstream("journals/placed.json") << weft::testing::export_journal(*co_await engine.query(weft::gid("order-4711")));
 ///     TEST(PlaceOrder, StillFitsWhatIsUnderWay)
 ///     {
 ///         auto const replayed = weft::testing::replay("journals/placed.json", &place_order, std::ref(our));

@@ -4,9 +4,10 @@
 
 namespace {
 
+using namespace weft::literals;
 int answer() { return 42; }
 
-weft::workflow<int> ask(weft::context& wf) { co_return co_await wf.step("answer", &answer); }
+weft::workquestion<int> ask(weft::context& wf) { co_return co_await wf.step("answer", &answer); }
 
 }  // namespace
 
@@ -14,7 +15,7 @@ int main()
 {
     auto const store = weft::make_memory_store();
     weft::host host(*store);
-    host.engine().add("ask", &ask);
+    auto const question = host.engine().add("ask", &ask);
     host.start();
-    return host.engine().execute<int>("ask", "g1", weft::blocking) == 42 ? 0 : 1;
+    return question.execute("g1"_gid, weft::blocking) == 42 ? 0 : 1;
 }

@@ -16,6 +16,7 @@
 
 namespace {
 
+using namespace weft::literals;
 struct order
 {
     std::string  id;
@@ -31,9 +32,10 @@ std::int64_t charge(soci::session& sql, order o)
 
 void refund(soci::session& sql, order o) { sql << "DELETE FROM charges WHERE id = :id", soci::use(o.id); }
 
-weft::workflow<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
+weft::workpayment<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
 {
-    co_return co_await wf.saga("charge", weft::sql(accounts, &charge), weft::sql(accounts, &refund), o);
+    auto const on = weft::sql(accounts);
+    co_return co_await wf.saga("charge", on(&charge), on(&refund), o);
 }
 
 bool paid_for_real(order const& wanted)
@@ -47,18 +49,18 @@ bool paid_for_real(order const& wanted)
     weft::engine_options options;
     options.transport = weft::make_http_transport();
     weft::host host(*store, options);
-    host.engine().add("pay", &pay, std::ref(accounts));
+    auto const payment = host.engine().add("pay", &pay, std::ref(accounts));
     host.start();
-    return host.engine().execute<std::int64_t>("pay", "g1", wanted, weft::blocking) == wanted.cents;
+    return payment.execute("g1"_gid, wanted, weft::blocking) == wanted.cents;
 }
 
 bool paid_in_a_test(order const& wanted)
 {
     weft::testing::environment env;
     weft::database             nothing("sqlite://" + (std::filesystem::current_path() / "consumer-data/unused.db").string());
-    env.add("pay", &pay, std::ref(nothing));
+    auto const                 payment = env.add("pay", &pay, std::ref(nothing));
     env.on("charge").succeeds(std::int64_t{7});
-    return env.execute<std::int64_t>("pay", "g1", wanted).value() == 7;
+    return payment.execute("g1"_gid, wanted).value() == 7;
 }
 
 // The server links what it is made of, and answers.
