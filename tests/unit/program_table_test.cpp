@@ -205,25 +205,27 @@ std::vector<place> places()
 {
     constexpr auto no = "cannot come";
     return {
-        {"not begun", [](stand&) {}, {"write facts", no, no, no, no, no, no, no, no, "-", "-", no, no, no, no}},
-        {"its intent is being written", begin, {no, no, no, no, no, no, "-", "send try", no, "-", "-", "pause", no, "-", no}},
-        {"its try is under way", send, {no, "write commit", "write end", "wake", "park", "-", "-", no, no, "-", "-", no, no, no, no}},
+        {"not begun", [](stand&) {}, {"write facts", no, no, no, no, no, no, no, no, "-", "-", no, no, no, "-"}},
+        {"its intent is being written", begin, {no, no, no, no, no, no, "-", "send try", no, "-", "-", "pause", no, "-", "-"}},
+        {"its try is under way", send, {no, "write commit", "write end", "wake", "park", "-", "-", no, no, "-", "-", no, no, no, "-"}},
         {"it waits to ask again",
          wait_to_ask_again,
-         {no, no, no, no, no, no, "send try", no, no, "write roll back", "park", no, no, no, no}},
+         {no, no, no, no, no, no, "send try", no, no, "write roll back", "park", no, no, no, "-"}},
         {"the decision is being written",
          decide,
-         {no, no, no, no, no, no, "-", "send confirm", no, "-", "-", "pause", "writes roll back", "-", no}},
+         {no, no, no, no, no, no, "-", "send confirm", no, "-", "-", "pause", "writes roll back", "-", "-"}},
         {"its confirm is under way",
          confirm,
-         {no, "write end", "write facts, pause", "wake", "park", "-", "-", no, no, "-", "-", no, no, no, no}},
-        {"it waits to confirm again", wait_to_confirm_again, {no, no, no, no, no, no, "send confirm", no, no, "-", "park", no, no, no, no}},
-        {"the end is being written", end, {no, no, no, no, no, no, "-", "-", no, "-", "-", "pause", no, "-", no}},
-        {"parked", park, {no, no, no, no, no, no, "-", no, no, "-", "-", no, no, "-", no}},
-        {"the host finds out who does it", find_out, {no, no, no, no, no, no, "write facts", no, no, "write end", "park", no, no, no, no}},
+         {no, "write end", "write facts, pause", "wake", "park", "-", "-", no, no, "-", "-", no, no, no, "-"}},
+        {"it waits to confirm again",
+         wait_to_confirm_again,
+         {no, no, no, no, no, no, "send confirm", no, no, "-", "park", no, no, no, "-"}},
+        {"the end is being written", end, {no, no, no, no, no, no, "-", "-", no, "-", "-", "pause", no, "-", "-"}},
+        {"parked", park, {no, no, no, no, no, no, "-", no, no, "-", "-", no, no, "-", "-"}},
+        {"the host finds out who does it", find_out, {no, no, no, no, no, no, "write facts", no, no, "write end", "park", no, no, no, "-"}},
         {"the store does it",
          let_the_store_do_it,
-         {no, "write commit", "write end", "wake", "park", "-", "-", no, "write commit", "-", "-", "pause", no, "-", no}},
+         {no, "write commit", "write end", "wake", "park", "-", "-", no, "write commit", "-", "-", "pause", no, "-", "-"}},
     };
 }
 

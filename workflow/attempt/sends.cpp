@@ -219,13 +219,13 @@ bool transaction_attempt::run(record_writer& writer)
 // The store has it behind itself.
 std::unique_ptr<in_store> transaction_attempt::here_returned()
 {
-    if (here_)
-        outgoing_.for_each([this](outgoing& o) {
-            if (!o.here)
-                return;
-            permit_returned(o);
-            outgoing_.release(o);
-        });
+    outgoing* of = nullptr;
+    outgoing_.for_each([&](outgoing& o) { of = o.here ? &o : of; });
+    if (of)
+    {
+        permit_returned(*of);
+        outgoing_.release(*of);
+    }
     return std::exchange(here_, nullptr);
 }
 

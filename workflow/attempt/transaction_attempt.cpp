@@ -343,19 +343,12 @@ void transaction_attempt::not_written(write_result const& r, write& w)
     switch (r.what)
     {
     case written::cancel_requested:
-        if (parked)
-        {
-            // A pause must not outlast a request to cancel: the next attempt acts on it.
-            parking_->last_error = std::exchange(parking_->paused_reason, {});
-            parking_->due_in = std::chrono::milliseconds(0);
-            return write_park();
-        }
-        row_->cancel_requested = true;
-        row_->result.clear();
-        tell({.what = event::kind::not_written, .write = of_workflow, .met_cancel = true});
-        row_->reason = of_workflow->text;
-        doing_ = doing::writing;
-        return host_.commits().add(std::move(w), this);
+        if (!parked)
+            return met_cancel(std::move(w));
+        // A pause must not outlast a request to cancel: the next attempt acts on it.
+        parking_->last_error = std::exchange(parking_->paused_reason, {});
+        parking_->due_in = std::chrono::milliseconds(0);
+        return write_park();
     case written::refused:
         if (parked)
             return host_.cannot_park(*this, *parking_, r.why);
@@ -368,6 +361,18 @@ void transaction_attempt::not_written(write_result const& r, write& w)
         tell({.what = event::kind::not_written});
         return doing_ == doing::reading ? void() : fenced(r.what);
     }
+}
+
+// A workflow's decision to commit: the program makes it the other one, and that is written.
+void transaction_attempt::met_cancel(write&& w)
+{
+    auto& decision = std::get<extend_write>(w);
+    row_->cancel_requested = true;
+    row_->result.clear();
+    tell({.what = event::kind::not_written, .write = &decision, .met_cancel = true});
+    row_->reason = decision.text;
+    doing_ = doing::writing;
+    host_.commits().add(std::move(w), this);
 }
 
 void transaction_attempt::fenced(enum written what)

@@ -98,6 +98,7 @@ private:
     void                      add_place(Write& w) const;
     void                      write_record();
     void                      not_written(write_result const& r, write& w);
+    void                      met_cancel(write&& w);
     void                      durable(event&& e, std::int64_t position);
     void                      extended(extend_write const& w);
     std::unique_ptr<in_store> here_returned();

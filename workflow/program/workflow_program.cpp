@@ -133,9 +133,9 @@ bool workflow_program::may_come(event const& e) const noexcept
         if (e.met_cancel)
             return phase_ == phase::deciding && is_writing();
         return is_writing() || (phase_ == phase::ending && e.said.text.empty());
-    case kind::changed:
     case kind::reread:
         return false;
+    case kind::changed:
     case kind::cancel:
     case kind::stop:
         return true;
@@ -184,7 +184,7 @@ void workflow_program::handle(event& e)
     case event::kind::done_here:
         done_here(e);
         break;
-    case event::kind::changed:
+    case event::kind::changed:  // its next write finds out
     case event::kind::reread:
         break;
     case event::kind::cancel:
