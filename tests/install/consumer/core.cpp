@@ -7,7 +7,7 @@ namespace {
 using namespace weft::literals;
 int answer() { return 42; }
 
-weft::workquestion<int> ask(weft::context& wf) { co_return co_await wf.step("answer", &answer); }
+weft::workflow<int> ask(weft::context& wf) { co_return co_await wf.step("answer", &answer); }
 
 }  // namespace
 

@@ -32,7 +32,7 @@ std::int64_t charge(soci::session& sql, order o)
 
 void refund(soci::session& sql, order o) { sql << "DELETE FROM charges WHERE id = :id", soci::use(o.id); }
 
-weft::workpayment<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
+weft::workflow<std::int64_t> pay(weft::context& wf, weft::database& accounts, order o)
 {
     auto const on = weft::sql(accounts);
     co_return co_await wf.saga("charge", on(&charge), on(&refund), o);
