@@ -2,6 +2,7 @@
 #pragma once
 
 #include "workflow/patterns/pattern.hpp"
+#include "workflow/program/workflow_program.hpp"
 #include "workflow/runtime/branch_limits.hpp"
 #include "workflow/runtime/local_writes.hpp"
 
@@ -36,6 +37,8 @@ public:
     virtual committer&      commits() noexcept = 0;
     virtual local_writes&   operations_in_store() noexcept = 0;
     virtual branch_limits&  limits() noexcept = 0;
+
+    virtual program_limits const& limits_of_programs() const noexcept = 0;
 
     // The incarnation that its leases belong to.
     virtual std::string const& owner() const noexcept = 0;

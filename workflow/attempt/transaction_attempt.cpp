@@ -13,11 +13,6 @@ namespace detail {
 
 namespace {
 
-program_limits limits_of(engine_options const& o)
-{
-    return {.payload = o.payload_limit, .seal_at = o.seal_at, .retry = o.retry, .attempts = o.attempt_limit};
-}
-
 spdlog::level::level_enum level_of(plan::note const& n)
 {
     switch (n.how)
@@ -48,7 +43,7 @@ transaction_attempt::~transaction_attempt() { abandon(); }
 
 void transaction_attempt::prepare(program const& code, std::string_view input)
 {
-    auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), limits_of(context_.options()), gid_);
+    auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), host_.limits_of_programs(), gid_);
     p->prepare(code, input);
     program_ = std::move(p);
 }
@@ -72,7 +67,7 @@ void transaction_attempt::begin(program const* code, transaction row, std::strin
     if (code)
     {
         despite_cancel_ = row_->cancel_requested || row_->status != status::prepared;
-        auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), limits_of(context_.options()), gid_);
+        auto p = std::make_unique<workflow_program>(static_cast<program_host&>(*this), host_.limits_of_programs(), gid_);
         p->begin(*code, *row_, std::move(why_not));
         program_ = std::move(p);
     }
@@ -425,7 +420,8 @@ void transaction_attempt::park_as(plan::parking p)
 {
     auto const leave_for = context_.options().leave_misfits;
     bool const left = p.misfit && leave_for.count() > 0;
-    auto&      w = parking_.emplace();
+    parking_ = std::make_unique<park_write>();
+    auto& w = *parking_;
     w.due_in = p.due_in;
     w.interval = p.interval;
     w.keep_attempts = p.keep_attempts;

@@ -118,7 +118,7 @@ private:
     bool                                 stopping_ = false;
     bool                                 despite_cancel_ = false;  // it began with a request to cancel, or decided
     bool                                 read_again_ = false;      // what is being read may be what was before
-    std::optional<park_write>            parking_;                 // to be written next
+    std::unique_ptr<park_write>          parking_;                 // to be written next
     std::unique_ptr<in_store>            here_;                    // while the store does an operation itself
 };
 

@@ -17,6 +17,10 @@ constexpr std::chrono::milliseconds interrupt_again_after{250};
 engine_impl::engine_impl(boost::asio::any_io_executor executor, weft::store& store, engine_options options)
     : context_(std::move(executor), store, std::move(options))
     , operations_{.limits = branch_limits(context_),
+                  .of_programs = {.payload = context_.options().payload_limit,
+                                  .seal_at = context_.options().seal_at,
+                                  .retry = context_.options().retry,
+                                  .attempts = context_.options().attempt_limit},
                   .probe = same_database_probe(context_),
                   .orphans = {},
                   .in_store = local_writes(context_, committer_, *this)}

@@ -106,10 +106,12 @@ public:
 
 private:
     // --- what attempts see
-    engine_context&    context() noexcept override { return context_; }
-    committer&         commits() noexcept override { return committer_; }
-    local_writes&      operations_in_store() noexcept override { return operations_.in_store; }
-    std::string const& owner() const noexcept override { return incarnation_.id(); }
+    engine_context& context() noexcept override { return context_; }
+    committer&      commits() noexcept override { return committer_; }
+    local_writes&   operations_in_store() noexcept override { return operations_.in_store; }
+
+    program_limits const& limits_of_programs() const noexcept override { return operations_.of_programs; }
+    std::string const&    owner() const noexcept override { return incarnation_.id(); }
 
     void hold(attempt& a) override { incarnation_.hold(a); }
     void decided(attempt& a) override { attempts_.decided(a); }
@@ -175,6 +177,7 @@ private:
     struct operations
     {
         branch_limits       limits;
+        program_limits      of_programs;
         same_database_probe probe;
         detail::orphans     orphans;
         local_writes        in_store;

@@ -84,7 +84,7 @@ std::optional<slot> verdict::next(branches& all)
     for (; at_ < order_.size(); ++at_)
     {
         auto& b = all[order_[at_]];
-        if (refusal_ && (rolling_back() || b.call->at_the_end))
+        if (refused_ && (rolling_back() || b.call->at_the_end))
             return std::nullopt;  // an earlier branch may depend on the one that refused; and it has not ended
         if (b.second != recorded_branch::phase2::open)
             continue;

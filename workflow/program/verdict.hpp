@@ -35,26 +35,31 @@ public:
     std::optional<slot> next(branches& all);
 
     // Whether that is the last, if it succeeds.
-    bool is_last() const noexcept { return !refusal_ && at_ + 1 == order_.size(); }
+    bool is_last() const noexcept { return !refused_ && at_ + 1 == order_.size(); }
 
     // The end is next: there is nothing to confirm or undo, or no more.
     bool nothing_left() const noexcept { return nothing_left_; }
     void all_done() noexcept { nothing_left_ = true; }
 
     // One of them was refused. Those before it may depend on it.
-    void                              refused(std::string why) { refusal_ = std::move(why); }
-    std::optional<std::string> const& refusal() const noexcept { return refusal_; }
+    void refused(std::string why)
+    {
+        text_ = std::move(why);
+        refused_ = true;
+    }
+    std::string const* refusal() const noexcept { return refused_ ? &text_ : nullptr; }
 
 private:
     bool is_affected(program_branch const& b) const noexcept;
 
     status                                  status_ = status::prepared;
     extend_write::decision                  decision_ = extend_write::decision::none;
-    std::string                             text_, details_;
+    std::string                             text_;  // of the decision that is to be written; then, why one was refused
+    std::string                             details_;
     boost::container::small_vector<slot, 2> order_;
     std::size_t                             at_ = 0;
-    std::optional<std::string>              refusal_;
     bool                                    nothing_left_ = false;
+    bool                                    refused_ = false;
 };
 
 }  // namespace detail

@@ -45,7 +45,7 @@ void workflow_program::close(closing how)
     closing_.reset();
     if (branches_.any_under_way())
     {
-        closing_ = std::move(how);
+        closing_ = std::make_unique<closing>(std::move(how));
         return;
     }
     drop_body();
@@ -179,8 +179,8 @@ void workflow_program::next_in_second()
         }
         return send(*s);
     }
-    if (verdict_.refusal())
-        return pause(*verdict_.refusal());
+    if (auto const* const refusal = verdict_.refusal())
+        return pause(*refusal);
     verdict_.all_done();
     plan_->write = !is_writing();
 }

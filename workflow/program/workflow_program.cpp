@@ -50,7 +50,8 @@ void workflow_program::begin(transaction const& row, recorded_journal journal)
 void workflow_program::begin(program const& code, transaction& row, std::string why_not)
 {
     auto const refuse = [&](std::string why, bool misfit) {
-        closing_ = closing{.park = plan::parking{.paused_reason = readable(std::move(why)), .misfit = misfit}};
+        closing_ = std::make_unique<closing>();
+        closing_->park = plan::parking{.paused_reason = readable(std::move(why)), .misfit = misfit};
     };
     if (!why_not.empty())
         return refuse(std::move(why_not), false);
@@ -151,7 +152,7 @@ void workflow_program::handle(event& e)
         if (e.created)
             begin(*e.created);
         if (closing_)
-            return close(std::move(*std::exchange(closing_, std::nullopt)));
+            return close(std::move(*std::exchange(closing_, nullptr)));
         phase_ = cancelled_ || stands_at() != status::prepared ? phase::collecting : phase::running;
         if (phase_ == phase::collecting)
             body_.collect();

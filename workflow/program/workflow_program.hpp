@@ -53,7 +53,7 @@ struct program_limits
 class workflow_program final : public transaction_program, private asked_by_body
 {
 public:
-    // `gid` outlives it.
+    // All of these outlive it.
     workflow_program(program_host& host, program_limits const& limits, std::string const& gid)
         : host_(host)
         , limits_(limits)
@@ -199,9 +199,9 @@ private:
     class branches branches_;
     class verdict  verdict_;
 
-    phase                  phase_ = phase::unbegun;
-    writing                writing_ = writing::nothing;
-    std::optional<closing> closing_;
+    phase                    phase_ = phase::unbegun;
+    writing                  writing_ = writing::nothing;
+    std::unique_ptr<closing> closing_;
 
     bool cancelled_ = false;
     bool stopping_ = false;

@@ -198,7 +198,7 @@ void workflow_program::resume_with(slot s, outcome o)
     if (cancelled_)
         return roll_back_cancelled();
     if (closing_)
-        return close(std::move(*std::exchange(closing_, std::nullopt)));
+        return close(std::move(*std::exchange(closing_, nullptr)));
     if (body_.read_answer(*call, false))
         turn(waits);
     else
@@ -261,7 +261,7 @@ void workflow_program::no_answer(slot s, outcome const& o, bool permanent)
     if (given_up)
         return roll_back_cancelled();
     if (closing_)
-        return close(std::move(*std::exchange(closing_, std::nullopt)));
+        return close(std::move(*std::exchange(closing_, nullptr)));
     auto const& p = policy(b);
     auto        delay = p.initial;
     auto const  left = time_left(b);
