@@ -116,7 +116,7 @@ stand saga()
     return stand(std::move(row));
 }
 
-struct place
+struct standing
 {
     char const*                 name;
     std::function<void(stand&)> go_there;
@@ -151,7 +151,7 @@ void read(stand& s)
     s.tell({.what = kind::changed});
 }
 
-std::vector<place> places()
+std::vector<standing> places()
 {
     constexpr auto no = "cannot come";
     return {

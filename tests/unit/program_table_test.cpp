@@ -146,7 +146,7 @@ std::vector<told> events()
     };
 }
 
-struct place
+struct standing
 {
     char const*                 name;
     std::function<void(stand&)> go_there;
@@ -201,7 +201,7 @@ void let_the_store_do_it(stand& s)
     begin(s);
 }
 
-std::vector<place> places()
+std::vector<standing> places()
 {
     constexpr auto no = "cannot come";
     return {
