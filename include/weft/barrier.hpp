@@ -187,13 +187,13 @@ public:
     // whether it was committed.
 
     /// In the local transaction that the message belongs to.
-    /// Errors: failure if `message_was_meant` has been asked before: nobody waits for this any more. misuse(wrong_status) if a local transaction
+    /// Errors: failure if `message_committed` has been asked before: nobody waits for this any more. misuse(wrong_status) if a local transaction
     /// for this message was committed before.
-    static void mean_message(barrier_connection&, std::string const& gid, barrier_options const& = {});
+    static void mark_message(barrier_connection&, std::string const& gid, barrier_options const& = {});
 
-    /// In a local transaction of its own: whether the one with `mean_message` was committed. If not, it never will be. On a server this waits for
+    /// In a local transaction of its own: whether the one with `mark_message` was committed. If not, it never will be. On a server this waits for
     /// one that is under way.
-    static bool message_was_meant(barrier_connection&, std::string const& gid, barrier_options const& = {});
+    static bool message_committed(barrier_connection&, std::string const& gid, barrier_options const& = {});
 
     /// True if the table is there and can hold results.
     static bool has_table(barrier_connection&, barrier_options const& = {});

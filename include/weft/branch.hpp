@@ -43,7 +43,7 @@ struct branch
     std::string     id;    ///< "01", "02", …; nested "01.01"
     std::string     name;  ///< what the workflow calls it: "deduct-stock"
     weft::operation op = weft::operation::action;
-    unsigned        send = 1;  ///< the how-manieth send of this operation, as far as the journal knows
+    unsigned        send = 1;  ///< which send of this operation this is, counted from 1, as far as the journal knows
 
     /// When this was sent, by the engine's clock: in tests the virtual one. Not known where the engine is in another process.
     std::chrono::system_clock::time_point sent_at{};

@@ -67,7 +67,7 @@ public:
     coordinator(coordinator const&) = delete;
     coordinator& operator=(coordinator const&) = delete;
 
-    /// Creates it, prepared; if it is there and still prepared, that is well.
+    /// Creates it, prepared. It may be there already, if it is still prepared.
     template <class Transaction = global_transaction, class Token = boost::asio::use_awaitable_t<>>
     auto prepare(Transaction&& t, Token&& token = {})
     {

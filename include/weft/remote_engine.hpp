@@ -73,7 +73,7 @@ public:
     /// `coordinator`: the address of dtm's interface, "http://tm:36789/api/dtmsvr".
     /// `callback`: an http or https address at which the coordinator reaches this process and no other. Transactions that were left behind
     /// under the same address are taken over when the engine starts.
-    /// Errors: misuse if an address is none, or `listen` cannot be had.
+    /// Errors: misuse if an address cannot be used, or `listen` cannot be had.
     remote_engine(boost::asio::any_io_executor executor, std::string coordinator, std::string callback, remote_options options = {});
 
     template <class ExecutionContext>

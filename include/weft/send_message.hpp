@@ -5,7 +5,7 @@
 ///     shipped.add(stock + "/deduct", order).check_back(self + "/was-meant");
 ///     co_await weft::do_and_submit(coordinator, shipped, orders, [](soci::session& sql) { sql << "insert into …"; });
 ///
-/// And at the address for checking back: 200 if `weft::was_meant(orders, gid)`, else 409.
+/// And at the address for checking back: 200 if `weft::message_committed(orders, gid)`, else 409.
 #pragma once
 
 #include <weft/database.hpp>
@@ -91,7 +91,7 @@ auto do_and_submit(coordinator& to, msg message, database& db, F&& f)
 
 /// Whether the local transaction of a message was committed: what the coordinator asks. If it was not, it never will be. Waits.
 /// Errors: std::runtime_error if the database cannot say: answer 500, and it is asked again.
-bool was_meant(database& db, std::string const& gid);
+bool message_committed(database& db, std::string const& gid);
 
 }  // namespace v0
 }  // namespace weft

@@ -1,5 +1,5 @@
 /// \file
-/// The store seam: where transactions and their journals are kept. Most users only call `open_store` (in <weft/sql.hpp>)
+/// The store seam: where transactions and their journals are kept. Most users only call `open_store` (in <weft/open_store.hpp>)
 /// or `make_memory_store`; the rest of this header is for those who write a store.
 #pragma once
 
@@ -295,7 +295,7 @@ struct heartbeat
 /// What a beat found.
 struct beaten
 {
-    bool                   alive = false;       ///< false: the engine's own row is gone; it must abandon everything and enlist anew
+    bool                   alive = false;       ///< false: the engine's own row is gone; it must abandon everything and register anew
     std::vector<heartbeat> others;              ///< those that are listed, whether they live or not
     bool                   to_release = false;  ///< there is a dead engine: see `release_dead`
 };
@@ -365,7 +365,7 @@ public:
 
     /// Enters a new incarnation of an engine: its heartbeat row and, where the store has one, its lock.
     /// `workflows` is what it has registered, for `list_filter::no_worker`.
-    virtual void enlist(std::string const& engine, std::span<std::string const> workflows) = 0;
+    virtual void register_engine(std::string const& engine, std::span<std::string const> workflows) = 0;
 
     /// Keeps the incarnation alive, and says who else is listed. Whether those live is not judged here: that takes an observer with a clock
     /// of its own. An engine that is not listed is told the same, but for `alive`. Waits for no other call of this store, as far as the
@@ -373,7 +373,7 @@ public:
     virtual beaten beat(std::string const& engine, std::span<std::string const> workflows) = 0;
 
     /// The incarnation goes: it is dead from now on, and what it still owns is released, or left to `release_dead` if that is much.
-    virtual void resign(std::string const& engine) = 0;
+    virtual void unregister_engine(std::string const& engine) = 0;
 
     /// Makes an engine dead that has not beaten since `beats` was seen of it: from then on its beats, claims and new transactions find that
     /// its row is gone, and what it owns waits for `release_dead`. False: it has beaten since, or somebody else was quicker.

@@ -31,7 +31,7 @@ struct manager_options
         10};  ///< between two tries of what is not done yet; after errors twice as long each time, up to 10 minutes (callbacks: one)
     std::chrono::seconds request_timeout{3};  ///< of one call
     std::chrono::seconds timeout_to_fail{
-        35};  ///< tcc, xa, msg: so long may it be prepared before it is aborted, or its sender asked; 0: for ever
+        35};  ///< tcc, xa, msg: how long it may stay prepared before it is aborted, or its sender is asked; 0: for ever
 
     /// Called on the engine's strand when an attempt ended in an error, of a branch, a check-back or a callback: the transaction, the address that
     /// was called, what went wrong, and how often in a row that has happened. With a `retry_limit`, each call of an action counts.

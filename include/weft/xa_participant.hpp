@@ -13,7 +13,7 @@ struct prepared_branch
 {
     std::string gid;
     std::string branch_id;
-    unsigned    send = 1;  ///< the how-manieth send of the branch prepared it
+    unsigned    send = 1;  ///< which send of the branch prepared it, counted from 1
     std::string xid;       ///< as the server lists it
 };
 

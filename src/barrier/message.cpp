@@ -35,7 +35,7 @@ bool was_given_up(barrier_connection& c, std::string const& table, std::string c
 
 }  // namespace
 
-void barrier::mean_message(barrier_connection& c, std::string const& gid, barrier_options const& o)
+void barrier::mark_message(barrier_connection& c, std::string const& gid, barrier_options const& o)
 {
     if (leave_mark(c, o.table, gid, op))
         return;
@@ -44,7 +44,7 @@ void barrier::mean_message(barrier_connection& c, std::string const& gid, barrie
     throw misuse(misuse::code::wrong_status, "DUPLICATED: the local transaction of this message was committed before", gid);
 }
 
-bool barrier::message_was_meant(barrier_connection& c, std::string const& gid, barrier_options const& o)
+bool barrier::message_committed(barrier_connection& c, std::string const& gid, barrier_options const& o)
 {
     return !leave_mark(c, o.table, gid, given_up) && !was_given_up(c, o.table, gid);
 }

@@ -21,13 +21,14 @@ namespace {
 
 constexpr std::string_view name_of_rows = "journal-";
 
-constexpr std::array<std::string_view, 7> deeds = {"claim", "extend", "input", "pause", "cancel", "resume", "part"};
+constexpr std::array<std::string_view, 7> record_types = {"claim", "extend", "input", "pause", "cancel", "resume", "part"};
 
-std::string_view to_string(deed d) { return deeds[static_cast<std::size_t>(d)]; }
+std::string_view to_string(record_type d) { return record_types[static_cast<std::size_t>(d)]; }
 
-deed deed_of(std::string_view word)
+record_type record_type_of(std::string_view word)
 {
-    return static_cast<deed>(std::find(deeds.begin(), deeds.end(), word) - deeds.begin());  // `unknown` stands behind the last
+    return static_cast<record_type>(std::find(record_types.begin(), record_types.end(), word) -
+                                    record_types.begin());  // `unknown` stands behind the last
 }
 
 std::uint64_t number_of(boost::json::object const& o, char const* name)
@@ -109,20 +110,20 @@ public:
     void row(std::string_view data)
     {
         auto const head = head_of(data);
-        auto const does = deed_of(text_of(head, "does"));
-        if (does == deed::cancel || does == deed::resume)
+        auto const does = record_type_of(text_of(head, "does"));
+        if (does == record_type::cancel || does == record_type::resume)
             return request(does);
         s_.by = text_of(head, "by");
-        if (does == deed::part)
+        if (does == record_type::part)
             return part(head, body_of(data));
         forget_parts();
         apply(head, does, body_of(data));
     }
 
 private:
-    void request(deed does)
+    void request(record_type does)
     {
-        auto const what = does == deed::cancel ? request_write::kind::cancel : request_write::kind::resume;
+        auto const what = does == record_type::cancel ? request_write::kind::cancel : request_write::kind::resume;
         row_rules::request(s_.row, {s_.row.gid, what}, false, s_.row.due);
     }
 
@@ -149,24 +150,24 @@ private:
         part_count_ = 0;
     }
 
-    void apply(boost::json::object const& head, deed does, std::string_view body)
+    void apply(boost::json::object const& head, record_type does, std::string_view body)
     {
         auto& row = s_.row;
         switch (does)
         {
-        case deed::claim:
+        case record_type::claim:
             row.paused_reason.clear();
             ++row.attempts;
             return;
-        case deed::extend:
+        case record_type::extend:
             row.paused_reason.clear();
             extend(read_row(head, body));
             return;
-        case deed::input:
+        case record_type::input:
             row.input = body;
             s_.whole = true;
             return;
-        case deed::pause:
+        case record_type::pause:
             if (row.cancel_requested && row.status == status::prepared && number_of(head, "despite") == 0)
                 return;  // it rolls back instead
             row.paused_reason = row.last_error = text_of(head, "text");
@@ -203,10 +204,10 @@ private:
 log_row reader::read_row(boost::json::object const& head, std::string_view body)
 {
     log_row r;
-    r.does = deed_of(text_of(head, "does"));
+    r.does = record_type_of(text_of(head, "does"));
     r.by = text_of(head, "by");
-    r.text = r.does == deed::input ? std::string(body) : text_of(head, "text");
-    if (r.does != deed::extend)
+    r.text = r.does == record_type::input ? std::string(body) : text_of(head, "text");
+    if (r.does != record_type::extend)
         return r;
     r.extends.entries = body;
     r.extends.entry_count = static_cast<std::uint32_t>(number_of(head, "count"));
@@ -235,7 +236,7 @@ std::vector<std::string> written(log_row const& r)
     std::string_view body;
     switch (r.does)
     {
-    case deed::extend:
+    case record_type::extend:
     {
         auto const& w = r.extends;
         body = w.entries;
@@ -259,7 +260,7 @@ std::vector<std::string> written(log_row const& r)
         }
         break;
     }
-    case deed::input:
+    case record_type::input:
         body = r.text;
         break;
     default:
@@ -280,7 +281,7 @@ std::vector<std::string> written(log_row const& r)
     {
         boost::json::object part;
         part["by"] = r.by;
-        part["does"] = to_string(deed::part);
+        part["does"] = to_string(record_type::part);
         part["number"] = rows.size() + 1;
         part["of"] = pieces.size();
         rows.push_back(with_head(part, piece));

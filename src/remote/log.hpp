@@ -36,7 +36,7 @@ namespace remote_detail {
 inline constexpr std::size_t row_limit = 48u << 10;
 inline constexpr std::size_t column_limit = 1'024;
 
-enum class deed : std::uint8_t
+enum class record_type : std::uint8_t
 {
     claim,
     extend,
@@ -50,7 +50,7 @@ enum class deed : std::uint8_t
 
 struct log_row
 {
-    deed         does = deed::unknown;
+    record_type  does = record_type::unknown;
     std::string  by;
     extend_write extends;                 // extend: entries without a comma in front; gid, owner and position are not in it
     std::string  text;                    // input, pause

@@ -47,7 +47,7 @@ std::int64_t ms_of(std::chrono::system_clock::time_point t)
 remote_store::remote_store(dtm_api api, remote_store_options options) : api_(std::move(api)), options_(std::move(options)), me_(new_name())
 { }
 
-log_row remote_store::mine(deed does, std::string text) const
+log_row remote_store::mine(record_type does, std::string text) const
 {
     log_row r;
     r.does = does;
@@ -103,7 +103,7 @@ beaten remote_store::beat(std::string const&, std::span<std::string const>)
     return b;
 }
 
-void remote_store::enlist(std::string const& engine, std::span<std::string const> workflows)
+void remote_store::register_engine(std::string const& engine, std::span<std::string const> workflows)
 {
     std::lock_guard lock(mutex_);
     engine_ = engine;
@@ -113,7 +113,7 @@ void remote_store::enlist(std::string const& engine, std::span<std::string const
     seen_alive_ = options_.time->since_boot();
 }
 
-void remote_store::resign(std::string const&)
+void remote_store::unregister_engine(std::string const&)
 {
     {
         std::lock_guard lock(mutex_);
@@ -196,13 +196,13 @@ bool remote_store::catch_up(held& h, boost::json::array const& branches)
         auto const row = read_row(r.data);
         if (h.written < h.pieces.size() && r.data == h.pieces[h.written])
             ++h.written;  // the answer to it was lost
-        else if (row.does == deed::cancel || row.does == deed::resume)
+        else if (row.does == record_type::cancel || row.does == record_type::resume)
         {
-            auto const what = row.does == deed::cancel ? request_write::kind::cancel : request_write::kind::resume;
+            auto const what = row.does == record_type::cancel ? request_write::kind::cancel : request_write::kind::resume;
             row_rules::request(h.row, {h.row.gid, what}, false, options_.time->now());
             ++events_;
         }
-        else if (row.by != me_ || (row.does != deed::claim && row.does != deed::part))
+        else if (row.by != me_ || (row.does != record_type::claim && row.does != record_type::part))
             return false;
         ++h.rows;
     }
@@ -323,7 +323,7 @@ remote_store::awaitable<void> remote_store::see(std::string gid)
     if (!s->whole)
     {
         // Its creator went before its input was there, so nobody has been told that it exists. Nor may it come any more.
-        auto const step = co_await add(h, mine(deed::claim));
+        auto const step = co_await add(h, mine(record_type::claim));
         if (step.what != added::done)
             co_return;
         extend_write nothing;
@@ -344,7 +344,7 @@ remote_store::awaitable<void> remote_store::claim_one(held_ptr h, std::string en
         adding step;
         try
         {
-            step = co_await add(h, mine(deed::claim));
+            step = co_await add(h, mine(record_type::claim));
         }
         catch (unreachable const&)
         {

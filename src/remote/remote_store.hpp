@@ -43,9 +43,9 @@ public:
     callback_answer called(std::string_view target);
 
     std::vector<write_result> apply(std::span<write const> writes, bool repeated) override;
-    void                      enlist(std::string const& engine, std::span<std::string const> workflows) override;
+    void                      register_engine(std::string const& engine, std::span<std::string const> workflows) override;
     beaten                    beat(std::string const& engine, std::span<std::string const> workflows) override;
-    void                      resign(std::string const& engine) override;
+    void                      unregister_engine(std::string const& engine) override;
     bool                      bury(std::string const&, std::int64_t) override { return false; }  // nobody else is seen
     released                  release_dead(std::size_t) override { return {}; }
     claimed claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override;
@@ -122,7 +122,7 @@ private:
     held_ptr find_held(std::string const& gid);
     void     let_go(std::string const& gid);
     void     run(std::vector<job> const& jobs);
-    log_row  mine(deed does, std::string text = {}) const;
+    log_row  mine(record_type does, std::string text = {}) const;
 
     dtm_api const              api_;
     remote_store_options const options_;

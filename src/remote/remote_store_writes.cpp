@@ -257,7 +257,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(create_write const
     h->rows = s->rows;
     if (!s->whole)
     {
-        auto const added_input = co_await add(h, mine(deed::input, w.input));
+        auto const added_input = co_await add(h, mine(record_type::input, w.input));
         if (added_input.what != added::done)
         {
             tokens_.erase(w.gid);
@@ -293,7 +293,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(extend_write const
     {
         if (w.entry_count > 0 || w.decide != extend_write::decision::none)
         {
-            auto row = mine(deed::extend);
+            auto row = mine(record_type::extend);
             row.extends = w;
             step = co_await add(h, std::move(row), commits);
         }
@@ -383,7 +383,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(park_write const& 
         adding step;
         try
         {
-            auto row = mine(deed::pause, w.paused_reason);
+            auto row = mine(record_type::pause, w.paused_reason);
             row.despite_cancel = w.despite_cancel;
             step = co_await add(h, std::move(row));
         }
@@ -430,7 +430,7 @@ remote_store::awaitable<write_result> remote_store::apply_one(request_write cons
         if (needed && !is_final(h->row.status))
         {
             log_row request;
-            request.does = cancels ? deed::cancel : deed::resume;
+            request.does = cancels ? record_type::cancel : record_type::resume;
             step = co_await add(h, std::move(request));
         }
         if (step.what == added::done)

@@ -33,14 +33,14 @@ boost::json::object parsed(routed& r)
     return o;
 }
 
-asio::awaitable<answer> version(surroundings at, routed)
+asio::awaitable<answer> version(request_context at, routed)
 {
     boost::json::object o;
     o["version"] = at.options.version.empty() ? "v0.0.0-dev" : at.options.version;
     co_return well(std::move(o));
 }
 
-asio::awaitable<answer> new_gid(surroundings, routed)
+asio::awaitable<answer> new_gid(request_context, routed)
 {
     boost::json::object o;
     o["dtm_result"] = "SUCCESS";
@@ -50,35 +50,35 @@ asio::awaitable<answer> new_gid(surroundings, routed)
 
 // --- transactions ---------------------------------------------------------------------------------------------------------------------
 
-asio::awaitable<answer> prepare(surroundings at, routed r)
+asio::awaitable<answer> prepare(request_context at, routed r)
 {
     auto t = read_transaction(parsed(r), entry::http);
     co_await at.speaks.prepare(std::move(t));
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> submit(surroundings at, routed r)
+asio::awaitable<answer> submit(request_context at, routed r)
 {
     auto t = read_submission(parsed(r), entry::http);
     co_await at.speaks.submit(std::move(t));
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> abort(surroundings at, routed r)
+asio::awaitable<answer> abort(request_context at, routed r)
 {
     auto t = read_reference(parsed(r), entry::http);
     co_await at.speaks.abort(std::move(t));
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> force_stop(surroundings at, routed r)
+asio::awaitable<answer> force_stop(request_context at, routed r)
 {
     auto which = read_reference(parsed(r), entry::http);
     co_await at.manager.force_stop(gid(std::move(which.t.gid)));
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> register_branch(surroundings at, routed r)
+asio::awaitable<answer> register_branch(request_context at, routed r)
 {
     branch_request b;
     std::string    unreadable;
@@ -97,7 +97,7 @@ asio::awaitable<answer> register_branch(surroundings at, routed r)
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> prepare_workflow(surroundings at, routed r)
+asio::awaitable<answer> prepare_workflow(request_context at, routed r)
 {
     auto t = read_transaction(parsed(r), entry::http);
     auto reply = co_await at.speaks.prepare_workflow(std::move(t));
@@ -112,7 +112,7 @@ asio::awaitable<std::optional<transaction>> find(transaction_manager& manager, s
     co_return co_await manager.with_store(std::move(look));
 }
 
-asio::awaitable<answer> query(surroundings at, routed r)
+asio::awaitable<answer> query(request_context at, routed r)
 {
     auto const gid = r.text("gid");
     if (gid.empty())
@@ -193,7 +193,7 @@ list_filter filter_of(routed const& r)
     return f;
 }
 
-asio::awaitable<answer> all(surroundings at, routed r)
+asio::awaitable<answer> all(request_context at, routed r)
 {
     auto const        gid = r.text("gid");
     page<transaction> rows(limit_of(r));
@@ -230,7 +230,7 @@ asio::awaitable<answer> all(surroundings at, routed r)
 
 // --- time -----------------------------------------------------------------------------------------------------------------------------
 
-asio::awaitable<answer> reset_cron_time(surroundings at, routed r)
+asio::awaitable<answer> reset_cron_time(request_context at, routed r)
 {
     std::chrono::seconds const later_than(std::min<std::int64_t>(r.number("timeout", 105, 0), 1'000'000'000));
     auto const                 limit = static_cast<std::size_t>(r.number("limit", 100, 1));
@@ -241,7 +241,7 @@ asio::awaitable<answer> reset_cron_time(surroundings at, routed r)
     co_return well(std::move(o));
 }
 
-asio::awaitable<answer> reset_next_cron_time(surroundings at, routed r)
+asio::awaitable<answer> reset_next_cron_time(request_context at, routed r)
 {
     auto which = read_reference(parsed(r), entry::http);
     co_await at.manager.make_due(gid(std::move(which.t.gid)));
@@ -259,7 +259,7 @@ asio::awaitable<void> change(transaction_manager& manager, std::function<void(st
     co_await manager.with_store(std::move(change));
 }
 
-asio::awaitable<answer> subscribe_to(surroundings at, routed r)
+asio::awaitable<answer> subscribe_to(request_context at, routed r)
 {
     std::function<void(store&)> how = [topic = r.text("topic"), url = r.text("url"), remark = r.text("remark")](store& s) {
         subscribe(s, topic, url, remark);
@@ -268,14 +268,14 @@ asio::awaitable<answer> subscribe_to(surroundings at, routed r)
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> unsubscribe_from(surroundings at, routed r)
+asio::awaitable<answer> unsubscribe_from(request_context at, routed r)
 {
     std::function<void(store&)> how = [topic = r.text("topic"), url = r.text("url")](store& s) { unsubscribe(s, topic, url); };
     co_await change(at.manager, std::move(how));
     co_return well(nullptr);
 }
 
-asio::awaitable<answer> delete_topic(surroundings at, routed r)
+asio::awaitable<answer> delete_topic(request_context at, routed r)
 {
     std::function<void(store&)> how = [topic = std::move(r.rest)](store& s) { remove_topic(s, topic); };
     co_await change(at.manager, std::move(how));
@@ -299,7 +299,7 @@ asio::awaitable<page<kv_row>> rows_of(transaction_manager& manager, std::string 
     co_return rows;
 }
 
-asio::awaitable<answer> scan_kv(surroundings at, routed r)
+asio::awaitable<answer> scan_kv(request_context at, routed r)
 {
     auto const          rows = co_await rows_of(at.manager, r.text("cat"), std::string(), r.number("position", 0, 0), limit_of(r));
     boost::json::object o;
@@ -308,7 +308,7 @@ asio::awaitable<answer> scan_kv(surroundings at, routed r)
     co_return well(std::move(o));
 }
 
-asio::awaitable<answer> query_kv(surroundings at, routed r)
+asio::awaitable<answer> query_kv(request_context at, routed r)
 {
     auto const rows = co_await rows_of(at.manager, r.text("cat"), r.text("key"), 0, page_limit);
     if (!rows.next_position().empty())
@@ -320,14 +320,14 @@ asio::awaitable<answer> query_kv(surroundings at, routed r)
 
 // --- beside them ----------------------------------------------------------------------------------------------------------------------
 
-asio::awaitable<answer> ping(surroundings, routed)
+asio::awaitable<answer> ping(request_context, routed)
 {
     boost::json::object o;
     o["msg"] = "pong";
     co_return well(std::move(o));
 }
 
-asio::awaitable<answer> live(surroundings, routed)
+asio::awaitable<answer> live(request_context, routed)
 {
     boost::json::object o;
     o["status"] = "live";
@@ -335,7 +335,7 @@ asio::awaitable<answer> live(surroundings, routed)
 }
 
 // Anybody may ask, so no more is said than what it is that does not work; the log says why.
-asio::awaitable<answer> ready(surroundings at, routed)
+asio::awaitable<answer> ready(request_context at, routed)
 {
     if (at.stopping)
         co_return message(503, "stopping");
@@ -347,7 +347,7 @@ asio::awaitable<answer> ready(surroundings at, routed)
     co_return well(std::move(o));
 }
 
-asio::awaitable<answer> metrics(surroundings at, routed)
+asio::awaitable<answer> metrics(request_context at, routed)
 {
     if (!at.options.metrics)
         co_return plain(404, "404 page not found");
@@ -357,13 +357,13 @@ asio::awaitable<answer> metrics(surroundings at, routed)
     co_return a;
 }
 
-asio::awaitable<answer> json_rpc(surroundings at, routed r)
+asio::awaitable<answer> json_rpc(request_context at, routed r)
 {
     auto a = co_await answer_json_rpc(at.speaks, std::move(r.body));
     co_return a;
 }
 
-asio::awaitable<answer> openapi(surroundings, routed)
+asio::awaitable<answer> openapi(request_context, routed)
 {
     auto a = plain(200, openapi_text);
     a.content_type = "application/json; charset=utf-8";

@@ -66,7 +66,7 @@ std::string api_of(std::string_view target)
     return name;
 }
 
-asio::awaitable<answer> answer_to(surroundings at, request r)
+asio::awaitable<answer> answer_to(request_context at, request r)
 {
     auto const* const to = find_route(r.target);
     if (!to)

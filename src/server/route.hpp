@@ -38,7 +38,7 @@ struct routed
     }
 };
 
-struct surroundings
+struct request_context
 {
     server_options const& options;
     transaction_manager&  manager;
@@ -65,7 +65,7 @@ struct route
 {
     std::string_view path;  // ending in '/': what follows is `rest`
     unsigned         by;
-    boost::asio::awaitable<answer> (*handle)(surroundings at, routed r);
+    boost::asio::awaitable<answer> (*handle)(request_context at, routed r);
 
     unsigned traits = 0;
     bool     is(trait t) const { return (traits & t) != 0; }
@@ -84,7 +84,7 @@ unsigned    bit_of(std::string_view method);  // 0: none of `methods`
 std::string names_of(unsigned by);            // "GET, POST"
 
 // The answer to a request that may enter (admission.hpp), also when it goes wrong.
-boost::asio::awaitable<answer> answer_to(surroundings at, request r);
+boost::asio::awaitable<answer> answer_to(request_context at, request r);
 
 }  // namespace server_detail
 }  // namespace v0

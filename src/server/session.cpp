@@ -321,9 +321,9 @@ private:
         auto const method = r.method;
         auto const target = r.target;
 
-        surroundings const at{host_->options, host_->manager, host_->speaks, host_->stopping};
-        answer             a = co_await answer_to(at, std::move(r));
-        held_bytes         held_by_answer(host_->bodies);
+        request_context const at{host_->options, host_->manager, host_->speaks, host_->stopping};
+        answer                a = co_await answer_to(at, std::move(r));
+        held_bytes            held_by_answer(host_->bodies);
         // What was done is said whatever else is held; and of what is longer than there is ever room for, one at a time.
         if (a.body.size() > small_body && !held_by_answer.grow_to_or_alone(a.body.size()))
             a = message(503, "there are too many long answers at the moment");

@@ -69,7 +69,7 @@ asio::awaitable<bool> on_database(database& db, message_job::work w)
 asio::awaitable<void> in_local_transaction(database& db, std::string gid, std::function<void(soci::session&)> f)
 {
     message_job::work work = [&db, gid, f](soci_connection& c) {
-        barrier::mean_message(c, gid, db.barrier());
+        barrier::mark_message(c, gid, db.barrier());
         f(c.session());
         return true;
     };
@@ -78,7 +78,7 @@ asio::awaitable<void> in_local_transaction(database& db, std::string gid, std::f
 
 asio::awaitable<bool> ask_whether_meant(database& db, std::string gid)
 {
-    message_job::work work = [&db, gid](soci_connection& c) { return barrier::message_was_meant(c, gid, db.barrier()); };
+    message_job::work work = [&db, gid](soci_connection& c) { return barrier::message_committed(c, gid, db.barrier()); };
     co_return co_await on_database(db, std::move(work));
 }
 
@@ -122,11 +122,11 @@ asio::awaitable<void> give_up_or_submit(coordinator& to, global_transaction t, d
 
 }  // namespace detail
 
-bool was_meant(database& db, std::string const& gid)
+bool message_committed(database& db, std::string const& gid)
 {
     return db.run([&](soci::session& s) {
         soci_connection c(s);
-        return barrier::message_was_meant(c, gid, db.barrier());
+        return barrier::message_committed(c, gid, db.barrier());
     });
 }
 

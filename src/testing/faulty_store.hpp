@@ -75,17 +75,17 @@ public:
         return reach([&] { return claim_as_planned(engine, workflows, limit, owned_too); });
     }
 
-    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    void register_engine(std::string const& engine, std::span<std::string const> workflows) override
     {
-        return reach([&] { return base_.enlist(engine, workflows); });
+        return reach([&] { return base_.register_engine(engine, workflows); });
     }
     beaten beat(std::string const& engine, std::span<std::string const> workflows) override
     {
         return reach([&] { return base_.beat(engine, workflows); });
     }
-    void resign(std::string const& engine) override
+    void unregister_engine(std::string const& engine) override
     {
-        return reach([&] { return base_.resign(engine); });
+        return reach([&] { return base_.unregister_engine(engine); });
     }
     bool bury(std::string const& engine, std::int64_t beats) override
     {

@@ -84,9 +84,9 @@ public:
         c.rows.push_back(row_);
         return c;
     }
-    void                       enlist(std::string const&, std::span<std::string const>) override { }
+    void                       register_engine(std::string const&, std::span<std::string const>) override { }
     beaten                     beat(std::string const&, std::span<std::string const>) override { return {.alive = true}; }
-    void                       resign(std::string const&) override { }
+    void                       unregister_engine(std::string const&) override { }
     bool                       bury(std::string const&, std::int64_t) override { return false; }
     released                   release_dead(std::size_t) override { return {}; }
     std::vector<std::string>   cancel_requests(std::string const&) override { return {}; }

@@ -54,7 +54,7 @@ public:
             stores_.push_back(std::make_unique<conformance::fresh_store>(kind));
         for (auto const& e : engines_)
             each<int>([&](weft::store& s) {
-                s.enlist(e, names_);
+                s.register_engine(e, names_);
                 return 0;
             });
     }
@@ -455,10 +455,10 @@ private:
             bool const gone = each<bool>([&](weft::store& s) { return !s.beat(e, names_).alive; });
             if (gone)
                 each<int>([&](weft::store& s) {
-                    s.enlist(e, names_);
+                    s.register_engine(e, names_);
                     return 0;
                 });
-            return "enlist";
+            return "register";
         }
         default:
         {

@@ -25,7 +25,7 @@ std::vector<std::string> const patterns{""};  // they have no workflow's name
 class PatternStore : public ::testing::TestWithParam<std::string>
 {
 protected:
-    PatternStore() { store->enlist("engine-a", patterns); }
+    PatternStore() { store->register_engine("engine-a", patterns); }
 
     weft::write_result result_of(weft::write w, bool repeated = false) { return store->apply(std::span(&w, 1), repeated).front(); }
     written            apply(weft::write w, bool repeated = false) { return result_of(std::move(w), repeated).what; }
@@ -173,8 +173,8 @@ TEST_P(PatternStore, KeepsPayloadsByteByByte)
     ASSERT_EQ(ops.size(), w.ops.size());
     for (std::size_t i = 0; i < ops.size(); ++i)
         EXPECT_TRUE(ops[i].data == w.ops[i].data) << ops[i].op << ": " << ops[i].data.size() << " bytes";
-    store->enlist("engine-b", patterns);
-    store->resign("engine-a");
+    store->register_engine("engine-b", patterns);
+    store->unregister_engine("engine-a");
     auto const claimed = store->claim("engine-b", patterns, 10, false);
     ASSERT_THAT(claimed.rows, SizeIs(1));
     for (std::size_t i = 0; i < ops.size(); ++i)
@@ -422,7 +422,7 @@ TEST_P(PatternStore, SaysHowItStandsToARegistrationThatIsTooLate)
 
 TEST_P(PatternStore, DecidesAtSomebodysRequestAndFencesTheOwner)
 {
-    store->enlist("engine-b", patterns);
+    store->register_engine("engine-b", patterns);
     apply(prepared("g1"));
     auto p = weft::park_write{"g1", "engine-a", 0, 0ms};
     p.paused_reason = "a person must look";

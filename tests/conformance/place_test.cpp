@@ -79,9 +79,9 @@ protected:
     }
     static std::size_t claimable(weft::store& s)
     {
-        s.enlist("engine-x", names);
+        s.register_engine("engine-x", names);
         auto const n = s.claim("engine-x", names, 10, false).rows.size();
-        s.resign("engine-x");
+        s.unregister_engine("engine-x");
         return n;
     }
 
@@ -106,7 +106,7 @@ TEST_P(Place, OfACloneIsNotTakenForTheOthers)
         auto const store = weft::open_store(url("production"));
         id = store->id();
         create(*store, "g1");
-        store->enlist("engine-of-production", names);
+        store->register_engine("engine-of-production", names);
     }
     copy("production", "staging");
     EXPECT_THAT(refusal(url("staging")), AllOf(HasSubstr("store=moved"), HasSubstr("store=cloned")));

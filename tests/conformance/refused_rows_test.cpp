@@ -17,7 +17,7 @@ std::vector<std::string> const names{"place-order"};
 class RefusedRows : public ::testing::TestWithParam<std::string>
 {
 protected:
-    RefusedRows() { store->enlist("engine-a", names); }
+    RefusedRows() { store->register_engine("engine-a", names); }
 
     void create(std::string gid, std::string owner)
     {
@@ -128,8 +128,8 @@ TEST_P(RefusedRows, AreRefusedByTheCommitToo)
 
 TEST_P(RefusedRows, AreNotReleasedAndAllOthersAre)
 {
-    store->enlist("engine-b", names);
-    store->enlist("engine-c", names);
+    store->register_engine("engine-b", names);
+    store->register_engine("engine-c", names);
     for (auto const* gid : {"bad", "a", "b"})
         create(gid, "engine-b");
     create("c", "engine-c");

@@ -16,7 +16,7 @@ std::vector<std::string> const names{"", "place-order"};
 class RepeatedWrite : public ::testing::TestWithParam<std::string>
 {
 protected:
-    RepeatedWrite() { store->enlist("engine-a", names); }
+    RepeatedWrite() { store->register_engine("engine-a", names); }
 
     weft::write_result result_of(weft::write w, bool repeated) { return store->apply(std::span(&w, 1), repeated).front(); }
     written            first(weft::write w) { return result_of(std::move(w), false).what; }
@@ -118,9 +118,9 @@ TEST_P(RepeatedWrite, ARecordIsNotDoneBecauseARegistrationHasMovedThePosition)
 
 TEST_P(RepeatedWrite, AParkIsNotDoneBecauseSomebodyElseReleasedTheRow)
 {
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     first(workflow("g1"));
-    store->resign("engine-a");
+    store->unregister_engine("engine-a");
     EXPECT_EQ(row("g1").owner, "");
     EXPECT_EQ(again(park("g1", 0, "a person must look")), written::fenced);
     EXPECT_EQ(again(park("g1", 0, {}, "the service is down")), written::fenced);
@@ -214,7 +214,7 @@ TEST_P(RepeatedWrite, IsNotDeniedThoughItsEngineHasDiedMeanwhile)
     submit.to = status::submitted;
     submit.owner = "engine-a";
     EXPECT_EQ(first(submit), written::done);
-    store->resign("engine-a");
+    store->unregister_engine("engine-a");
     EXPECT_EQ(again(workflow("g1")), written::exists);
     EXPECT_EQ(again(workflow("g3")), written::fenced);
     auto const told = result_of(submit, true);

@@ -360,7 +360,7 @@ TEST_F(SqliteFaults, ABatchOfWhichSomeIsWrittenIsInDoubt)
 {
     auto const                     store = weft::open_store(url(), {.busy_timeout = 50ms});
     std::vector<std::string> const names{"three-steps"};
-    store->enlist("e1", names);
+    store->register_engine("e1", names);
     weft::create_write create;
     create.gid = "g1";
     create.workflow = "three-steps";
@@ -468,7 +468,7 @@ TEST_F(SqliteFaults, ALogThatGrowsUnderAReaderIsSpokenOfAndCutAfterwards)
     options.warn_above_log_bytes = 8 << 20;
     auto const                     store = weft::open_store(url(), std::move(options));
     std::vector<std::string> const names{"w"};
-    store->enlist("engine-a", names);
+    store->register_engine("engine-a", names);
     int        created = 0;
     auto const write_megabytes = [&](int n) {
         for (int i = 0; i < n; ++i)

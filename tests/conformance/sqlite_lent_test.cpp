@@ -42,7 +42,7 @@ class SqliteLent : public ::testing::Test
 protected:
     SqliteLent() : look(soci::sqlite3, directory.file("weft.db"))
     {
-        store->enlist("engine-a", names);
+        store->register_engine("engine-a", names);
         look << "CREATE TABLE ledger (what text)";
     }
 

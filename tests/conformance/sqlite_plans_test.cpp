@@ -61,7 +61,7 @@ void daily_work(weft::store& store, int finished)
 {
     std::vector<std::string> const names{"w"};
     std::string const              engine = "engine-a";
-    store.enlist(engine, names);
+    store.register_engine(engine, names);
     auto const apply = [&](weft::write w) { EXPECT_EQ(store.apply(std::span(&w, 1), false).front().what, weft::written::done); };
     auto const create = [&](std::string const& gid, std::string const& owner) {
         weft::create_write w;
@@ -102,7 +102,7 @@ void daily_work(weft::store& store, int finished)
     apply(weft::request_write{"open-2", weft::request_write::kind::resume});
     apply(weft::request_write{"open-3", weft::request_write::kind::cancel});
     create("nobody's", "");
-    store.enlist("engine-b", names);
+    store.register_engine("engine-b", names);
     EXPECT_TRUE(store.beat(engine, names).alive);
     EXPECT_TRUE(store.bury("engine-b", 1));
     store.release_dead(10);
@@ -117,7 +117,7 @@ void daily_work(weft::store& store, int finished)
     EXPECT_EQ(store.list({.paused = true}).size(), 0u);
     EXPECT_EQ(store.list({.no_worker = true}).size(), 0u);
     EXPECT_EQ(store.list({.status = weft::status::prepared, .workflow = "w"}).size(), 4u);
-    store.resign(engine);
+    store.unregister_engine(engine);
 }
 
 // The same of patterns, and what people and clocks do now and then.
@@ -125,7 +125,7 @@ void pattern_work(weft::store& store, int finished)
 {
     std::vector<std::string> const patterns{""};
     std::string const              engine = "engine-a";
-    store.enlist(engine, patterns);
+    store.register_engine(engine, patterns);
     auto const apply = [&](weft::write w) { EXPECT_EQ(store.apply(std::span(&w, 1), false).front().what, weft::written::done); };
     auto const create = [&](std::string const& gid, weft::status status) {
         weft::create_write w;
@@ -167,7 +167,7 @@ void pattern_work(weft::store& store, int finished)
     EXPECT_TRUE(store.put_kv("topics", "7", "{}", 1));
     EXPECT_EQ(store.kv("topics", "7", 0, 10).size(), 1u);
     EXPECT_TRUE(store.remove_kv("topics", "7"));
-    store.resign(engine);
+    store.unregister_engine(engine);
 }
 
 std::map<std::string, visit> visits_of_all_work(int finished)

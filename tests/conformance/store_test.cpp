@@ -24,7 +24,7 @@ std::vector<std::string> const names{"place-order"};
 class Store : public ::testing::TestWithParam<std::string>
 {
 protected:
-    Store() { store->enlist("engine-a", names); }
+    Store() { store->register_engine("engine-a", names); }
 
     written apply(weft::write w, bool repeated = false) { return store->apply(std::span(&w, 1), repeated).front().what; }
 
@@ -115,7 +115,7 @@ TEST_P(Store, AppendsEntriesToTheJournalAsText)
 
 TEST_P(Store, RefusesAWriteOfAnotherOwner)
 {
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     apply(create("g1"));
     EXPECT_EQ(apply(extend("g1", 0, R"({"id":"01"})", "engine-b")), written::fenced);
     EXPECT_EQ(row("g1").position, 0);
@@ -331,7 +331,7 @@ TEST_P(Store, ClaimsOnlyRegisteredWorkflowsAndOnlyOnce)
     auto other = create("g2", "");
     other.workflow = "ship-order";
     apply(other);
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     EXPECT_THAT(store->claim("engine-a", names, 10, false).rows, SizeIs(1));
     EXPECT_THAT(store->claim("engine-b", names, 10, false).rows, IsEmpty());
     weft::list_filter stranded;
@@ -362,7 +362,7 @@ TEST_P(Store, ReturnsWhatAnEngineOwnsWhenAClaimIsInDoubt)
 // Death is somebody else's judgement; the store says who is listed, and sees to it that a judgement from yesterday buries nobody.
 TEST_P(Store, ReleasesWhatADeadEngineOwned)
 {
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     apply(create("g1"));
     auto const seen = beats_of(*store, "engine-a");
     EXPECT_TRUE(store->beat("engine-a", names).alive);
@@ -389,7 +389,7 @@ TEST_P(Store, ReleasesWhatADeadEngineOwned)
 // A clock that jumps is nobody's death.
 TEST_P(Store, BuriesNobodyForTheSakeOfItsClock)
 {
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     apply(create("g1"));
     store.clock().advance(240h);
     EXPECT_THAT(store->beat("engine-b", names).others, SizeIs(1));
@@ -400,7 +400,7 @@ TEST_P(Store, BuriesNobodyForTheSakeOfItsClock)
 
 TEST_P(Store, ReleasesInPortionsWhatADeadEngineOwned)
 {
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     for (int i = 0; i < 5; ++i)
         apply(create("g" + std::to_string(i)));
     apply(create("living", "engine-b"));
@@ -476,9 +476,9 @@ TEST_P(Store, TellsOfTheSettledOnesAmongMany)
 
 TEST_P(Store, ReleasesWhatAnEngineOwnedWhenItSignsOff)
 {
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     apply(create("g1"));
-    store->resign("engine-a");
+    store->unregister_engine("engine-a");
     EXPECT_THAT(store->claim("engine-b", names, 10, false).rows, SizeIs(1));
 }
 

@@ -20,7 +20,7 @@ std::vector<std::string> const names{"", "place-order"};
 class Unreadable : public ::testing::TestWithParam<std::string>
 {
 protected:
-    Unreadable() { store->enlist("engine-a", names); }
+    Unreadable() { store->register_engine("engine-a", names); }
 
     static weft::create_write workflow(std::string gid, std::string owner = "engine-a")
     {

@@ -245,8 +245,8 @@ TYPED_TEST(Barrier, RefusesAConnectionWithoutALocalTransaction)
 {
     bool called = false;
     EXPECT_THROW(barrier(this->where(operation::action)).call(this->sql.connection, [&] { called = true; }), weft::misuse);
-    EXPECT_THROW(barrier::mean_message(this->sql.connection, "g1"), weft::misuse);
-    EXPECT_THROW(barrier::message_was_meant(this->sql.connection, "g1"), weft::misuse);
+    EXPECT_THROW(barrier::mark_message(this->sql.connection, "g1"), weft::misuse);
+    EXPECT_THROW(barrier::message_committed(this->sql.connection, "g1"), weft::misuse);
     EXPECT_FALSE(called);
     EXPECT_EQ(this->rows(), "0");
 }
@@ -450,10 +450,10 @@ TYPED_TEST(Barrier, KeepsParametersOutOfItsErrors)
 
 TYPED_TEST(Barrier, GivesAMessageUpHoweverOftenItIsAskedFor)
 {
-    auto const meant = [&] { return this->in_transaction([&] { return barrier::message_was_meant(this->sql.connection, "g1"); }); };
+    auto const meant = [&] { return this->in_transaction([&] { return barrier::message_committed(this->sql.connection, "g1"); }); };
     EXPECT_FALSE(meant());
     EXPECT_FALSE(meant()) << "the mark that the question left is not the sender's";
-    EXPECT_THROW(this->in_transaction([&] { barrier::mean_message(this->sql.connection, "g1"); }), weft::failure);
+    EXPECT_THROW(this->in_transaction([&] { barrier::mark_message(this->sql.connection, "g1"); }), weft::failure);
     EXPECT_FALSE(meant());
 }
 

@@ -27,8 +27,9 @@ protected:
     Senders()
     {
         orders.run([](soci::session& sql) { sql << "create table orders (id integer)"; });
-        w.at.serve("/was-meant",
-                   [this](services::heard const& c) { return weft::was_meant(orders, c.query.at("gid")) ? answer{200} : answer{409}; });
+        w.at.serve("/was-meant", [this](services::heard const& c) {
+            return weft::message_committed(orders, c.query.at("gid")) ? answer{200} : answer{409};
+        });
         m.add(w.at.url("/ship"), 1).check_back(w.at.url("/was-meant")).timeout_to_fail(1s);
         to = weft::connect(io.get_executor(), "http://127.0.0.1:" + std::to_string(w.port()) + "/api/dtmsvr");
         thread = std::thread([this] { io.run(); });

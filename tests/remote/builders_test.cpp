@@ -430,13 +430,13 @@ protected:
             http_server::answer answer;
             auto const          gid = "g1";
             //[message_check_back
-            answer.status = weft::was_meant(orders, gid) ? 200 : 409;
+            answer.status = weft::message_committed(orders, gid) ? 200 : 409;
             //]
             return answer;
         });
-        auto const ship = b.at("/ship"), was_meant = b.http().url("/was-meant");
+        auto const ship = b.at("/ship"), message_committed = b.http().url("/was-meant");
         //[message_builder
-        m.add(ship, what).check_back(was_meant);
+        m.add(ship, what).check_back(message_committed);
         //]
         m.timeout_to_fail(1s);
     }

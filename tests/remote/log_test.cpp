@@ -63,18 +63,18 @@ creation created(std::string input = "{\"id\":1}")
 log_row extended(std::string entries, std::uint32_t count, std::string by = "me")
 {
     log_row r;
-    r.does = deed::extend;
+    r.does = record_type::extend;
     r.by = std::move(by);
     r.extends.entries = std::move(entries);
     r.extends.entry_count = count;
     return r;
 }
 
-log_row simple(deed d, std::string text = {}, std::string by = "me")
+log_row simple(record_type d, std::string text = {}, std::string by = "me")
 {
     log_row r;
     r.does = d;
-    r.by = d == deed::cancel || d == deed::resume ? std::string() : std::move(by);
+    r.by = d == record_type::cancel || d == record_type::resume ? std::string() : std::move(by);
     r.text = std::move(text);
     return r;
 }
@@ -149,8 +149,8 @@ TEST(Log, IsOverruledByAnEndThatTheCoordinatorKnows)
 TEST(Log, CountsClaimsSinceTheLastEntry)
 {
     kept k(created());
-    k.add(simple(deed::claim, {}, "a"));
-    k.add(simple(deed::claim, {}, "b"));
+    k.add(simple(record_type::claim, {}, "a"));
+    k.add(simple(record_type::claim, {}, "b"));
     EXPECT_EQ(k.read().row.attempts, 2u);
     EXPECT_EQ(k.read().by, "b");
     k.add(extended("{\"n\":1}", 1, "b"));
@@ -160,12 +160,12 @@ TEST(Log, CountsClaimsSinceTheLastEntry)
 TEST(Log, KnowsPausesAndRequests)
 {
     kept k(created());
-    k.add(simple(deed::pause, "charge: it said no"));
+    k.add(simple(record_type::pause, "charge: it said no"));
     EXPECT_EQ(k.read().row.paused_reason, "charge: it said no");
-    k.add(simple(deed::resume));
+    k.add(simple(record_type::resume));
     EXPECT_EQ(k.read().row.paused_reason, "");
     EXPECT_FALSE(k.read().row.cancel_requested);
-    k.add(simple(deed::cancel));
+    k.add(simple(record_type::cancel));
     EXPECT_TRUE(k.read().row.cancel_requested);
     EXPECT_EQ(k.read().by, "me");  // a request goes on with nothing
 }
@@ -173,12 +173,12 @@ TEST(Log, KnowsPausesAndRequests)
 TEST(Log, LetsARequestToCancelOutlastAPause)
 {
     kept k(created());
-    k.add(simple(deed::cancel));
-    k.add(simple(deed::pause, "written at the same time"));
+    k.add(simple(record_type::cancel));
+    k.add(simple(record_type::pause, "written at the same time"));
     EXPECT_TRUE(k.read().row.cancel_requested);
     EXPECT_EQ(k.read().row.paused_reason, "");
     kept other(created());
-    other.add(simple(deed::pause, "for a person"));
+    other.add(simple(record_type::pause, "for a person"));
     other.add(extended("{\"n\":1}", 1));
     EXPECT_EQ(other.read().row.paused_reason, "");  // somebody has gone on
 }
@@ -210,7 +210,7 @@ TEST(Log, ForgetsPartsThatSomebodyElseHasWrittenBehind)
     kept       k(created());
     k.add(pieces[0]);
     k.add(pieces[1]);
-    k.add(simple(deed::claim, {}, "another"));
+    k.add(simple(record_type::claim, {}, "another"));
     k.add(extended("{\"n\":1}", 1, "another"));
     auto const s = k.read();
     EXPECT_EQ(s.row.journal, R"({"journal":[{"n":1}]})");
@@ -223,7 +223,7 @@ TEST(Log, LetsARequestStandBetweenParts)
     ASSERT_EQ(pieces.size(), 3u);
     kept k(created());
     k.add(pieces[0]);
-    k.add(simple(deed::cancel));
+    k.add(simple(record_type::cancel));
     k.add(pieces[1]);
     k.add(pieces[2]);
     auto const s = k.read();
@@ -239,7 +239,7 @@ TEST(Log, TakesALongInputFromItsRows)
     kept k(c);
     EXPECT_LE(c.text().size(), column_limit);
     EXPECT_FALSE(k.read().whole);
-    k.add(simple(deed::input, input));
+    k.add(simple(record_type::input, input));
     EXPECT_TRUE(k.read().whole);
     EXPECT_EQ(k.read().row.input, input);
 }

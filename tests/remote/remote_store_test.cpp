@@ -31,7 +31,7 @@ protected:
         o.time = weft::system_clock();
         weft::remote_detail::dtm_api api(address, weft::make_http_transport(), 5s);
         auto                         s = std::make_unique<remote_store>(std::move(api), std::move(o));
-        s->enlist("e1", names);
+        s->register_engine("e1", names);
         return s;
     }
 
@@ -71,7 +71,7 @@ TEST_F(RemoteStore, TakesNoGidThatTheCoordinatorWouldChange)
 TEST_F(RemoteStore, FencesACreationForAnIncarnationThatIsGone)
 {
     auto const s = at_address(at.address());
-    s->enlist("e2", names);
+    s->register_engine("e2", names);
     EXPECT_EQ(one(*s, creation("g1", "e1")).what, written::fenced);
     EXPECT_EQ(at.store().find("g1", false), std::nullopt);
     EXPECT_EQ(one(*s, creation("g1", "e2")).what, written::done);

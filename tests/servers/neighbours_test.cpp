@@ -61,7 +61,7 @@ TEST_P(Neighbours, WhatADeadEngineOwnedIsReleasedWhileOthersGoOn)
 {
     constexpr int many = 20'000;
     auto const    store = weft::open_store(here.url());
-    store->enlist("the-dead", {});
+    store->register_engine("the-dead", {});
     std::string const digits = "(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 "
                                "UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)";
     std::string       from = "(SELECT 0 AS d UNION SELECT 1) AS a";

@@ -282,7 +282,7 @@ TEST_P(Session, TheBarrierRefusesASessionWithoutALocalTransaction)
     EXPECT_THROW(
         {
             own.session.execute(postgres() ? "SELECT 1" : "SET autocommit = 1");
-            barrier::mean_message(own.connection, "g1");
+            barrier::mark_message(own.connection, "g1");
         },
         weft::misuse);
 }
@@ -297,7 +297,7 @@ TEST_P(Session, GidsAreTextsWhateverTheServerThinksOfBackslashes)
         here.execute("ALTER DATABASE " + here.name() + " SET standard_conforming_strings = off");
     auto const                     store = weft::open_store(here.url());
     std::vector<std::string> const names{"w"};
-    store->enlist("engine\\", names);
+    store->register_engine("engine\\", names);
     weft::database db(here.url());
     for (std::string const gid : hostile_gids)
     {
@@ -360,7 +360,7 @@ private:
 class SharedSession : public Session
 {
 protected:
-    SharedSession() { store->enlist("engine-a", names); }
+    SharedSession() { store->register_engine("engine-a", names); }
 
     void create(std::string const& gid)
     {
@@ -401,7 +401,7 @@ TEST_P(SharedSession, AnOperationInTheStoresDatabaseMayGoElsewhere)
     EXPECT_EQ(run("g1", [&](soci::session& sql) { go_elsewhere(sql, other); }).what, weft::written::done);
     EXPECT_EQ(store->find("g1", false)->position, 1) << "the entry went where the row is";
     create("g2");
-    store->enlist("engine-b", names);
+    store->register_engine("engine-b", names);
     EXPECT_EQ(here.value("SELECT count(*) FROM trans_global"), "2");
     EXPECT_EQ(here.value("SELECT count(*) FROM kv WHERE cat = 'engine'"), "2");
     create("g3");

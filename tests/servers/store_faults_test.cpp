@@ -91,7 +91,7 @@ TEST_P(ServerStore, ListsWhatIsUnfinishedWhileItChangesHands)
     constexpr std::size_t          count = 3'000;
     auto const                     store = weft::open_store(here.url());
     std::vector<std::string> const workflows{"three-steps"};
-    store->enlist("engine-0", workflows);
+    store->register_engine("engine-0", workflows);
     std::vector<weft::write> writes;
     for (std::size_t i = 0; i < count; ++i)
     {
@@ -109,8 +109,8 @@ TEST_P(ServerStore, ListsWhatIsUnfinishedWhileItChangesHands)
         for (int i = 0; i < 3; ++i)
         {
             auto const next = "engine-" + std::to_string(i + 1);
-            store->enlist(next, workflows);
-            store->resign("engine-" + std::to_string(i));
+            store->register_engine(next, workflows);
+            store->unregister_engine("engine-" + std::to_string(i));
             while (!store->claim(next, workflows, 256, false).rows.empty())
                 ;
         }
@@ -192,7 +192,7 @@ TEST_P(ServerStore, RefusesAWriteThatIsTooLargeForTheServerAndNoOther)
 {
     // They take a busy server longer than an engine waits for an answer by default.
     auto const store = weft::open_store(here.url() + "?answer_timeout=60s");
-    store->enlist("engine", {});
+    store->register_engine("engine", {});
     std::vector<weft::write> writes;
     // More than MySQL takes; PostgreSQL takes whatever it is sent.
     for (std::size_t const size : {100u, (postgres() ? 20u : 70u) << 20, 6u << 20, 100u})

@@ -32,10 +32,10 @@ public:
         return results;
     }
 
-    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    void register_engine(std::string const& engine, std::span<std::string const> workflows) override
     {
         auto const s = made();
-        s->enlist(engine, workflows);
+        s->register_engine(engine, workflows);
         std::lock_guard lock(mutex_);
         newest_ = stores_[engine] = s;
     }
@@ -43,7 +43,7 @@ public:
     {
         return of(engine)->beat(engine, workflows);
     }
-    void           resign(std::string const& engine) override { of(engine)->resign(engine); }
+    void           unregister_engine(std::string const& engine) override { of(engine)->unregister_engine(engine); }
     bool           bury(std::string const&, std::int64_t) override { return false; }
     weft::released release_dead(std::size_t) override { return {}; }
     weft::claimed  claim(std::string const& engine, std::span<std::string const> workflows, std::size_t limit, bool owned_too) override

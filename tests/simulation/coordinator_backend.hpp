@@ -1,4 +1,4 @@
-// A coordinator, and what stands for the processes that use it: each engine that enlists has a remote store of its own, as it would have in a
+// A coordinator, and what stands for the processes that use it: each engine that registers has a remote store of its own, as it would have in a
 // process of its own, and nothing but the coordinator in common with the others.
 #pragma once
 

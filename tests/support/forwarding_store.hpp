@@ -12,12 +12,12 @@ public:
     explicit forwarding_store(std::unique_ptr<weft::store> base) : base_(std::move(base)) { }
 
     std::vector<weft::write_result> apply(std::span<weft::write const> w, bool repeated) override { return base_->apply(w, repeated); }
-    void                            enlist(std::string const& e, std::span<std::string const> w) override { base_->enlist(e, w); }
-    weft::beaten                    beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
-    void                            resign(std::string const& e) override { base_->resign(e); }
-    bool                            bury(std::string const& e, std::int64_t beats) override { return base_->bury(e, beats); }
-    weft::released                  release_dead(std::size_t limit) override { return base_->release_dead(limit); }
-    weft::claimed                   claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
+    void           register_engine(std::string const& e, std::span<std::string const> w) override { base_->register_engine(e, w); }
+    weft::beaten   beat(std::string const& e, std::span<std::string const> w) override { return base_->beat(e, w); }
+    void           unregister_engine(std::string const& e) override { base_->unregister_engine(e); }
+    bool           bury(std::string const& e, std::int64_t beats) override { return base_->bury(e, beats); }
+    weft::released release_dead(std::size_t limit) override { return base_->release_dead(limit); }
+    weft::claimed  claim(std::string const& e, std::span<std::string const> w, std::size_t limit, bool owned_too) override
     {
         return base_->claim(e, w, limit, owned_too);
     }

@@ -216,7 +216,7 @@ TEST_F(Neighbour, AParticipantThatHangsWhenItIsFirstAskedKeepsUpNobody)
 
 TEST_F(Neighbour, AReleaseThatTakesLongKeepsUpNobody)
 {
-    store.enlist("the dead", {});
+    store.register_engine("the dead", {});
     ASSERT_TRUE(store.bury("the dead", 0));
     host->start();
     releases.wait_for_somebody();

@@ -53,7 +53,7 @@ public:
         auto const f = on_apply;  // which may be set anew meanwhile; so of those below
         return f ? f(w, repeated) : std::vector<weft::write_result>(w.size());
     }
-    void enlist(std::string const& e, std::span<std::string const>) override
+    void register_engine(std::string const& e, std::span<std::string const>) override
     {
         registered.push_back(e);
         if (auto const f = on_register)
@@ -65,7 +65,7 @@ public:
         auto const f = on_beat;
         return f ? f() : weft::beaten{.alive = true};
     }
-    void resign(std::string const& e) override { unregistered.push_back(e); }
+    void unregister_engine(std::string const& e) override { unregistered.push_back(e); }
     bool bury(std::string const& e, std::int64_t beats) override
     {
         auto const f = on_bury;

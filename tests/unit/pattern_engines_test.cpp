@@ -30,7 +30,7 @@ protected:
     {
         bury_all(env.store());
         std::vector<std::string> const patterns{""};
-        env.store().enlist("other", patterns);
+        env.store().register_engine("other", patterns);
         ASSERT_THAT(env.store().claim("other", patterns, 10, false).rows, ::testing::SizeIs(1));
     }
 };
@@ -48,7 +48,7 @@ TEST_F(PatternEngines, StopLetsTheCallInFlightFinishAndBeRecorded)
     EXPECT_THAT(at.seen(), ElementsAre("01 action a"));
     EXPECT_EQ(statuses("g1"), "prepared succeed prepared prepared");
     std::vector<std::string> const patterns{""};
-    env.store().enlist("another", patterns);
+    env.store().register_engine("another", patterns);
     EXPECT_THAT(env.store().claim("another", patterns, 10, false).rows, ::testing::SizeIs(1)) << "who comes next goes on at once";
 }
 

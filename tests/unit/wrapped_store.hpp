@@ -69,10 +69,10 @@ public:
         hear();
         return c;
     }
-    void enlist(std::string const& e, std::span<std::string const> w) override
+    void register_engine(std::string const& e, std::span<std::string const> w) override
     {
         check();
-        base_->enlist(e, w);
+        base_->register_engine(e, w);
         hear();
     }
     weft::beaten beat(std::string const& e, std::span<std::string const> w) override
@@ -80,10 +80,10 @@ public:
         check();
         return base_->beat(e, w);
     }
-    void resign(std::string const& e) override
+    void unregister_engine(std::string const& e) override
     {
         check();
-        base_->resign(e);
+        base_->unregister_engine(e);
     }
     bool bury(std::string const& e, std::int64_t beats) override
     {

@@ -88,7 +88,7 @@ TEST_P(StoreTables, ResetSaysWhatItWouldRemoveAndRemovesNoMore)
                                      "trans_branch_op, kv) would be removed; say --yes"));
     EXPECT_TRUE(store->find("open", false));
 
-    store->enlist("somebody", {});
+    store->register_engine("somebody", {});
     std::jthread beats([&](std::stop_token const& enough) {
         while (!enough.stop_requested())
         {
@@ -101,7 +101,7 @@ TEST_P(StoreTables, ResetSaysWhatItWouldRemoveAndRemovesNoMore)
     EXPECT_TRUE(store->find("open", false));
     beats.request_stop();
     beats.join();
-    store->resign("somebody");
+    store->unregister_engine("somebody");
 
     EXPECT_TRUE(weftd::reset(values, true, out));
     EXPECT_THAT(out.str(), HasSubstr("were removed"));

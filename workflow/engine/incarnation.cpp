@@ -46,7 +46,7 @@ void incarnation::register_engine()
     context_.on_store(
         lane::beats,
         [this, id = id_] {
-            context_.store().enlist(id, programs_.names());
+            context_.store().register_engine(id, programs_.names());
             return blockages_.in_store();
         },
         [this, began](std::exception_ptr error, std::vector<kv_row> const& notes) {
@@ -65,7 +65,7 @@ void incarnation::registered(std::exception_ptr error)
     {
         if (!error)
             context_.on_store(
-                lane::beats, [this] { context_.store().resign(id_); }, [](std::exception_ptr) {});
+                lane::beats, [this] { context_.store().unregister_engine(id_); }, [](std::exception_ptr) {});
         return;
     }
     if (error)
@@ -217,7 +217,7 @@ void incarnation::unregister(std::function<void(std::exception_ptr)> then)
         lane::beats,
         [this, was_alive] {
             if (was_alive)
-                context_.store().resign(id_);
+                context_.store().unregister_engine(id_);
         },
         std::move(then));
 }

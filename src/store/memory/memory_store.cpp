@@ -41,7 +41,7 @@ public:
         return results;
     }
 
-    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    void register_engine(std::string const& engine, std::span<std::string const> workflows) override
     {
         std::lock_guard lock(mutex_);
         engines_[engine] = {0, {workflows.begin(), workflows.end()}};
@@ -63,7 +63,7 @@ public:
         return b;
     }
 
-    void resign(std::string const& engine) override
+    void unregister_engine(std::string const& engine) override
     {
         std::lock_guard lock(mutex_);
         engines_.erase(engine);

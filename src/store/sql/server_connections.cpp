@@ -126,7 +126,7 @@ bool server_connections::goes_on(std::exception const& e, bool committing, int t
         throw as_store_error(e, committing && !rejected);
     if (c->session.roll_back())
         give_back(sessions, std::move(c));
-    if (fault != detail::server_fault::conflict && !dynamic_cast<not_as_expected const*>(&e))
+    if (fault != detail::server_fault::conflict && !dynamic_cast<row_conflict const*>(&e))
         return false;
     if (tried == tries)
         throw as_store_error(e, false);

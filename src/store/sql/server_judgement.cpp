@@ -22,8 +22,8 @@ row_rules::verdict server_writes::judge(Write const& w, head const* row, std::se
     }
 }
 
-void server_writes::apply_carefully(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now, bool repeated,
-                                    std::vector<write_result>& results)
+void server_writes::apply_locked(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now, bool repeated,
+                                 std::vector<write_result>& results)
 {
     for (auto const& phase : phases(writes, which))
     {
@@ -46,7 +46,7 @@ void server_writes::apply_carefully(std::span<write const> writes, std::span<std
                 results[i].created = std::chrono::system_clock::time_point(std::chrono::milliseconds(now));
         }
         if (!send())
-            throw not_as_expected("rows changed although they were locked");
+            throw row_conflict("rows changed although they were locked");
     }
 }
 

@@ -9,7 +9,7 @@ namespace weft {
 inline namespace v0 {
 namespace sql_store {
 
-void server_leases::enlist(std::string const& engine, std::string const& heartbeat)
+void server_leases::register_engine(std::string const& engine, std::string const& heartbeat)
 {
     change(sql_, "INSERT INTO " + tables_.kv + " (cat, k, v, create_time, update_time) VALUES ('engine', " + literal(engine) + ", " +
                      literal(heartbeat) + ", " + now() + ", " + now() + ")");

@@ -21,7 +21,7 @@ public:
         , reads_(sql, d, tables, now)
     { }
 
-    void   enlist(std::string const& engine, std::string const& heartbeat);
+    void   register_engine(std::string const& engine, std::string const& heartbeat);
     beaten beat(std::string const& engine);
 
     // Makes it dead: from now on its beats and its new transactions find nothing. With `beats`: if it has not beaten since. False: nothing done.

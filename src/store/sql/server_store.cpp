@@ -129,10 +129,11 @@ public:
         return results;
     }
 
-    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    void register_engine(std::string const& engine, std::span<std::string const> workflows) override
     {
         auto const text = heartbeat_of(workflows);
-        connections_.in_transaction(session_use::beats, [&](connection& c, std::int64_t now) { leases(c, now).enlist(engine, text); });
+        connections_.in_transaction(session_use::beats,
+                                    [&](connection& c, std::int64_t now) { leases(c, now).register_engine(engine, text); });
     }
 
     beaten beat(std::string const& engine, std::span<std::string const>) override
@@ -143,7 +144,7 @@ public:
 
     // Two steps, and each leaves everything in order if we die after it: first the engine is made dead, then its rows are released, those
     // that are not locked at the moment; when there are none left its heartbeat's row goes, too.
-    void resign(std::string const& engine) override
+    void unregister_engine(std::string const& engine) override
     {
         connections_.in_transaction(session_use::beats, [&](connection& c, std::int64_t now) { leases(c, now).bury(engine); });
         for (int i = 0; i < portions_at_the_end && release_dead(portion_at_the_end).more; ++i)
@@ -367,12 +368,12 @@ private:
     {
         try
         {
-            if (!repeated && apply_in_hope(writes, which, results))
+            if (!repeated && apply_optimistic(writes, which, results))
             {
                 some = true;
                 return;
             }
-            in_transaction([&](connection& c, std::int64_t now) { c.writes->apply_carefully(writes, which, now, repeated, results); });
+            in_transaction([&](connection& c, std::int64_t now) { c.writes->apply_locked(writes, which, now, repeated, results); });
             some = true;
         }
         catch (store_error const&)
@@ -406,12 +407,12 @@ private:
         });
     }
 
-    bool apply_in_hope(std::span<write const> writes, std::span<std::size_t const> which, std::vector<write_result>& results)
+    bool apply_optimistic(std::span<write const> writes, std::span<std::size_t const> which, std::vector<write_result>& results)
     {
         try
         {
             auto const now = in_transaction([&](connection& c, std::int64_t t) {
-                if (!c.writes->apply_in_hope(writes, which, t))
+                if (!c.writes->apply_optimistic(writes, which, t))
                     throw not_applied();
                 return t;
             });

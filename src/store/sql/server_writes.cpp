@@ -457,7 +457,7 @@ std::vector<server_writes::phase> server_writes::phases(std::span<write const> w
     return all;
 }
 
-bool server_writes::apply_in_hope(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now)
+bool server_writes::apply_optimistic(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now)
 {
     for (auto const& phase : phases(writes, which))
     {

@@ -17,7 +17,7 @@ inline namespace v0 {
 namespace sql_store {
 
 // What a batch came to, transaction by transaction, was not what had been expected of each; or somebody else was in the way.
-struct not_as_expected : std::runtime_error
+struct row_conflict : std::runtime_error
 {
     using std::runtime_error::runtime_error;
 };
@@ -33,11 +33,11 @@ public:
     server_writes(detail::server_session& session, dialect const& dialect, table_names const& tables);
 
     // `which` of the writes, none of them a local_write. False: one of them met no row; the caller rolls back.
-    bool apply_in_hope(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now);
+    bool apply_optimistic(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now);
 
-    // The same, with a result for each. Throws not_as_expected if another transaction interfered: roll back and try again.
-    void apply_carefully(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now, bool repeated,
-                         std::vector<write_result>& results);
+    // The same, with a result for each. Throws row_conflict if another transaction interfered: roll back and try again.
+    void apply_locked(std::span<write const> writes, std::span<std::size_t const> which, std::int64_t now, bool repeated,
+                      std::vector<write_result>& results);
 
     // One extension, for an operation in this database. False: it met no row.
     bool extend(extend_write const& w, std::int64_t now);

@@ -72,7 +72,7 @@ public:
         return results;
     }
 
-    void enlist(std::string const& engine, std::span<std::string const> workflows) override
+    void register_engine(std::string const& engine, std::span<std::string const> workflows) override
     {
         auto       held = std::make_unique<engine_lock>(options_.file, engine);
         auto const text = heartbeat_of(workflows);
@@ -120,7 +120,7 @@ public:
         return b;
     }
 
-    void resign(std::string const& engine) override
+    void unregister_engine(std::string const& engine) override
     {
         beating([&](soci::session& sql) { sql << std::string(make_dead) + "k = :k", soci::use(engine); });
         {
